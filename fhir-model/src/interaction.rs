@@ -1,0 +1,317 @@
+//! What a caller may ask of a FHIR server, whatever the wire it came by.
+//!
+//! An HTTP request, a `Bundle.entry`, a SOAP message, an HL7 v2 message and a
+//! web page all become one [`Interaction`], performed by [`FhirApi::perform`].
+//! There is no second way to the data.
+//!
+//! Spec: <https://hl7.org/fhir/R4/http.html>
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::outcome::Issue;
+use crate::primitive::id::ResourceId;
+use crate::primitive::instant::Instant;
+use crate::schema::TypeId;
+use crate::tree::Resource;
+
+/// The number of a version of a resource; starts at 1 and grows by 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionId(pub u32);
+
+impl VersionId {
+    /// Parses a version id as this server gives them: a positive decimal number.
+    pub fn parse(text: &str) -> Option<VersionId> {
+        let canonical = !text.starts_with(['0', '+']);
+        text.parse().ok().filter(|_| canonical).map(VersionId)
+    }
+}
+
+impl std::fmt::Display for VersionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who asks. Everything that authorization and audit need to know.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The request's id, told in logs and in `X-Request-Id`.
+    pub request_id: String,
+    /// The base of the URLs in the answer, without a trailing slash,
+    /// such as `http://127.0.0.1:8080/fhir`.
+    pub base: String,
+}
+
+/// A type and an id: the literal identity of a resource on this server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ResourceKey {
+    /// The resource type.
+    pub resource_type: TypeId,
+    /// The logical id.
+    pub id: ResourceId,
+}
+
+/// The search part of a conditional interaction: `name=value` pairs, decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Criteria(pub Vec<(String, String)>);
+
+/// How an update, patch or delete finds its resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// By its id.
+    Id(ResourceId),
+    /// By search: conditional update, patch, delete.
+    Criteria(Criteria),
+}
+
+/// Which part of the data a search or history covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All resource types.
+    System,
+    /// One resource type.
+    Type(TypeId),
+    /// One resource (history), or its compartment (search) when `member` is given.
+    Instance(ResourceKey),
+    /// The members of a compartment, of one type or of all.
+    Compartment {
+        /// The resource whose compartment it is.
+        focus: ResourceKey,
+        /// The member type; `None` for `*`.
+        member: Option<TypeId>,
+    },
+}
+
+/// Whether unknown or unusable parameters are an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Handling {
+    /// They are named in the answer's OperationOutcome.
+    #[default]
+    Lenient,
+    /// They are an error.
+    Strict,
+}
+
+/// `GET [type]/[id]`, with its conditions.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// What to read.
+    pub key: ResourceKey,
+    /// Answer [`Status::NotModified`] when this is the current version.
+    pub if_none_match: Option<VersionId>,
+    /// Answer [`Status::NotModified`] when not updated after this.
+    pub if_modified_since: Option<Instant>,
+}
+
+/// `GET [type]/[id]/_history/[vid]`.
+#[derive(Debug, Clone)]
+pub struct VreadRequest {
+    /// Whose version.
+    pub key: ResourceKey,
+    /// Which version; `None` when the id in the URL is no version id of this server.
+    pub version: Option<VersionId>,
+}
+
+/// `POST [type]`, with `If-None-Exist` where given.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// The type in the URL.
+    pub resource_type: TypeId,
+    /// The resource as sent.
+    pub resource: Resource,
+    /// Create only when nothing matches.
+    pub if_none_exist: Option<Criteria>,
+}
+
+/// `PUT [type]/[id]` or `PUT [type]?criteria`.
+#[derive(Debug, Clone)]
+pub struct UpdateRequest {
+    /// The type in the URL.
+    pub resource_type: TypeId,
+    /// Which resource.
+    pub target: Target,
+    /// The resource as sent.
+    pub resource: Resource,
+    /// The version that must be current.
+    pub if_match: Option<VersionId>,
+    /// `If-None-Match: *`: must not exist yet.
+    pub if_none_exist: bool,
+}
+
+/// The document of a patch.
+#[derive(Debug, Clone)]
+pub enum PatchDocument {
+    /// RFC 6902 JSON Patch, as sent.
+    Json(Bytes),
+    /// FHIRPath Patch: a Parameters resource.
+    FhirPath(Resource),
+}
+
+/// `PATCH [type]/[id]` or `PATCH [type]?criteria`.
+#[derive(Debug, Clone)]
+pub struct PatchRequest {
+    /// The type in the URL.
+    pub resource_type: TypeId,
+    /// Which resource.
+    pub target: Target,
+    /// The patch.
+    pub document: PatchDocument,
+    /// The version that must be current.
+    pub if_match: Option<VersionId>,
+}
+
+/// `DELETE [type]/[id]` or `DELETE [type]?criteria`.
+#[derive(Debug, Clone)]
+pub struct DeleteRequest {
+    /// The type in the URL.
+    pub resource_type: TypeId,
+    /// Which resource.
+    pub target: Target,
+    /// The version that must be current.
+    pub if_match: Option<VersionId>,
+}
+
+/// `_history` of an instance, a type or the system.
+#[derive(Debug, Clone)]
+pub struct HistoryRequest {
+    /// Instance, type or system.
+    pub scope: Scope,
+    /// `_since`, `_at`, `_count` and the page cursor, decoded.
+    pub parameters: Vec<(String, String)>,
+    /// What unknown parameters lead to.
+    pub handling: Handling,
+}
+
+/// A search, by GET or POST.
+#[derive(Debug, Clone)]
+pub struct SearchRequest {
+    /// System, type or compartment.
+    pub scope: Scope,
+    /// All parameters in the order given, decoded (`+`, `%xx`), not yet
+    /// split at `,`, `|` and `$`.
+    pub parameters: Vec<(String, String)>,
+    /// What unknown parameters lead to.
+    pub handling: Handling,
+}
+
+/// A Bundle of type batch or transaction posted to the base.
+#[derive(Debug, Clone)]
+pub struct BundleRequest {
+    /// The Bundle as sent.
+    pub bundle: Resource,
+    /// What unknown parameters in its entries lead to.
+    pub handling: Handling,
+}
+
+/// `$operation` on the system, a type or an instance.
+#[derive(Debug, Clone)]
+pub struct OperationCall {
+    /// The name without `$`.
+    pub name: String,
+    /// Where it is called.
+    pub scope: Scope,
+    /// Parameters of the URL.
+    pub query: Vec<(String, String)>,
+    /// The body: a Parameters resource, or the one resource parameter.
+    pub body: Option<Resource>,
+    /// Whether the call came by GET (must then not change anything).
+    pub safe: bool,
+}
+
+/// One thing asked of the server.
+#[derive(Debug, Clone)]
+pub enum Interaction {
+    /// Reads the current version.
+    Read(ReadRequest),
+    /// Reads one version.
+    Vread(VreadRequest),
+    /// Stores a new resource.
+    Create(CreateRequest),
+    /// Stores a new version, or a new resource under the id given.
+    Update(UpdateRequest),
+    /// Changes a resource in part.
+    Patch(PatchRequest),
+    /// Deletes a resource; its history stays.
+    Delete(DeleteRequest),
+    /// Lists versions, newest first.
+    History(HistoryRequest),
+    /// Finds resources.
+    Search(SearchRequest),
+    /// Performs many interactions.
+    Bundle(BundleRequest),
+    /// Calls an operation.
+    Operation(OperationCall),
+    /// Tells what this server can do.
+    Capabilities,
+}
+
+/// How an interaction ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Done (200).
+    Ok,
+    /// A resource was created (201).
+    Created,
+    /// Done, and there is nothing to show (204).
+    NoContent,
+    /// The caller's copy is current (304).
+    NotModified,
+}
+
+/// The body of an answer.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// A resource as FHIR JSON, complete and minified.
+    Json(Bytes),
+}
+
+/// What an interaction led to.
+#[derive(Debug, Clone)]
+pub struct Performed {
+    /// How it ended.
+    pub status: Status,
+    /// The resource or Bundle to show.
+    pub body: Body,
+    /// The resource that was read or written.
+    pub key: Option<ResourceKey>,
+    /// Its version.
+    pub version: Option<VersionId>,
+    /// When that version was stored.
+    pub updated: Option<Instant>,
+    /// Remarks that are no failure; shown when the caller asks for an OperationOutcome.
+    pub issues: Vec<Issue>,
+}
+
+impl Performed {
+    /// Makes an answer that carries a JSON resource of no identity.
+    pub fn json(body: impl Into<Bytes>) -> Performed {
+        Performed {
+            status: Status::Ok,
+            body: Body::Json(body.into()),
+            key: None,
+            version: None,
+            updated: None,
+            issues: Vec::new(),
+        }
+    }
+}
+
+/// Performs FHIR interactions on behalf of one caller.
+///
+/// Implemented in process by the server, and over HTTP by the adapters'
+/// client. Everything goes through here: authorize, run, audit, notify.
+pub trait FhirApi: Send + Sync {
+    /// Performs `interaction` for `caller`.
+    ///
+    /// # Errors
+    /// An [`Issue`] that says what is wrong, where and whose fault it is.
+    /// Nothing of a failed interaction is stored.
+    fn perform<'a>(
+        &'a self,
+        caller: &'a Caller,
+        interaction: Interaction,
+    ) -> BoxFuture<'a, Result<Performed, Issue>>;
+}

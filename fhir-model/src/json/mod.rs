@@ -1,0 +1,9 @@
+//! The JSON form of resources.
+//!
+//! Spec: <https://hl7.org/fhir/R4/json.html>
+
+pub mod read;
+pub mod write;
+
+pub use read::{ReadError, read};
+pub use write::{to_json, write_element};

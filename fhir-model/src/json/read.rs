@@ -1,0 +1,686 @@
+//! Reads JSON straight into the resource tree, against the element tables.
+//!
+//! Unknown elements, wrong JSON types, bad primitives, duplicate keys, empty
+//! arrays and objects and misplaced `null` are refused with their FHIRPath
+//! location. Cardinality, bindings and invariants are not looked at here.
+//!
+//! Spec: <https://hl7.org/fhir/R4/json.html>
+
+use std::fmt;
+
+use crate::outcome::{Issue, IssueType};
+use crate::primitive::check;
+use crate::schema::{JsonForm, Property, TypeId, ty};
+use crate::tree::{NodeId, Resource, TEXT_BYTES_MAX};
+
+/// The greatest depth of elements within each other.
+pub const DEPTH_MAX: usize = 100;
+
+/// Why a document is no resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadError {
+    /// What is wrong.
+    pub kind: ReadErrorKind,
+    /// Where in the resource, as FHIRPath: `Patient.name[0].given[1]`.
+    pub location: String,
+    /// Where in the document, in bytes from its beginning.
+    pub offset: usize,
+}
+
+/// The ways in which a document can fail to be a resource.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadErrorKind {
+    /// Not UTF-8.
+    #[error("not valid UTF-8")]
+    Utf8,
+    /// Not well-formed JSON or XML.
+    #[error("not well-formed: {0}")]
+    Syntax(String),
+    /// Elements too deep within each other.
+    #[error("nested deeper than {DEPTH_MAX} elements")]
+    TooDeep,
+    /// More text than a resource may hold.
+    #[error("longer than a resource may be")]
+    TooLong,
+    /// The document says no resource type, or one that R4 does not have.
+    #[error("{0}")]
+    ResourceType(String),
+    /// No such element in this type.
+    #[error("unknown element `{0}`")]
+    UnknownElement(String),
+    /// The element stands there twice.
+    #[error("element `{0}` stands there twice")]
+    Duplicate(String),
+    /// Another JSON type, or a single value in place of a list.
+    #[error("expected {expected}")]
+    WrongType {
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// Not in the grammar of the primitive type.
+    #[error("not a valid {0}")]
+    BadPrimitive(&'static str),
+    /// An empty object, array or string, or a `null` that stands for nothing.
+    #[error("{0}")]
+    Empty(&'static str),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} (byte {})", self.kind, self.location, self.offset)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl From<ReadError> for Issue {
+    fn from(error: ReadError) -> Issue {
+        let code = match &error.kind {
+            ReadErrorKind::Utf8
+            | ReadErrorKind::Syntax(_)
+            | ReadErrorKind::TooDeep
+            | ReadErrorKind::ResourceType(_)
+            | ReadErrorKind::UnknownElement(_)
+            | ReadErrorKind::Duplicate(_)
+            | ReadErrorKind::WrongType { .. } => IssueType::Structure,
+            ReadErrorKind::TooLong => IssueType::TooLong,
+            ReadErrorKind::BadPrimitive(_) | ReadErrorKind::Empty(_) => IssueType::Value,
+        };
+        let issue = Issue::error(code).text(format!("{} (at byte {})", error.kind, error.offset));
+        if error.location.is_empty() { issue } else { issue.at(error.location) }
+    }
+}
+
+/// Reads a resource from JSON.
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub fn read(document: impl Into<Vec<u8>>) -> Result<Resource, ReadError> {
+    let text = String::from_utf8(document.into()).map_err(|e| ReadError {
+        kind: ReadErrorKind::Utf8,
+        location: String::new(),
+        offset: e.utf8_error().valid_up_to(),
+    })?;
+    // A byte order mark is allowed at the start and means nothing.
+    let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    if text.len() > TEXT_BYTES_MAX / 2 {
+        return Err(ReadError { kind: ReadErrorKind::TooLong, location: String::new(), offset: 0 });
+    }
+    let mut reader = Reader {
+        source: text.as_bytes(),
+        text: &text,
+        at: start,
+        unescaped: String::new(),
+        resource: Resource::with_text_guess(text.len()),
+    };
+    match reader.document() {
+        Ok(()) => {
+            let Reader { unescaped, mut resource, .. } = reader;
+            resource.take_text(text, &unescaped);
+            Ok(resource)
+        }
+        Err(failure) => {
+            let mut path = failure.path;
+            path.reverse();
+            Err(ReadError { kind: failure.kind, location: path.concat(), offset: failure.offset })
+        }
+    }
+}
+
+/// A failure on its way out; each level adds its part of the path.
+struct Failure {
+    kind: ReadErrorKind,
+    offset: usize,
+    path: Vec<String>,
+}
+
+type Result2<T> = Result<T, Box<Failure>>;
+
+/// Adds a part to the path of a failure.
+trait Within<T> {
+    fn within(self, part: impl FnOnce() -> String) -> Result2<T>;
+}
+
+impl<T> Within<T> for Result2<T> {
+    fn within(self, part: impl FnOnce() -> String) -> Result2<T> {
+        self.map_err(|mut failure| {
+            failure.path.push(part());
+            failure
+        })
+    }
+}
+
+/// Which properties an object has had: up to 320, the widest type has fewer.
+#[derive(Default)]
+struct Seen([u64; 5]);
+
+impl Seen {
+    /// Marks a property; tells whether it was marked before.
+    fn mark(&mut self, index: usize) -> bool {
+        let bit = 1u64 << (index % 64);
+        let word = &mut self.0[(index / 64).min(4)];
+        let was = *word & bit != 0;
+        *word |= bit;
+        was
+    }
+
+    fn is_marked(&self, index: usize) -> bool {
+        self.0[(index / 64).min(4)] & (1u64 << (index % 64)) != 0
+    }
+}
+
+struct Reader<'s> {
+    source: &'s [u8],
+    text: &'s str,
+    at: usize,
+    /// Text of strings that had escapes; lies behind the source in the end.
+    unescaped: String,
+    resource: Resource,
+}
+
+/// A string's place in the text of the resource to be.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    len: usize,
+}
+
+impl<'s> Reader<'s> {
+    fn fail<T>(&self, kind: ReadErrorKind) -> Result2<T> {
+        Err(Box::new(Failure { kind, offset: self.at, path: Vec::new() }))
+    }
+
+    fn syntax<T>(&self, what: &str) -> Result2<T> {
+        let found = match self.source.get(self.at) {
+            None => format!("{what} expected, but the document ends"),
+            Some(_) => format!("{what} expected"),
+        };
+        self.fail(ReadErrorKind::Syntax(found))
+    }
+
+    fn document(&mut self) -> Result2<()> {
+        self.skip_space();
+        if self.peek() != Some(b'{') {
+            return self.syntax("an object");
+        }
+        let resource_type = self.resource_type_ahead()?;
+        let root = self.resource.root_id();
+        self.resource.set_type(root, resource_type);
+        self.object(root, resource_type, 1).within(|| resource_type.name().to_owned())?;
+        self.skip_space();
+        if self.at < self.source.len() {
+            return self.syntax("the end");
+        }
+        Ok(())
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.source.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Goes past white space and `byte`, if it stands there.
+    fn eat(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    /// Finds the resource type of the object that begins here, without moving.
+    fn resource_type_ahead(&mut self) -> Result2<TypeId> {
+        let begin = self.at;
+        self.at += 1;
+        let mut found = None;
+        while found.is_none() {
+            self.skip_space();
+            if self.peek() != Some(b'"') {
+                break;
+            }
+            let key = self.string()?;
+            if !self.eat(b':') {
+                return self.syntax("`:`");
+            }
+            self.skip_space();
+            if self.span_text(key) == "resourceType" {
+                if self.peek() != Some(b'"') {
+                    return self
+                        .fail(ReadErrorKind::WrongType { expected: "a string" })
+                        .within(|| "resourceType".to_owned());
+                }
+                found = Some(self.string()?);
+            } else {
+                self.skip_value(1)?;
+                if !self.eat(b',') {
+                    break;
+                }
+            }
+        }
+        let resource_type = found.map(|span| self.span_text(span));
+        let known = resource_type.and_then(TypeId::resource_named);
+        if let Some(known) = known {
+            self.at = begin;
+            return Ok(known);
+        }
+        let told = match resource_type {
+            Some(name) => format!("`{}` is not a resource type of FHIR R4", shortened(name)),
+            None => "no `resourceType`".to_owned(),
+        };
+        self.at = begin;
+        self.fail(ReadErrorKind::ResourceType(told))
+    }
+
+    /// Reads the object of an element of a type into `node`.
+    fn object(&mut self, node: NodeId, of: TypeId, depth: usize) -> Result2<()> {
+        if depth > DEPTH_MAX {
+            return self.fail(ReadErrorKind::TooDeep);
+        }
+        let definition = of.definition();
+        let is_resource = definition.kind == crate::schema::TypeKind::Resource;
+        let mut seen = Seen::default();
+        let mut seen_extras = Seen::default();
+        let mut seen_elements = Seen::default();
+        let mut seen_resource_type = false;
+        let mut last: Option<NodeId> = None;
+        let mut hint = 0;
+        self.at += 1;
+        if self.eat(b'}') {
+            return self.fail(ReadErrorKind::Empty("an object must not be empty"));
+        }
+        loop {
+            self.skip_space();
+            if self.peek() != Some(b'"') {
+                return self.syntax("a name");
+            }
+            let key_at = self.at;
+            let key = self.string()?;
+            if !self.eat(b':') {
+                return self.syntax("`:`");
+            }
+            self.skip_space();
+            let (found, is_extra, is_resource_type) = {
+                let name = self.span_text(key);
+                let extra = name.strip_prefix('_');
+                (
+                    definition.property(extra.unwrap_or(name), hint),
+                    extra.is_some(),
+                    is_resource && name == "resourceType",
+                )
+            };
+            if is_resource_type {
+                if std::mem::replace(&mut seen_resource_type, true) {
+                    return self.fail(ReadErrorKind::Duplicate("resourceType".to_owned()));
+                }
+                self.skip_value(depth)?;
+            } else {
+                let Some((index, property)) =
+                    found.filter(|(_, p)| !is_extra || p.ty.definition().is_primitive())
+                else {
+                    let name = shortened(self.span_text(key)).to_owned();
+                    self.at = key_at;
+                    return self.fail(ReadErrorKind::UnknownElement(name));
+                };
+                hint = index + usize::from(!is_extra);
+                let other_choice = property.element.is_choice && {
+                    let again = seen.is_marked(index) || seen_extras.is_marked(index);
+                    seen_elements.mark(usize::from(property.element.order)) && !again
+                };
+                if if is_extra { seen_extras.mark(index) } else { seen.mark(index) } || other_choice {
+                    return self.fail(ReadErrorKind::Duplicate(property.name.to_owned()));
+                }
+                let had = seen.is_marked(index) && seen_extras.is_marked(index);
+                self.property(node, property, is_extra, had, &mut last, depth)?;
+            }
+            if self.eat(b'}') {
+                break;
+            }
+            if !self.eat(b',') {
+                return self.syntax("`,` or `}`");
+            }
+        }
+        self.no_empty_elements(node)
+    }
+
+    /// Refuses primitives that have neither value nor extension: a `null` without sense.
+    fn no_empty_elements(&self, node: NodeId) -> Result2<()> {
+        for child in self.resource.element(node).children() {
+            if child.is_empty() && child.definition().is_primitive() {
+                let name = child.property().map_or("", |p| p.name);
+                return self
+                    .fail(ReadErrorKind::Empty("`null` without an extension in its place"))
+                    .within(|| format!(".{name}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the value of a property. `had`: its other half (`name` or
+    /// `_name`) came before, so its nodes are there already.
+    fn property(
+        &mut self,
+        parent: NodeId,
+        property: &'static Property,
+        is_extra: bool,
+        had: bool,
+        last: &mut Option<NodeId>,
+        depth: usize,
+    ) -> Result2<()> {
+        let name = property.element.name;
+        if !property.element.is_array() {
+            if self.peek() == Some(b'[') {
+                return self
+                    .fail(ReadErrorKind::WrongType { expected: "one value, not a list" })
+                    .within(|| format!(".{name}"));
+            }
+            let known = if had { self.repetition(parent, property, 0) } else { None };
+            let node = known.unwrap_or_else(|| self.append(parent, property, last));
+            return self.value(node, property, is_extra, depth).within(|| format!(".{name}"));
+        }
+        if self.peek() != Some(b'[') {
+            return self.fail(ReadErrorKind::WrongType { expected: "a list" }).within(|| format!(".{name}"));
+        }
+        self.at += 1;
+        if self.eat(b']') {
+            return self.fail(ReadErrorKind::Empty("a list must not be empty")).within(|| format!(".{name}"));
+        }
+        let is_primitive = property.ty.definition().is_primitive();
+        let mut index = 0;
+        let mut before = None;
+        loop {
+            self.skip_space();
+            let known = if had { self.repetition(parent, property, index) } else { None };
+            let node = match (known, before) {
+                (Some(node), _) => node,
+                (None, Some(before)) if had => {
+                    let node = self.resource.insert_after(before, property, property.ty);
+                    if *last == Some(before) {
+                        *last = Some(node);
+                    }
+                    node
+                }
+                _ => self.append(parent, property, last),
+            };
+            before = Some(node);
+            if is_primitive && self.source[self.at..].starts_with(b"null") {
+                self.at += 4;
+            } else {
+                self.value(node, property, is_extra, depth).within(|| format!(".{name}[{index}]"))?;
+            }
+            index += 1;
+            if self.eat(b']') {
+                return Ok(());
+            }
+            if !self.eat(b',') {
+                return self.syntax("`,` or `]`");
+            }
+        }
+    }
+
+    fn append(&mut self, parent: NodeId, property: &'static Property, last: &mut Option<NodeId>) -> NodeId {
+        let node = self.resource.append_after(parent, *last, property, property.ty);
+        *last = Some(node);
+        node
+    }
+
+    fn repetition(&self, parent: NodeId, property: &'static Property, index: usize) -> Option<NodeId> {
+        let children = self.resource.element(parent).children();
+        children
+            .filter(|c| c.property().is_some_and(|p| std::ptr::eq(p, property)))
+            .nth(index)
+            .map(|c| c.id())
+    }
+
+    fn value(
+        &mut self,
+        node: NodeId,
+        property: &'static Property,
+        is_extra: bool,
+        depth: usize,
+    ) -> Result2<()> {
+        let definition = property.ty.definition();
+        let Some(form) = definition.json_form().filter(|_| !is_extra) else {
+            if self.peek() != Some(b'{') {
+                return self.fail(ReadErrorKind::WrongType { expected: "an object" });
+            }
+            let mut of = property.ty;
+            if of == ty::RESOURCE {
+                of = self.resource_type_ahead()?;
+                self.resource.set_type(node, of);
+            }
+            return self.object(node, of, depth + 1);
+        };
+        let begin = self.at;
+        let span = match form {
+            JsonForm::String => {
+                if self.peek() != Some(b'"') {
+                    return self.fail(ReadErrorKind::WrongType { expected: "a string" });
+                }
+                self.string()?
+            }
+            JsonForm::Number => {
+                if !matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
+                    return self.fail(ReadErrorKind::WrongType { expected: "a number" });
+                }
+                self.number()?
+            }
+            JsonForm::Boolean => {
+                if !matches!(self.peek(), Some(b't' | b'f')) {
+                    return self.fail(ReadErrorKind::WrongType { expected: "true or false" });
+                }
+                self.literal()?
+            }
+        };
+        let text = self.span_text(span);
+        if text.is_empty() {
+            self.at = begin;
+            return self.fail(ReadErrorKind::Empty("a string must not be empty"));
+        }
+        if !check::is_valid(property.ty, text) {
+            self.at = begin;
+            return self.fail(ReadErrorKind::BadPrimitive(definition.name));
+        }
+        self.resource.set_span(node, span.start, span.len);
+        Ok(())
+    }
+
+    fn span_text(&self, span: Span) -> &str {
+        let base = self.text.len();
+        if span.start >= base {
+            &self.unescaped[span.start - base..span.start - base + span.len]
+        } else {
+            &self.text[span.start..span.start + span.len]
+        }
+    }
+
+    /// Reads the string that begins here.
+    fn string(&mut self) -> Result2<Span> {
+        self.at += 1;
+        let start = self.at;
+        let Some(len) = self.source[start..].iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\')
+        else {
+            self.at = self.source.len();
+            return self.syntax("`\"`");
+        };
+        self.at += len;
+        match self.source[self.at] {
+            b'"' => {
+                self.at += 1;
+                Ok(Span { start, len })
+            }
+            b'\\' => self.escaped_string(start),
+            _ => self.syntax("no control character in a string"),
+        }
+    }
+
+    /// Reads on in a string whose first escape stands here.
+    fn escaped_string(&mut self, start: usize) -> Result2<Span> {
+        let begin = self.unescaped.len();
+        let mut plain_from = start;
+        loop {
+            let rest = &self.source[self.at..];
+            let Some(len) = rest.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\') else {
+                self.at = self.source.len();
+                return self.syntax("`\"`");
+            };
+            self.at += len;
+            self.unescaped.push_str(&self.text[plain_from..self.at]);
+            match self.source[self.at] {
+                b'"' => {
+                    self.at += 1;
+                    let len = self.unescaped.len() - begin;
+                    return Ok(Span { start: self.text.len() + begin, len });
+                }
+                b'\\' => {
+                    self.at += 1;
+                    let c = self.escape()?;
+                    self.unescaped.push(c);
+                    plain_from = self.at;
+                }
+                _ => return self.syntax("no control character in a string"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result2<char> {
+        let Some(kind) = self.peek() else { return self.syntax("an escape") };
+        self.at += 1;
+        Ok(match kind {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let mut code = self.hex4()?;
+                if (0xD800..0xDC00).contains(&code) && self.source[self.at..].starts_with(b"\\u") {
+                    self.at += 2;
+                    let low = self.hex4()?;
+                    if !(0xDC00..0xE000).contains(&low) {
+                        return self.syntax("the second half of a surrogate pair");
+                    }
+                    code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+                }
+                match char::from_u32(code) {
+                    Some(c) => c,
+                    None => return self.syntax("a whole surrogate pair"),
+                }
+            }
+            _ => return self.syntax("a known escape"),
+        })
+    }
+
+    fn hex4(&mut self) -> Result2<u32> {
+        let digits = self.source.get(self.at..self.at + 4).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
+        let value =
+            digits.and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u32::from_str_radix(d, 16).ok());
+        match value {
+            Some(value) => {
+                self.at += 4;
+                Ok(value)
+            }
+            None => self.syntax("four hexadecimal digits"),
+        }
+    }
+
+    /// Reads the number that begins here, by the grammar of JSON.
+    fn number(&mut self) -> Result2<Span> {
+        let start = self.at;
+        self.at += usize::from(self.peek() == Some(b'-'));
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else if self.digits() == 0 {
+            return self.syntax("a digit");
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            if self.digits() == 0 {
+                return self.syntax("a digit");
+            }
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            if self.digits() == 0 {
+                return self.syntax("a digit");
+            }
+        }
+        Ok(Span { start, len: self.at - start })
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    /// Reads `true`, `false` or `null`.
+    fn literal(&mut self) -> Result2<Span> {
+        for word in ["true", "false", "null"] {
+            if self.source[self.at..].starts_with(word.as_bytes()) {
+                let start = self.at;
+                self.at += word.len();
+                return Ok(Span { start, len: word.len() });
+            }
+        }
+        self.syntax("a value")
+    }
+
+    /// Goes past a value of any kind.
+    fn skip_value(&mut self, depth: usize) -> Result2<()> {
+        if depth > DEPTH_MAX {
+            return self.fail(ReadErrorKind::TooDeep);
+        }
+        self.skip_space();
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number().map(drop),
+            Some(open @ (b'{' | b'[')) => {
+                let close = if open == b'{' { b'}' } else { b']' };
+                self.at += 1;
+                if self.eat(close) {
+                    return Ok(());
+                }
+                loop {
+                    if open == b'{' {
+                        self.skip_space();
+                        if self.peek() != Some(b'"') {
+                            return self.syntax("a name");
+                        }
+                        self.string()?;
+                        if !self.eat(b':') {
+                            return self.syntax("`:`");
+                        }
+                    }
+                    self.skip_value(depth + 1)?;
+                    if self.eat(close) {
+                        return Ok(());
+                    }
+                    if !self.eat(b',') {
+                        return self.syntax("`,`");
+                    }
+                }
+            }
+            _ => self.literal().map(drop),
+        }
+    }
+}
+
+/// Cuts what a caller sent before it is told back.
+fn shortened(text: &str) -> &str {
+    match text.char_indices().nth(64) {
+        Some((at, _)) => &text[..at],
+        None => text,
+    }
+}

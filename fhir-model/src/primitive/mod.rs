@@ -1,0 +1,8 @@
+//! Grammar and precision of the primitive types.
+//!
+//! Spec: <https://hl7.org/fhir/R4/datatypes.html#primitive>
+
+pub mod check;
+pub mod date;
+pub mod id;
+pub mod instant;

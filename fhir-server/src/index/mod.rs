@@ -1,0 +1,3 @@
+//! The index: what of a resource can be searched for.
+
+pub mod row;
