@@ -69,7 +69,7 @@ pub fn types() -> impl Iterator<Item = TypeId> {
     (0..TYPES.len() as u16).map(TypeId)
 }
 
-/// Returns the 148 concrete resource types, in the order of their names.
+/// Returns the 146 concrete resource types (the specification's 148 count two abstract ones), in the order of their names.
 pub fn resource_types() -> impl Iterator<Item = TypeId> {
     types().filter(|t| t.definition().is_concrete_resource())
 }

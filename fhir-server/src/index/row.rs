@@ -183,7 +183,7 @@ mod tests {
     fn type_codes_are_distinct() {
         let mut codes: Vec<TypeCode> = fhir_model::schema::resource_types().map(TypeCode::of).collect();
         let count = codes.len();
-        assert_eq!(count, 148);
+        assert_eq!(count, 146);
         codes.sort();
         codes.dedup();
         assert_eq!(codes.len(), count);
