@@ -1,0 +1,1 @@
+-- Migrations go forward only; this file is here because the tool asks for it.

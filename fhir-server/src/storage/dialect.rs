@@ -1,0 +1,187 @@
+//! What is particular to SQLite: how connections are set up, what its errors
+//! mean, and the statements that other databases spell differently.
+
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{BigInt, Text};
+
+use super::error::StorageError;
+use super::statement::{BindRef, Rendered};
+
+/// The kind of database.
+pub(super) type Database = diesel::sqlite::Sqlite;
+/// A connection to it.
+pub(super) type Connection = SqliteConnection;
+
+/// Begins a transaction that writes.
+pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+/// Begins an insert that leaves a row alone which is there already.
+pub(super) const INSERT_NEW_INTO: &str = "INSERT OR IGNORE INTO";
+/// The size of a database page.
+pub(super) const PAGE_BYTES: u64 = 4096;
+
+/// The write-ahead log is cut to this length when it starts anew.
+const LOG_BYTES_KEPT: u64 = 64 << 20;
+const WRITER_CACHE_KIB: u32 = 32 << 10;
+const READER_CACHE_KIB: u32 = 2 << 10;
+/// All page caches of the process together; beyond it pages are given up early.
+const CACHES_BYTES: u64 = 96 << 20;
+
+/// Opens the connection that writes. Each commit is synced before it is
+/// acknowledged; the log is checkpointed by `checkpoint`, never by a commit.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
+    let mut connection = open(path)?;
+    for pragma in [
+        "PRAGMA busy_timeout=5000".to_owned(),
+        format!("PRAGMA page_size={PAGE_BYTES}"),
+        "PRAGMA journal_mode=WAL".to_owned(),
+        "PRAGMA synchronous=FULL".to_owned(),
+        "PRAGMA wal_autocheckpoint=0".to_owned(),
+        format!("PRAGMA journal_size_limit={LOG_BYTES_KEPT}"),
+        "PRAGMA temp_store=MEMORY".to_owned(),
+        "PRAGMA foreign_keys=OFF".to_owned(),
+        "PRAGMA mmap_size=0".to_owned(),
+        format!("PRAGMA cache_size=-{WRITER_CACHE_KIB}"),
+        format!("PRAGMA soft_heap_limit={CACHES_BYTES}"),
+    ] {
+        connection.batch_execute(&pragma).map_err(error)?;
+    }
+    let mode: String = Rendered::<Text>::new("PRAGMA journal_mode", &[], false)
+        .get_result(&mut connection)
+        .map_err(error)?;
+    if mode != "wal" {
+        return Err(StorageError::Folder(format!("the journal mode is {mode}, not wal")));
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StorageError> {
+    let mut connection = open(path)?;
+    for pragma in [
+        "PRAGMA busy_timeout=5000".to_owned(),
+        "PRAGMA wal_autocheckpoint=0".to_owned(),
+        "PRAGMA mmap_size=0".to_owned(),
+        format!("PRAGMA cache_size=-{READER_CACHE_KIB}"),
+        "PRAGMA query_only=ON".to_owned(),
+    ] {
+        connection.batch_execute(&pragma).map_err(error)?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection for maintenance: checkpoints, backups, checks.
+pub(super) fn open_maintenance(path: &Path) -> Result<Connection, StorageError> {
+    let mut connection = open(path)?;
+    for pragma in ["PRAGMA busy_timeout=5000", "PRAGMA synchronous=FULL", "PRAGMA wal_autocheckpoint=0"] {
+        connection.batch_execute(pragma).map_err(error)?;
+    }
+    Ok(connection)
+}
+
+fn open(path: &Path) -> Result<Connection, StorageError> {
+    // An absolute path can neither begin with `file:` nor with `sqlite:`.
+    let text = path
+        .to_str()
+        .filter(|_| path.is_absolute())
+        .ok_or_else(|| StorageError::Folder("its path is not absolute, or not UTF-8".to_owned()))?;
+    diesel::Connection::establish(text).map_err(|e| StorageError::Unavailable(e.to_string()))
+}
+
+/// Bounds the size of the database; what exceeds it is `Full`.
+pub(super) fn limit_size(connection: &mut Connection, bytes: u64) -> Result<(), StorageError> {
+    let pages = (bytes / PAGE_BYTES).clamp(1, 0xffff_fffe);
+    connection.batch_execute(&format!("PRAGMA max_page_count={pages}")).map_err(error)
+}
+
+/// How far the write-ahead log has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LogState {
+    /// Pages in the log.
+    pub(super) pages: u64,
+    /// Those of them that are in the database file as well.
+    pub(super) copied: u64,
+}
+
+/// How much a checkpoint does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checkpoint {
+    /// Only tells the state.
+    Look,
+    /// Copies what it can without waiting for anyone.
+    Passive,
+    /// Copies all and cuts the log, waiting for readers.
+    Truncate,
+}
+
+/// Makes a checkpoint.
+pub(super) fn checkpoint(connection: &mut Connection, how: Checkpoint) -> Result<LogState, StorageError> {
+    let sql = match how {
+        Checkpoint::Look => "PRAGMA wal_checkpoint(NOOP)",
+        Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Checkpoint::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    let (_, pages, copied): (i64, i64, i64) =
+        Rendered::<(BigInt, BigInt, BigInt)>::new(sql, &[], true).get_result(connection).map_err(error)?;
+    Ok(LogState { pages: u64::try_from(pages).unwrap_or(0), copied: u64::try_from(copied).unwrap_or(0) })
+}
+
+/// Writes a consistent copy of the database to a new file.
+pub(super) fn copy_into(connection: &mut Connection, path: &str) -> Result<(), StorageError> {
+    Rendered::<()>::new("VACUUM INTO ?", &[BindRef::Text(path)], false)
+        .execute(connection)
+        .map_err(error)
+        .map(|_| ())
+}
+
+/// Returns what the database finds wrong with itself; empty when nothing.
+pub(super) fn integrity(connection: &mut Connection) -> Result<Vec<String>, StorageError> {
+    let mut found: Vec<String> = Rendered::<Text>::new("PRAGMA integrity_check(100)", &[], false)
+        .get_results(connection)
+        .map_err(error)?;
+    found.retain(|line| line != "ok");
+    Ok(found)
+}
+
+/// Says what a failure means. diesel passes on only SQLite's message, so that
+/// is what tells.
+pub(super) fn error(error: Error) -> StorageError {
+    let Error::DatabaseError(kind, information) = &error else {
+        return match error {
+            Error::DeserializationError(e) => StorageError::Corrupt(e.to_string()),
+            other => StorageError::Statement(other.to_string()),
+        };
+    };
+    let message = information.message();
+    match (kind, message) {
+        (DatabaseErrorKind::UniqueViolation, _) => StorageError::Exists,
+        (_, "database or disk is full") => StorageError::Full,
+        (_, m) if m.contains("malformed") || m == "file is not a database" => {
+            StorageError::Corrupt(m.to_owned())
+        }
+        (_, m) if UNAVAILABLE.iter().any(|known| m.starts_with(known)) => {
+            StorageError::Unavailable(m.to_owned())
+        }
+        (_, m) => StorageError::Statement(m.to_owned()),
+    }
+}
+
+/// The messages of SQLite that say that the disk, the memory or a lock failed.
+const UNAVAILABLE: &[&str] = &[
+    "disk I/O error",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "database is locked",
+    "database table is locked",
+    "out of memory",
+    "locking protocol",
+    "large file support is disabled",
+    "interrupted",
+    "cannot commit",
+    "cannot rollback",
+    "cannot start a transaction within a transaction",
+    "no such savepoint",
+];
