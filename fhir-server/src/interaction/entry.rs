@@ -31,8 +31,8 @@ pub(crate) enum Method {
 /// An entry, parsed.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Its place in the Bundle.
-    pub(crate) index: usize,
+    /// Its place in the Bundle, where it stands in one.
+    pub(crate) index: Option<usize>,
     pub(crate) method: Method,
     pub(crate) full_url: Option<String>,
     pub(crate) interaction: Interaction,
@@ -44,6 +44,7 @@ impl Entry {
     /// # Errors
     /// An issue located at the entry.
     pub(crate) fn parse(index: usize, entry: Element<'_>, handling: Handling) -> Result<Entry, Issue> {
+        let index = Some(index);
         let located = |issue: Issue| located_at(index, issue);
         let request = entry.child(name::REQUEST).ok_or_else(|| {
             located(Issue::error(IssueType::Required).text("an entry of a batch or transaction needs a `request`"))
@@ -56,7 +57,8 @@ impl Entry {
 }
 
 /// Says at which entry an issue stands.
-pub(crate) fn located_at(index: usize, mut issue: Issue) -> Issue {
+pub(crate) fn located_at(index: Option<usize>, mut issue: Issue) -> Issue {
+    let Some(index) = index else { return issue };
     issue.expression = match issue.expression.is_empty() {
         true => vec![format!("Bundle.entry[{index}]")],
         false => issue.expression.iter().map(|e| format!("Bundle.entry[{index}].resource/{e}")).collect(),
