@@ -147,6 +147,23 @@ fn decode(text: &str) -> Result<String, Issue> {
     String::from_utf8(out).map_err(|_| bad())
 }
 
+/// Writes a name or value of a query so that [`decode_query`] reads it back.
+pub(crate) fn encode(text: &str, out: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'$' | b'*' | b',' | b':' | b'/' => {
+                out.push(char::from(byte));
+            }
+            other => {
+                out.push('%');
+                out.push(char::from(HEX[usize::from(other >> 4)]));
+                out.push(char::from(HEX[usize::from(other & 15)]));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +193,16 @@ mod tests {
     fn queries() {
         let expected = vec![("a".to_owned(), "b c|à".to_owned()), ("d".to_owned(), String::new())];
         assert_eq!(decode_query("a=b+c%7C%C3%A0&d"), Ok(expected));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn decoding_undoes_encoding(name in "\\PC{1,20}", value in "\\PC{0,20}") {
+            let mut query = String::new();
+            encode(&name, &mut query);
+            query.push('=');
+            encode(&value, &mut query);
+            proptest::prop_assert_eq!(decode_query(&query), Ok(vec![(name, value)]));
+        }
     }
 }
