@@ -20,6 +20,7 @@ pub mod json;
 pub mod outcome;
 pub mod patch;
 pub mod primitive;
+pub mod reference;
 pub mod schema;
 pub mod search_parameter;
 pub mod tree;
