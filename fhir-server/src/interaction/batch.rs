@@ -16,7 +16,11 @@ const ENTRIES_AT_ONCE: usize = 32;
 ///
 /// # Errors
 /// Never of an entry: its failure stands in its own answer.
-pub(crate) async fn batch(api: &dyn FhirApi, caller: &Caller, request: &BundleRequest) -> Result<Performed, Issue> {
+pub(crate) async fn batch(
+    api: &dyn FhirApi,
+    caller: &Caller,
+    request: &BundleRequest,
+) -> Result<Performed, Issue> {
     let entries: Vec<Result<Entry, Issue>> = request
         .bundle
         .root()

@@ -6,25 +6,29 @@ use fhir_model::interaction::{BundleRequest, Caller, Performed};
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::schema::name;
 
+use super::batch;
 use super::entry::write_response;
 use super::perform::Server;
 use super::transaction::Transaction;
 use super::url::clip;
-use super::batch;
 
 /// Performs a Bundle by its type.
 ///
 /// # Errors
 /// For a transaction the first entry that fails, and nothing is stored; for a
 /// batch only what is wrong with the Bundle itself.
-pub(crate) async fn perform(server: &Server, caller: &Caller, request: BundleRequest) -> Result<Performed, Issue> {
+pub(crate) async fn perform(
+    server: &Server,
+    caller: &Caller,
+    request: BundleRequest,
+) -> Result<Performed, Issue> {
     let root = request.bundle.root();
     let entries = root.children_named(name::ENTRY).count();
     let entries_max = server.limits().bundle_entries_max;
     if entries > entries_max {
-        return Err(Issue::error(IssueType::TooLong)
-            .at("Bundle.entry")
-            .text(format!("{entries} entries, and this server takes {entries_max} in one Bundle; send several")));
+        return Err(Issue::error(IssueType::TooLong).at("Bundle.entry").text(format!(
+            "{entries} entries, and this server takes {entries_max} in one Bundle; send several"
+        )));
     }
     match root.text_of(name::TYPE) {
         Some("batch") => batch::batch(server, caller, &request).await,
@@ -42,9 +46,11 @@ pub(crate) async fn perform(server: &Server, caller: &Caller, request: BundleReq
                 .collect();
             Ok(Performed::json(batch::bundle_of("transaction-response", &answers)))
         }
-        other => Err(Issue::error(IssueType::Invalid).because(Reason::Unprocessable).at("Bundle.type").text(format!(
-            "a Bundle posted to the base is a batch or a transaction, this one is `{}`",
-            clip(other.unwrap_or(""))
-        ))),
+        other => Err(Issue::error(IssueType::Invalid).because(Reason::Unprocessable).at("Bundle.type").text(
+            format!(
+                "a Bundle posted to the base is a batch or a transaction, this one is `{}`",
+                clip(other.unwrap_or(""))
+            ),
+        )),
     }
 }

@@ -20,7 +20,15 @@ static STARTED: OnceLock<Instant> = OnceLock::new();
 ///
 /// Spec: <https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>
 const TYPE_INTERACTIONS: &[&str] = &[
-    "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
 ];
 
 /// The interactions with the whole system.

@@ -7,12 +7,12 @@ use fhir_model::outcome::Issue;
 
 use super::read;
 use super::unit::{Unit, View};
-use crate::storage::{PreparedResource, Written};
+use crate::storage::{Operation, PreparedResource, Reads, Written};
 
 /// Stores a new resource.
 pub(crate) fn apply(unit: &mut Unit<'_, '_>, resource: PreparedResource) -> Result<Performed, Issue> {
     let key = resource.key.clone();
-    let written = unit.unit.create(resource)?;
+    let written = unit.unit.create(resource, Operation::Create)?;
     Ok(told(key, Status::Created, &written))
 }
 

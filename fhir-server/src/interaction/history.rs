@@ -11,8 +11,9 @@ use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::date::PartialDate;
 use fhir_model::primitive::instant::Instant;
 
+use super::read;
 use super::url::clip;
-use crate::storage::{HistoryBounds, Operation, StoredResource};
+use crate::storage::{HistoryBounds, HistoryScope, Operation, Reads, StoredResource};
 
 /// How many versions a page has where the caller does not say.
 const PAGE_DEFAULT: usize = 50;
@@ -23,10 +24,10 @@ const BEFORE: &str = "_before";
 
 /// What a history request asks for.
 #[derive(Debug, PartialEq)]
-pub(crate) struct HistoryQuery {
-    pub(crate) bounds: HistoryBounds,
+struct HistoryQuery {
+    bounds: HistoryBounds,
     /// `_count`; 0 asks for no versions at all.
-    pub(crate) count: usize,
+    count: usize,
     /// Parameters that are not used, by name.
     ignored: Vec<String>,
 }
@@ -37,8 +38,9 @@ impl HistoryQuery {
     /// # Errors
     /// A value that is not what it should be; under strict handling also an
     /// unknown parameter.
-    pub(crate) fn parse(request: &HistoryRequest) -> Result<HistoryQuery, Issue> {
-        let mut query = HistoryQuery { bounds: HistoryBounds::default(), count: PAGE_DEFAULT, ignored: Vec::new() };
+    fn parse(request: &HistoryRequest) -> Result<HistoryQuery, Issue> {
+        let mut query =
+            HistoryQuery { bounds: HistoryBounds::default(), count: PAGE_DEFAULT, ignored: Vec::new() };
         for (name, value) in &request.parameters {
             let bad = |expected: &str| {
                 let text = format!("`{name}` takes {expected}, not `{}`", clip(value));
@@ -46,7 +48,8 @@ impl HistoryQuery {
             };
             match name.as_str() {
                 "_since" => {
-                    let since = Instant::parse(value).ok_or_else(|| bad("an instant such as 2026-01-31T10:00:00Z"))?;
+                    let since = Instant::parse(value)
+                        .ok_or_else(|| bad("an instant such as 2026-01-31T10:00:00Z"))?;
                     query.bounds.since = Some(since);
                 }
                 "_at" => {
@@ -74,8 +77,35 @@ impl HistoryQuery {
     }
 }
 
+/// Answers with a page of versions.
+///
+/// # Errors
+/// 404 for the history of what never was; a parameter that is not what it should be.
+pub(crate) fn history(
+    data: &mut impl Reads,
+    base: &str,
+    request: &HistoryRequest,
+) -> Result<Performed, Issue> {
+    let query = HistoryQuery::parse(request)?;
+    let scope = match &request.scope {
+        Scope::System | Scope::Compartment { .. } => HistoryScope::System,
+        Scope::Type(of) => HistoryScope::Type(*of),
+        Scope::Instance(key) => {
+            if data.current(key)?.is_none() {
+                return Err(read::not_found(key));
+            }
+            HistoryScope::Instance(key.clone())
+        }
+    };
+    // One more than shown tells whether there is a next page.
+    let mut versions = data.history(&scope, &query.bounds, query.count + 1)?;
+    let more = versions.len() > query.count;
+    versions.truncate(query.count);
+    bundle(base, request, &versions, more && query.count > 0)
+}
+
 /// Writes a page of versions as a Bundle. There is a next page when `more`.
-pub(crate) fn bundle(
+fn bundle(
     base: &str,
     request: &HistoryRequest,
     versions: &[StoredResource],
@@ -160,7 +190,8 @@ mod tests {
         let query = parse(&[("_count", "5"), ("_since", "1970-01-01T00:00:01Z")], Handling::Strict);
         assert_eq!(query.as_ref().map(|q| (q.count, q.bounds.since)), Ok((5, Some(Instant(1_000_000)))));
         assert_eq!(parse(&[("_count", "999999")], Handling::Strict).map(|q| q.count), Ok(PAGE_MAX));
-        for bad in [("_count", "-1"), ("_since", "yesterday"), ("_at", "x"), ("_before", "x"), ("code", "x")] {
+        for bad in [("_count", "-1"), ("_since", "yesterday"), ("_at", "x"), ("_before", "x"), ("code", "x")]
+        {
             assert!(parse(&[bad], Handling::Strict).is_err(), "{bad:?}");
         }
         assert!(parse(&[("code", "x")], Handling::Lenient).is_ok());

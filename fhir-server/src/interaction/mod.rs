@@ -19,7 +19,7 @@ mod perform;
 mod prepare;
 mod read;
 mod transaction;
-mod unit;
+pub(crate) mod unit;
 mod update;
 pub(crate) mod url;
 mod vread;

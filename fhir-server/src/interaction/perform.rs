@@ -3,11 +3,7 @@
 
 use std::sync::Arc;
 
-use fhir_model::interaction::{
-    Body, BundleRequest, Caller, FhirApi, HistoryRequest, Interaction, OperationCall, Performed, ReadRequest,
-    SearchRequest, VreadRequest,
-};
-use fhir_model::json::write::stamp;
+use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed};
 use fhir_model::outcome::{Issue, IssueType};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -16,9 +12,8 @@ use super::entry::Method;
 use super::prepare::Preparer;
 use super::transaction::Transaction;
 use super::unit::{NoView, Snapshot, Unit, View};
-use super::{bundle, capabilities, history, read, vread};
+use super::{bundle, capabilities, read};
 use crate::limits::Limits;
-use crate::operation;
 use crate::search::Search;
 use crate::storage::Store;
 
@@ -59,7 +54,10 @@ impl Server {
     async fn run(&self, caller: &Caller, interaction: Interaction) -> Result<Performed, Issue> {
         match interaction {
             Interaction::Read(request) => read::read(self.inner.store.read_current(&request.key)?, &request),
-            Interaction::Create(_) | Interaction::Update(_) | Interaction::Patch(_) | Interaction::Delete(_) => {
+            Interaction::Create(_)
+            | Interaction::Update(_)
+            | Interaction::Patch(_)
+            | Interaction::Delete(_) => {
                 let transaction = Transaction::single(interaction)?;
                 let mut done = self.transact(caller, transaction, true).await?;
                 let (_, performed) = done.pop().ok_or_else(|| Issue::fatal(IssueType::Exception))?;
@@ -103,7 +101,8 @@ impl Server {
             let prepared = transaction.prepare(&mut view, &preparer, &resolution, shows)?;
             Ok((transaction, resolution, prepared))
         };
-        let (transaction, resolution, prepared) = if is_small { prepare()? } else { blocking(prepare).await? };
+        let (transaction, resolution, prepared) =
+            if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
         let base = caller.base.clone();
         self.inner

@@ -32,7 +32,11 @@ impl Preparer<'_> {
     ///
     /// # Errors
     /// When the resource may not be stored.
-    pub(crate) fn prepare(&self, mut resource: Resource, key: &ResourceKey) -> Result<PreparedResource, Issue> {
+    pub(crate) fn prepare(
+        &self,
+        mut resource: Resource,
+        key: &ResourceKey,
+    ) -> Result<PreparedResource, Issue> {
         check_type(&resource, key.resource_type)?;
         refuse_subset(&resource)?;
         set_id(&mut resource, key.id.as_str());

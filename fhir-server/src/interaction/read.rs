@@ -2,10 +2,73 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html#read>
 
-use fhir_model::interaction::{Body, Performed, ReadRequest, ResourceKey, Status, VersionId};
+use fhir_model::interaction::{
+    Body, Criteria, Interaction, Performed, ReadRequest, ResourceKey, Status, VersionId,
+};
 use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::schema::TypeId;
 
-use crate::storage::StoredResource;
+use super::unit::View;
+use super::{capabilities, history, vread};
+use crate::operation;
+use crate::search::Search;
+use crate::storage::{Reads, StoredResource};
+
+/// Performs an interaction that changes nothing, on whatever connection.
+///
+/// # Errors
+/// Those of the interaction.
+pub(crate) fn perform(
+    data: &mut impl Reads,
+    search: &Search,
+    base: &str,
+    interaction: &Interaction,
+) -> Result<Performed, Issue> {
+    match interaction {
+        Interaction::Read(request) => read(data.current(&request.key)?, request),
+        Interaction::Vread(request) => {
+            let stored = match request.version {
+                Some(version) => data.version(&request.key, version)?,
+                None => None,
+            };
+            vread::vread(stored, request)
+        }
+        Interaction::History(request) => history::history(data, base, request),
+        Interaction::Search(request) => search.search(data.connection(), request, base),
+        Interaction::Capabilities => Ok(capabilities::capabilities(&search.definitions(), base)),
+        Interaction::Operation(call) => {
+            let mut view = OperationView { data, search, base };
+            operation::call(&mut view, call)
+        }
+        Interaction::Create(_)
+        | Interaction::Update(_)
+        | Interaction::Patch(_)
+        | Interaction::Delete(_)
+        | Interaction::Bundle(_) => Err(Issue::error(IssueType::Invalid)
+            .text("this interaction writes, and stands where only reading may")),
+    }
+}
+
+/// The view of an operation.
+struct OperationView<'v, D> {
+    data: &'v mut D,
+    search: &'v Search,
+    base: &'v str,
+}
+
+impl<D: Reads> View for OperationView<'_, D> {
+    fn current(&mut self, key: &ResourceKey) -> Result<Option<StoredResource>, Issue> {
+        Ok(self.data.current(key)?)
+    }
+
+    fn matches(&mut self, of: TypeId, criteria: &Criteria, limit: usize) -> Result<Vec<ResourceKey>, Issue> {
+        self.search.matches(self.data.connection(), of, criteria, limit)
+    }
+
+    fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
+        perform(self.data, self.search, self.base, interaction)
+    }
+}
 
 /// Answers a read with the current version.
 ///

@@ -10,8 +10,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fhir_model::interaction::{
-    Body, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed, ResourceKey, Target,
-    UpdateRequest, VersionId,
+    Body, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed,
+    ResourceKey, Target, UpdateRequest, VersionId,
 };
 use fhir_model::json::write::stamp;
 use fhir_model::outcome::{Issue, IssueType, Reason};
@@ -166,13 +166,18 @@ impl Transaction {
             let located = |issue| located_at(entry.index, issue);
             let resolved = self.resolve_entry(at, view, &deleted, &mut conditions).map_err(located)?;
             let changed: &[ResourceKey] = match &resolved {
-                Resolved::Create(key) | Resolved::Update(key) | Resolved::Patch(key, _) => std::slice::from_ref(key),
+                Resolved::Create(key) | Resolved::Update(key) | Resolved::Patch(key, _) => {
+                    std::slice::from_ref(key)
+                }
                 Resolved::Delete(keys) => keys,
                 Resolved::Existing(_) | Resolved::Other => &[],
             };
             for key in changed {
                 if !touched.insert(key.clone()) {
-                    let text = format!("{}/{} is changed by two entries of this transaction", key.resource_type, key.id);
+                    let text = format!(
+                        "{}/{} is changed by two entries of this transaction",
+                        key.resource_type, key.id
+                    );
                     return Err(located(Issue::error(IssueType::Duplicate).text(text)));
                 }
             }
@@ -217,7 +222,9 @@ impl Transaction {
             Interaction::Update(UpdateRequest { resource_type, target: Target::Id(id), .. }) => {
                 Resolved::Update(ResourceKey { resource_type: *resource_type, id: id.clone() })
             }
-            Interaction::Update(request @ UpdateRequest { resource_type, target: Target::Criteria(criteria), .. }) => {
+            Interaction::Update(
+                request @ UpdateRequest { resource_type, target: Target::Criteria(criteria), .. },
+            ) => {
                 let found = unit::at_most_one(view, *resource_type, criteria, deleted)?;
                 let key = update::conditional_key(request, found, &self.fresh[at])?;
                 conditions.insert((*resource_type, criteria.clone()), key.clone());
@@ -231,9 +238,11 @@ impl Transaction {
             Interaction::Delete(DeleteRequest { resource_type, target: Target::Id(id), .. }) => {
                 Resolved::Delete(vec![ResourceKey { resource_type: *resource_type, id: id.clone() }])
             }
-            Interaction::Delete(DeleteRequest { resource_type, target: Target::Criteria(criteria), .. }) => {
-                Resolved::Delete(unit::at_most_one(view, *resource_type, criteria, deleted)?.into_iter().collect())
-            }
+            Interaction::Delete(DeleteRequest {
+                resource_type, target: Target::Criteria(criteria), ..
+            }) => Resolved::Delete(
+                unit::at_most_one(view, *resource_type, criteria, deleted)?.into_iter().collect(),
+            ),
             _ => Resolved::Other,
         })
     }
@@ -253,7 +262,10 @@ impl Transaction {
         for (entry, resolved) in self.entries.iter().zip(&resolution.entries) {
             if let (
                 Some(url),
-                Resolved::Create(key) | Resolved::Existing(key) | Resolved::Update(key) | Resolved::Patch(key, _),
+                Resolved::Create(key)
+                | Resolved::Existing(key)
+                | Resolved::Update(key)
+                | Resolved::Patch(key, _),
             ) = (entry.full_url.as_deref(), resolved)
             {
                 named.insert(url, key);
@@ -302,7 +314,8 @@ impl Transaction {
             let shown = resource.as_ref().filter(|_| prepared.shows).map(|r| r.body().clone());
             let mut performed = apply_entry(unit, entry, &resolution.entries[at], resource)
                 .map_err(|issue| located_at(entry.index, issue))?;
-            if let (Some(body), Some(version), Some(updated)) = (shown, performed.version, performed.updated) {
+            if let (Some(body), Some(version), Some(updated)) = (shown, performed.version, performed.updated)
+            {
                 let mut json = Vec::new();
                 stamp(&body.bytes, body.hole, version, updated, &mut json);
                 performed.body = Body::Json(json.into());
@@ -328,7 +341,9 @@ fn apply_entry(
         (Resolved::Patch(..), Interaction::Patch(request), Some(resource)) => {
             patch::apply(unit, resource, request.if_match)
         }
-        (Resolved::Delete(keys), Interaction::Delete(request), _) => delete::apply(unit, keys, request.if_match),
+        (Resolved::Delete(keys), Interaction::Delete(request), _) => {
+            delete::apply(unit, keys, request.if_match)
+        }
         (_, interaction, _) => unit.read(interaction),
     }
 }

@@ -3,17 +3,14 @@
 
 use std::collections::HashSet;
 
-use fhir_model::interaction::{
-    Body, Criteria, Interaction, Performed, ReadRequest, ResourceKey, Status, Target, UpdateRequest, VersionId,
-};
-use fhir_model::json;
+use fhir_model::interaction::{Criteria, Interaction, Performed, ResourceKey, Target};
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::primitive::id::ResourceId;
-use fhir_model::schema::{TypeId, name};
-use fhir_model::tree::Resource;
+use fhir_model::schema::TypeId;
 
-use super::{delete, read};
-use crate::storage::{Operation, PreparedResource, StoredResource, WriteUnit, Written};
+use super::read;
+use crate::search::Search;
+use crate::storage::{Reader, Reads, StoredResource, WriteUnit};
 
 /// What conditions are decided on.
 pub(crate) trait View {
@@ -25,15 +22,6 @@ pub(crate) trait View {
 
     /// Performs an interaction that changes nothing.
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue>;
-}
-
-impl StoredResource {
-    /// Reads the resource back into a tree.
-    pub(crate) fn resource(&self) -> Result<Resource, Issue> {
-        let mut bytes = Vec::new();
-        self.write_json(&mut bytes)?;
-        Ok(json::read(bytes)?)
-    }
 }
 
 /// Makes an id for a new resource: random, so that it tells nothing and cannot be guessed.
@@ -89,11 +77,35 @@ pub(crate) fn current_or_gone(view: &mut dyn View, key: &ResourceKey) -> Result<
     if current.deleted { Err(read::gone(key, current.version)) } else { Ok(current) }
 }
 
+/// A snapshot that conditions are looked at before the writer decides.
+pub(crate) struct Snapshot<'s> {
+    pub(crate) reader: &'s mut Reader,
+    pub(crate) search: &'s Search,
+    pub(crate) base: &'s str,
+}
+
 /// The writer's view, and the changes it can make.
 pub(crate) struct Unit<'u, 'w> {
     pub(crate) unit: &'u mut WriteUnit<'w>,
-    pub(crate) search: &'u crate::search::Search,
+    pub(crate) search: &'u Search,
     pub(crate) base: &'u str,
+}
+
+/// No view at all, for what depends on nothing that is stored.
+pub(crate) struct NoView;
+
+impl View for Snapshot<'_> {
+    fn current(&mut self, key: &ResourceKey) -> Result<Option<StoredResource>, Issue> {
+        Ok(self.reader.current(key)?)
+    }
+
+    fn matches(&mut self, of: TypeId, criteria: &Criteria, limit: usize) -> Result<Vec<ResourceKey>, Issue> {
+        self.search.matches(self.reader.connection(), of, criteria, limit)
+    }
+
+    fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
+        read::perform(self.reader, self.search, self.base, interaction)
+    }
 }
 
 impl View for Unit<'_, '_> {
@@ -106,6 +118,25 @@ impl View for Unit<'_, '_> {
     }
 
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
-        read::perform(self.unit.connection(), self.search, self.base, interaction)
+        read::perform(self.unit, self.search, self.base, interaction)
     }
+}
+
+impl View for NoView {
+    fn current(&mut self, _: &ResourceKey) -> Result<Option<StoredResource>, Issue> {
+        Err(no_view())
+    }
+
+    fn matches(&mut self, _: TypeId, _: &Criteria, _: usize) -> Result<Vec<ResourceKey>, Issue> {
+        Err(no_view())
+    }
+
+    fn read(&mut self, _: &Interaction) -> Result<Performed, Issue> {
+        Err(no_view())
+    }
+}
+
+/// Only a fault of this program leads here: see `Transaction::is_unconditional`.
+fn no_view() -> Issue {
+    Issue::fatal(IssueType::Exception).text("an unexpected error; nothing was stored")
 }

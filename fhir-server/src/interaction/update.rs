@@ -21,7 +21,9 @@ pub(crate) fn check_id(request: &UpdateRequest) -> Result<(), Issue> {
         Some(given) => Err(Issue::error(IssueType::Invalid)
             .at(location)
             .text(format!("the URL says id `{id}`, the resource `{given}`"))),
-        None => Err(Issue::error(IssueType::Required).at(location).text("an update needs the id in the resource")),
+        None => {
+            Err(Issue::error(IssueType::Required).at(location).text("an update needs the id in the resource"))
+        }
     }
 }
 
@@ -59,9 +61,7 @@ pub(crate) fn apply(
     let current = unit.current(&resource.key)?;
     let live = current.as_ref().filter(|c| !c.deleted);
     check_if_match(live.map(|c| c.version), request.if_match)?;
-    // A conditional update without a match names an id that must be free.
-    let must_be_new = request.if_none_exist;
-    if must_be_new && live.is_some() {
+    if request.if_none_exist && live.is_some() {
         return Err(Issue::error(IssueType::Conflict)
             .because(Reason::PreconditionFailed)
             .text("the resource exists, and `If-None-Match: *` asks that it does not"));
@@ -70,7 +70,7 @@ pub(crate) fn apply(
     let key = resource.key.clone();
     let written = match current {
         Some(current) => unit.unit.update(&current, resource, Operation::Update)?,
-        None => unit.unit.create(resource)?,
+        None => unit.unit.create(resource, Operation::Update)?,
     };
     Ok(create::told(key, status, &written))
 }

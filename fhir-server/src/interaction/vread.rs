@@ -15,7 +15,8 @@ use crate::storage::StoredResource;
 pub(crate) fn vread(stored: Option<StoredResource>, request: &VreadRequest) -> Result<Performed, Issue> {
     let stored = stored.ok_or_else(|| {
         let key = &request.key;
-        Issue::error(IssueType::NotFound).text(format!("{}/{} has no such version", key.resource_type, key.id))
+        Issue::error(IssueType::NotFound)
+            .text(format!("{}/{} has no such version", key.resource_type, key.id))
     })?;
     if stored.deleted {
         return Err(read::gone(&request.key, stored.version));
