@@ -113,3 +113,31 @@ fn json_comes_back_identical_by_way_of_xml() {
     );
     assert_eq!(differing, BTreeMap::new());
 }
+
+#[test]
+fn fhirbolt_agrees() {
+    /// Examples that fhirbolt refuses and this reader takes: it does not look at cardinality.
+    const LACKING: [(&str, &str); 3] = [
+        ("ImplementationGuide-fhir.json", "missing field `name`"),
+        ("Questionnaire-qs1.json", "missing field `linkId`"),
+        ("ig-r4.json", "missing field `name`"),
+    ];
+    let Some(examples) = examples() else { return };
+    let mut lacking = BTreeMap::new();
+    let mut too_strict = Vec::new();
+    let mut agreed = 0;
+    for (name, bytes) in examples {
+        match (json::read(bytes.clone()), fhir_model_oracle::read_json(bytes)) {
+            (Ok(_), Ok(())) | (Err(_), Err(_)) => agreed += 1,
+            (Ok(_), Err(theirs)) => drop(lacking.insert(name.as_str(), theirs)),
+            (Err(_), Ok(())) => too_strict.push(name.as_str()),
+        }
+    }
+    println!("{agreed} agreed upon; fhirbolt refuses {lacking:?}, it takes {too_strict:?}");
+    let mut refused = REFUSED.map(|(name, _)| name);
+    refused.sort_unstable();
+    too_strict.sort_unstable();
+    assert_eq!(too_strict, refused, "grammar of codes and ids is not looked at by fhirbolt");
+    let lacking: Vec<_> = lacking.iter().map(|(name, why)| (*name, why.as_str())).collect();
+    assert_eq!(lacking, LACKING);
+}
