@@ -98,3 +98,48 @@ impl From<PatchError> for Issue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn told_to_the_caller() {
+        for (error, code, reason, at, text) in [
+            (
+                PatchError::malformed("[2]", "no `op`"),
+                IssueType::Structure,
+                Reason::None,
+                &["[2]"][..],
+                "not a patch: no `op`",
+            ),
+            (
+                PatchError::refused("[0]", "/gender", Refusal::TestFailed),
+                IssueType::Processing,
+                Reason::Unprocessable,
+                &["[0]"],
+                "`/gender`: the element has another value than the one tested for",
+            ),
+            (
+                PatchError::TooCostly("the patch copies too much"),
+                IssueType::TooCostly,
+                Reason::Unprocessable,
+                &[],
+                "the patch copies too much",
+            ),
+            (
+                PatchError::Result(
+                    crate::json::read(r#"{"resourceType":"Patient","x":1}"#).expect_err("bad"),
+                ),
+                IssueType::Structure,
+                Reason::Unprocessable,
+                &["Patient"],
+                "the patched resource is not valid: unknown element `x` at Patient (byte 26)",
+            ),
+        ] {
+            let issue = Issue::from(error);
+            assert_eq!((issue.code, issue.reason, issue.diagnostics.as_str()), (code, reason, text));
+            assert_eq!(issue.expression, at);
+        }
+    }
+}
