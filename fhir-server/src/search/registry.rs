@@ -227,7 +227,8 @@ impl Compiler<'_> {
                 Node::Union(parts) => parts.iter().collect(),
                 single => vec![single],
             };
-            for part in parts.into_iter().filter(|part| self.is_about_this_type(part)) {
+            let of = self.of;
+            for part in parts.into_iter().filter(|part| is_about(of, part)) {
                 branches.push(self.branch(source, &part.to_string(), &components)?);
             }
         }
@@ -243,27 +244,14 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// Tells whether a path begins with this type or one that it is derived from.
-    fn is_about_this_type(&self, node: &Node) -> bool {
-        match node {
-            Node::Member { of: Some(of), .. }
-            | Node::Call { of: Some(of), .. }
-            | Node::Indexer { of, .. }
-            | Node::Type { of, .. } => self.is_about_this_type(of),
-            Node::Member { of: None, name } => name.ty.is_none_or(|ty| self.of.is_a(ty)),
-            Node::Binary { left, .. } => self.is_about_this_type(left),
-            Node::Union(parts) => parts.iter().any(|part| self.is_about_this_type(part)),
-            _ => true,
-        }
-    }
-
     fn branch(
         &mut self,
         source: &ParameterSource,
         text: &str,
         components: &[(Kind, Expression)],
     ) -> Result<BranchUse, DefinitionError> {
-        let (path, target) = match text.strip_suffix(')').and_then(|t| t.rsplit_once(".where(resolve() is ")) {
+        let (path, target) = match text.strip_suffix(')').and_then(|t| t.rsplit_once(".where(resolve() is "))
+        {
             Some((path, target)) => (path, TypeId::resource_named(target.trim_start_matches("FHIR."))),
             None => (text, None),
         };
@@ -314,6 +302,20 @@ pub fn patient_compartment_branch(member: TypeId) -> BranchCode {
     BranchCode::of(member, "compartment", "Patient")
 }
 
+/// Tells whether a path begins with this type or one that it is derived from.
+fn is_about(of_type: TypeId, node: &Node) -> bool {
+    match node {
+        Node::Member { of: Some(of), .. }
+        | Node::Call { of: Some(of), .. }
+        | Node::Indexer { of, .. }
+        | Node::Type { of, .. } => is_about(of_type, of),
+        Node::Member { of: None, name } => name.ty.is_none_or(|ty| of_type.is_a(ty)),
+        Node::Binary { left, .. } => is_about(of_type, left),
+        Node::Union(parts) => parts.iter().any(|part| is_about(of_type, part)),
+        _ => true,
+    }
+}
+
 fn parse(source: &ParameterSource, text: &str) -> Result<Expression, DefinitionError> {
     Expression::parse(text)
         .map_err(|error| DefinitionError::Expression { code: source.code.clone(), why: error.to_string() })
@@ -343,7 +345,9 @@ mod tests {
     #[test]
     fn parameters_share_branches() {
         let definitions = Definitions::standard().expect("standard parameters");
-        let uses = |code: &str| definitions.find(ty::OBSERVATION, code).map(|d| d.branches.clone()).unwrap_or_default();
+        let uses = |code: &str| {
+            definitions.find(ty::OBSERVATION, code).map(|d| d.branches.clone()).unwrap_or_default()
+        };
         let subject = uses("subject");
         assert_eq!(subject.len(), 1);
         assert_eq!(uses("patient"), [BranchUse { branch: subject[0].branch, target: Some(ty::PATIENT) }]);

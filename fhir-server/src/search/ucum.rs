@@ -42,9 +42,9 @@ pub fn canonical(unit: &str) -> Option<Arc<Canonical>> {
     if let Some(known) = UNITS.get(unit) {
         return known;
     }
-    let found = octofhir_ucum::get_canonical_units(unit).ok().map(|c| {
-        Arc::new(Canonical { unit: c.unit, factor: c.factor.to_f64(), offset: c.offset.to_f64() })
-    });
+    let found = octofhir_ucum::get_canonical_units(unit)
+        .ok()
+        .map(|c| Arc::new(Canonical { unit: c.unit, factor: c.factor.to_f64(), offset: c.offset.to_f64() }));
     UNITS.insert(unit.to_owned(), found.clone());
     found
 }
@@ -57,7 +57,8 @@ mod tests {
     fn units_of_one_dimension_meet() {
         let in_base = |value: f64, unit: &str| canonical(unit).map(|c| (c.unit.clone(), c.value(value)));
         let (milligrams, grams) = (in_base(500.0, "mg"), in_base(0.5, "g"));
-        let close = milligrams.as_ref().zip(grams.as_ref()).map(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-12);
+        let close =
+            milligrams.as_ref().zip(grams.as_ref()).map(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-12);
         assert_eq!(close, Some(true), "{milligrams:?} {grams:?}");
         assert_eq!(canonical("no unit at all"), None);
         assert_eq!(canonical(&"m".repeat(10_000)), None);

@@ -13,8 +13,8 @@ use fhir_model::fhirpath::{Context, Value};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use super::{
-    Collector, PRESENT, Predicate, QueryContext, TextComparison, TextMatch, ValueError, date, malformed, no_modifier,
-    number, quantity, reference, split_unescaped, string, token,
+    Collector, PRESENT, Predicate, QueryContext, TextComparison, TextMatch, ValueError, date, malformed,
+    no_modifier, number, quantity, reference, split_unescaped, string, token,
 };
 use crate::index::row::{BranchCode, EqualHash, TargetHash};
 use crate::search::registry::{Branch, Definition};
@@ -58,7 +58,9 @@ pub(super) fn index(branch: &Branch, value: &Value<'_>, bases: &[String], out: &
         }
         combinations = combinations
             .iter()
-            .flat_map(|so_far| parts.iter().map(move |part| so_far.iter().cloned().chain([part.clone()]).collect()))
+            .flat_map(|so_far| {
+                parts.iter().map(move |part| so_far.iter().cloned().chain([part.clone()]).collect())
+            })
             .take(COMBINATIONS_MAX)
             .collect();
     }
@@ -91,7 +93,9 @@ fn parts_of(kind: Kind, value: &Value<'_>, bases: &[String], out: &mut Vec<Part>
         Kind::Quantity => quantity::for_each_span(value, |form, parts, low, high| {
             out.push(Part::Span(joined(form, parts), low, high));
         }),
-        Kind::Number => out.extend(number::bounds(value).map(|(low, high)| Part::Span(String::new(), low, high))),
+        Kind::Number => {
+            out.extend(number::bounds(value).map(|(low, high)| Part::Span(String::new(), low, high)))
+        }
         Kind::Date => out.extend(date::bounds(value).map(|(low, high)| Part::Span(String::new(), low, high))),
         Kind::String => string::for_each_part(value, &mut |text| out.push(Part::Text(string::fold(text)))),
         Kind::Uri => out.extend(super::uri::text_of(value).map(|uri| Part::Equal(joined("uri", &[uri])))),
@@ -167,7 +171,9 @@ pub(super) fn predicate(
         if let Asked::Equal(forms) = part {
             alternatives = alternatives
                 .iter()
-                .flat_map(|so_far| forms.iter().map(move |f| so_far.iter().copied().chain([f.as_str()]).collect()))
+                .flat_map(|so_far| {
+                    forms.iter().map(move |f| so_far.iter().copied().chain([f.as_str()]).collect())
+                })
                 .collect();
         }
     }

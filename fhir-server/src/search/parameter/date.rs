@@ -15,7 +15,8 @@ use super::{Collector, PLAIN, Predicate, Prefix, QueryContext, ValueError, compa
 use crate::index::row::{BranchCode, EqualHash};
 use crate::search::registry::Definition;
 
-const EXPECTED: &str = "a date such as 2024, 2024-02-29 or 2024-02-29T10:00:00Z, with or without a prefix such as `ge`";
+const EXPECTED: &str =
+    "a date such as 2024, 2024-02-29 or 2024-02-29T10:00:00Z, with or without a prefix such as `ge`";
 
 /// Puts a date or an interval of dates into the index.
 pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
@@ -57,7 +58,8 @@ fn period(period: Element<'_>) -> Option<(i64, i64)> {
 
 fn timing(timing: Element<'_>) -> Option<(i64, i64)> {
     let events = timing.children_named(name::EVENT).filter_map(|e| e.value().and_then(parsed));
-    let bounds = timing.child(name::REPEAT).and_then(|r| r.child(name::BOUNDS)).filter(|b| b.ty() == ty::PERIOD);
+    let bounds =
+        timing.child(name::REPEAT).and_then(|r| r.child(name::BOUNDS)).filter(|b| b.ty() == ty::PERIOD);
     let outer = bounds.and_then(period);
     events.chain(outer).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
@@ -85,7 +87,8 @@ pub(super) fn predicate(
 ) -> Result<Predicate, ValueError> {
     no_modifier(modifier, Kind::Date)?;
     let of_branch = |branch| asks(EqualHash::of(branch, PLAIN, &[]), text, context.now_micros);
-    let parts: Result<Vec<Predicate>, ValueError> = definition.branches.iter().map(|b| of_branch(b.branch)).collect();
+    let parts: Result<Vec<Predicate>, ValueError> =
+        definition.branches.iter().map(|b| of_branch(b.branch)).collect();
     Ok(Predicate::Any(parts?))
 }
 

@@ -176,7 +176,9 @@ pub fn present(definition: &Definition) -> Predicate {
         Kind::Number | Kind::Date | Kind::Quantity => Predicate::Any(
             branches
                 .iter()
-                .map(|b| Predicate::Span(SpanRange { hash: EqualHash::of(*b, PLAIN, &[]), low: ANY, high: ANY }))
+                .map(|b| {
+                    Predicate::Span(SpanRange { hash: EqualHash::of(*b, PLAIN, &[]), low: ANY, high: ANY })
+                })
                 .collect(),
         ),
         Kind::Token | Kind::Composite | Kind::Special => {
@@ -286,14 +288,23 @@ impl Prefix {
 ///
 /// Numbers give the value itself as `exact`: only `eq` and `ne` look at its
 /// precision. For dates `exact` is the interval.
-fn compare(hash: EqualHash, prefix: Prefix, (low, high): (i64, i64), exact: (i64, i64), about: (i64, i64)) -> Predicate {
+fn compare(
+    hash: EqualHash,
+    prefix: Prefix,
+    (low, high): (i64, i64),
+    exact: (i64, i64),
+    about: (i64, i64),
+) -> Predicate {
     let span = |low, high| Predicate::Span(SpanRange { hash, low, high });
     let above = (exact.1.saturating_add(1), i64::MAX);
     let below = (i64::MIN, exact.0.saturating_sub(1));
     match prefix {
         Prefix::Eq => span((low, i64::MAX), (i64::MIN, high)),
         // Not equal is said of a value: a resource without one does not match.
-        Prefix::Ne => Predicate::Any(vec![span((i64::MIN, low.saturating_sub(1)), ANY), span(ANY, (high.saturating_add(1), i64::MAX))]),
+        Prefix::Ne => Predicate::Any(vec![
+            span((i64::MIN, low.saturating_sub(1)), ANY),
+            span(ANY, (high.saturating_add(1), i64::MAX)),
+        ]),
         Prefix::Gt => span(ANY, above),
         Prefix::Lt => span(below, ANY),
         Prefix::Ge => Predicate::Any(vec![span(ANY, above), span((exact.0, i64::MAX), ANY)]),
@@ -351,7 +362,9 @@ pub fn unescape(text: &str) -> String {
 fn targets_of(definition: &Definition, filtered: Option<TypeId>) -> Vec<TypeId> {
     match filtered {
         Some(target) => vec![target],
-        None if definition.targets.is_empty() || definition.targets.contains(&fhir_model::schema::ty::RESOURCE) => {
+        None if definition.targets.is_empty()
+            || definition.targets.contains(&fhir_model::schema::ty::RESOURCE) =>
+        {
             fhir_model::schema::resource_types().collect()
         }
         None => definition.targets.clone(),

@@ -45,7 +45,9 @@ impl Number {
     /// Returns what a prefix asks of the intervals under `hash`, both brought
     /// to other units by `convert`.
     pub fn compare(self, hash: EqualHash, prefix: Prefix, convert: impl Fn(f64) -> f64) -> Predicate {
-        let around = |distance: f64| (ordered(convert(self.value - distance)), ordered(convert(self.value + distance)));
+        let around = |distance: f64| {
+            (ordered(convert(self.value - distance)), ordered(convert(self.value + distance)))
+        };
         let (low, high) = around(self.half);
         let exact = ordered(convert(self.value));
         let tenth = (self.value * 0.1).abs().max(self.half);
@@ -85,7 +87,11 @@ pub(super) fn range(range: Element<'_>, convert: impl Fn(f64) -> f64) -> Option<
 }
 
 /// Turns a value of a search into what it asks of the index.
-pub(super) fn predicate(definition: &Definition, modifier: Option<&str>, text: &str) -> Result<Predicate, ValueError> {
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+) -> Result<Predicate, ValueError> {
     no_modifier(modifier, Kind::Number)?;
     let (prefix, rest) = Prefix::split(text);
     let number = Number::parse(rest).ok_or_else(|| malformed(text, EXPECTED))?;
@@ -99,9 +105,13 @@ mod tests {
 
     #[test]
     fn precision_is_that_of_the_last_digit() {
-        for (text, value, half) in
-            [("100", 100.0, 0.5), ("100.00", 100.0, 0.005), ("1e2", 100.0, 50.0), ("-5.4", -5.4, 0.05), ("5.40e-3", 0.0054, 0.000_005)]
-        {
+        for (text, value, half) in [
+            ("100", 100.0, 0.5),
+            ("100.00", 100.0, 0.005),
+            ("1e2", 100.0, 50.0),
+            ("-5.4", -5.4, 0.05),
+            ("5.40e-3", 0.0054, 0.000_005),
+        ] {
             let number = Number::parse(text).map(|n| (n.value, (n.half * 1e9).round() / 1e9));
             assert_eq!(number, Some((value, half)), "{text}");
         }

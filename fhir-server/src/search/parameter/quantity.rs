@@ -11,12 +11,15 @@ use fhir_model::search_parameter::SearchParameterType as Kind;
 use fhir_model::tree::Element;
 
 use super::number::{self, Number};
-use super::{Collector, PLAIN, Predicate, Prefix, ValueError, malformed, no_modifier, split_unescaped, unescape};
+use super::{
+    Collector, PLAIN, Predicate, Prefix, ValueError, malformed, no_modifier, split_unescaped, unescape,
+};
 use crate::index::row::{BranchCode, EqualHash, ordered};
 use crate::search::registry::Definition;
 use crate::search::ucum::{self, UCUM};
 
-const EXPECTED: &str = "a quantity: `5.4`, `5.4|http://unitsofmeasure.org|mg` or `5.4||mg`, with or without a prefix";
+const EXPECTED: &str =
+    "a quantity: `5.4`, `5.4|http://unitsofmeasure.org|mg` or `5.4||mg`, with or without a prefix";
 
 /// The code system of currencies.
 const CURRENCIES: &str = "urn:iso:std:iso:4217";
@@ -151,7 +154,11 @@ pub(super) fn parse(text: &str) -> Result<Asked, ValueError> {
 }
 
 /// Turns a value of a search into what it asks of the index.
-pub(super) fn predicate(definition: &Definition, modifier: Option<&str>, text: &str) -> Result<Predicate, ValueError> {
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+) -> Result<Predicate, ValueError> {
     no_modifier(modifier, Kind::Quantity)?;
     let asked = parse(text)?;
     let unit: Vec<&str> = asked.unit.iter().map(String::as_str).collect();

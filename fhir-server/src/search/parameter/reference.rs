@@ -8,7 +8,8 @@ use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
 
 use super::{
-    Collector, Predicate, QueryContext, TextComparison, TextMatch, ValueError, malformed, targets_of, token, unescape,
+    Collector, Predicate, QueryContext, TextComparison, TextMatch, ValueError, malformed, targets_of, token,
+    unescape,
 };
 use crate::index::row::{BranchCode, Link, TargetHash};
 use crate::search::registry::Definition;
@@ -87,19 +88,23 @@ pub(super) fn predicate(
     let of_type = match modifier {
         None => None,
         Some("identifier") => {
-            let (form, parts) =
-                token::parse(text).ok_or_else(|| malformed(text, "an identifier: `system|value` or `value`"))?;
+            let (form, parts) = token::parse(text)
+                .ok_or_else(|| malformed(text, "an identifier: `system|value` or `value`"))?;
             let branches = definition.branches.iter().map(|b| b.branch.variant(IDENTIFIER_VARIANT));
             return Ok(Predicate::Equal(branches.map(|b| token::hash(b, form, &parts)).collect()));
         }
         Some("below") => {
             let branches = definition.branches.iter().map(|b| b.branch.variant(CANONICAL_VARIANT)).collect();
-            return Ok(Predicate::Text(TextMatch { branches, comparison: TextComparison::Starts, folded: wanted }));
+            return Ok(Predicate::Text(TextMatch {
+                branches,
+                comparison: TextComparison::Starts,
+                folded: wanted,
+            }));
         }
-        Some(modifier) => Some(TypeId::resource_named(modifier).ok_or_else(|| ValueError::Modifier {
-            modifier: modifier.to_owned(),
-            kind: "reference",
-        })?),
+        Some(modifier) => Some(
+            TypeId::resource_named(modifier)
+                .ok_or_else(|| ValueError::Modifier { modifier: modifier.to_owned(), kind: "reference" })?,
+        ),
     };
     if wanted.is_empty() {
         return Err(malformed(text, EXPECTED));
@@ -108,7 +113,8 @@ pub(super) fn predicate(
     for branch in &definition.branches {
         let targets = targets(&wanted, of_type, context, || targets_of(definition, branch.target))
             .ok_or_else(|| malformed(text, EXPECTED))?;
-        let fitting = targets.into_iter().filter(|(of, _)| branch.target.is_none_or(|t| of.is_none_or(|of| of == t)));
+        let fitting =
+            targets.into_iter().filter(|(of, _)| branch.target.is_none_or(|t| of.is_none_or(|of| of == t)));
         links.extend(fitting.map(|(_, target)| Link { target, branch: branch.branch }));
     }
     Ok(Predicate::Link(links))
@@ -132,7 +138,9 @@ fn targets(
     }
     if let Some(id) = ResourceId::parse(text) {
         let types = of_type.map_or_else(any, |of| vec![of]);
-        return Some(types.into_iter().map(|of| (Some(of), TargetHash::of_resource(of, id.as_str()))).collect());
+        return Some(
+            types.into_iter().map(|of| (Some(of), TargetHash::of_resource(of, id.as_str()))).collect(),
+        );
     }
     text.contains([':', '/']).then(|| vec![(None, TargetHash::of_url(text))])
 }

@@ -74,12 +74,18 @@ fn is_part(child: Element<'_>) -> bool {
 }
 
 /// Turns a value of a search into what it asks of the index.
-pub(super) fn predicate(definition: &Definition, modifier: Option<&str>, text: &str) -> Result<Predicate, ValueError> {
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+) -> Result<Predicate, ValueError> {
     let wanted = unescape(text);
     let branches: Vec<BranchCode> = definition.branches.iter().map(|b| b.branch).collect();
     let comparison = match modifier {
         Some("exact") => {
-            return Ok(Predicate::Equal(branches.iter().map(|b| EqualHash::of(*b, "exact", &[&wanted])).collect()));
+            return Ok(Predicate::Equal(
+                branches.iter().map(|b| EqualHash::of(*b, "exact", &[&wanted])).collect(),
+            ));
         }
         // `:text` on a string means the same as `:contains` here.
         Some("contains" | "text") => TextComparison::Contains,

@@ -12,8 +12,8 @@ use fhir_model::tree::Element;
 
 use super::string::fold;
 use super::{
-    Collector, PRESENT, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier, split_unescaped,
-    unescape,
+    Collector, PRESENT, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier,
+    split_unescaped, unescape,
 };
 use crate::index::row::{BranchCode, EqualHash};
 use crate::search::registry::{Branch, Definition};
@@ -71,7 +71,9 @@ fn of_element<'r>(element: Element<'r>, token: &mut impl FnMut(Token<'r>), text:
             }
         }
         ty::CONTACT_POINT => token(Token { system: None, code: element.text_of(name::VALUE) }),
-        ty::QUANTITY => token(Token { system: element.text_of(name::SYSTEM), code: element.text_of(name::CODE) }),
+        ty::QUANTITY => {
+            token(Token { system: element.text_of(name::SYSTEM), code: element.text_of(name::CODE) })
+        }
         ty::RANGE | ty::REFERENCE => {}
         _ => {
             let system = element.property().and_then(|p| p.element.binding).and_then(|b| b.system);
@@ -134,7 +136,9 @@ pub(super) fn index(branch: &Branch, value: &Value<'_>, out: &mut Collector) {
 /// Indexes an identifier by its type: `system|code|value`.
 fn of_type(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
     let Some(identifier) = value.element().filter(|e| e.ty() == ty::IDENTIFIER) else { return };
-    let (Some(kind), Some(value)) = (identifier.child(name::TYPE), identifier.text_of(name::VALUE)) else { return };
+    let (Some(kind), Some(value)) = (identifier.child(name::TYPE), identifier.text_of(name::VALUE)) else {
+        return;
+    };
     for coding in kind.children_named(name::CODING) {
         if let (Some(system), Some(code)) = (coding.text_of(name::SYSTEM), coding.text_of(name::CODE)) {
             out.equal(branch, "of-type", &[system, code, value]);
@@ -167,7 +171,11 @@ pub(super) fn hash(branch: BranchCode, form: &str, parts: &[String]) -> EqualHas
 }
 
 /// Turns a value of a search into what it asks of the index.
-pub(super) fn predicate(definition: &Definition, modifier: Option<&str>, text: &str) -> Result<Predicate, ValueError> {
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+) -> Result<Predicate, ValueError> {
     let branches = definition.branches.iter().map(|b| b.branch);
     match modifier {
         Some("text") => {

@@ -38,7 +38,11 @@ pub(super) fn text_of<'v>(value: &'v Value<'_>) -> Option<&'v str> {
 }
 
 /// Turns a value of a search into what it asks of the index.
-pub(super) fn predicate(definition: &Definition, modifier: Option<&str>, text: &str) -> Result<Predicate, ValueError> {
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+) -> Result<Predicate, ValueError> {
     let uri = unescape(text);
     if uri.is_empty() || uri.len() > URI_BYTES_MAX {
         return Err(malformed(text, "a URI of at most 2048 bytes"));
