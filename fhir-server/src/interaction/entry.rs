@@ -31,8 +31,8 @@ pub(crate) enum Method {
 /// An entry, parsed.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Its place in the Bundle.
-    pub(crate) index: usize,
+    /// Its place in the Bundle, where it stands in one.
+    pub(crate) index: Option<usize>,
     pub(crate) method: Method,
     pub(crate) full_url: Option<String>,
     pub(crate) interaction: Interaction,
@@ -44,9 +44,13 @@ impl Entry {
     /// # Errors
     /// An issue located at the entry.
     pub(crate) fn parse(index: usize, entry: Element<'_>, handling: Handling) -> Result<Entry, Issue> {
+        let index = Some(index);
         let located = |issue: Issue| located_at(index, issue);
         let request = entry.child(name::REQUEST).ok_or_else(|| {
-            located(Issue::error(IssueType::Required).text("an entry of a batch or transaction needs a `request`"))
+            located(
+                Issue::error(IssueType::Required)
+                    .text("an entry of a batch or transaction needs a `request`"),
+            )
         })?;
         let method = method_of(request).map_err(located)?;
         let interaction = interaction_of(entry, request, method, handling).map_err(located)?;
@@ -56,7 +60,8 @@ impl Entry {
 }
 
 /// Says at which entry an issue stands.
-pub(crate) fn located_at(index: usize, mut issue: Issue) -> Issue {
+pub(crate) fn located_at(index: Option<usize>, mut issue: Issue) -> Issue {
+    let Some(index) = index else { return issue };
     issue.expression = match issue.expression.is_empty() {
         true => vec![format!("Bundle.entry[{index}]")],
         false => issue.expression.iter().map(|e| format!("Bundle.entry[{index}].resource/{e}")).collect(),
@@ -97,7 +102,13 @@ fn interaction_of(
             let resource = resource_of(entry)?;
             let (resource_type, target) = target_of(url)?;
             let if_none_exist = request.text_of(name::IF_NONE_MATCH) == Some("*");
-            Ok(Interaction::Update(UpdateRequest { resource_type, target, resource, if_match, if_none_exist }))
+            Ok(Interaction::Update(UpdateRequest {
+                resource_type,
+                target,
+                resource,
+                if_match,
+                if_none_exist,
+            }))
         }
         Method::Patch => {
             let document = patch_document(resource_of(entry)?)?;
@@ -132,7 +143,9 @@ fn target_of(url: RelativeUrl) -> Result<(TypeId, Target), Issue> {
     match url.path {
         Path::Instance(ResourceKey { resource_type, id }) => Ok((resource_type, Target::Id(id))),
         Path::Type(resource_type) => Ok((resource_type, Target::Criteria(url.into_criteria()?))),
-        _ => Err(Issue::error(IssueType::Invalid).text("the method needs `[type]/[id]` or `[type]?criteria`")),
+        _ => {
+            Err(Issue::error(IssueType::Invalid).text("the method needs `[type]/[id]` or `[type]?criteria`"))
+        }
     }
 }
 
@@ -168,9 +181,17 @@ fn post(url: RelativeUrl, entry: Element<'_>, request: Element<'_>) -> Result<In
         }
         Path::Operation(scope, name_of) => {
             let body = entry.child(name::RESOURCE).map(|r| entry.resource().extract(r.id()));
-            Ok(Interaction::Operation(OperationCall { name: name_of, scope, query: url.query, body, safe: false }))
+            Ok(Interaction::Operation(OperationCall {
+                name: name_of,
+                scope,
+                query: url.query,
+                body,
+                safe: false,
+            }))
         }
-        _ => Err(Issue::error(IssueType::Invalid).text("POST in a Bundle goes to `[type]` or to an operation")),
+        _ => {
+            Err(Issue::error(IssueType::Invalid).text("POST in a Bundle goes to `[type]` or to an operation"))
+        }
     }
 }
 
@@ -221,7 +242,8 @@ pub(crate) fn write_response(base: &str, method: Method, performed: &Performed, 
         Status::NoContent => "204 No Content",
         Status::NotModified => "304 Not Modified",
     };
-    let shows = matches!(method, Method::Get | Method::Post) && performed.key.is_none() || method == Method::Get;
+    let shows =
+        matches!(method, Method::Get | Method::Post) && performed.key.is_none() || method == Method::Get;
     if let (Body::Json(json), true) = (&performed.body, shows) {
         if let Some(key) = &performed.key {
             out.extend_from_slice(br#""fullUrl":"#);

@@ -57,7 +57,9 @@ impl RelativeUrl {
     /// When there are none: nothing may be selected by no criteria.
     pub(crate) fn into_criteria(self) -> Result<Criteria, Issue> {
         if self.query.is_empty() {
-            return Err(Issue::error(IssueType::Invalid).text("a conditional interaction needs criteria after `?`"));
+            return Err(
+                Issue::error(IssueType::Invalid).text("a conditional interaction needs criteria after `?`")
+            );
         }
         Ok(Criteria(self.query))
     }
@@ -86,8 +88,9 @@ fn parse_path(path: &str) -> Result<Path, Issue> {
     if let Some(name) = second.strip_prefix('$') {
         return Ok(Path::Operation(Scope::Type(resource_type), name.to_owned()));
     }
-    let id = ResourceId::parse(second)
-        .ok_or_else(|| Issue::error(IssueType::Value).text(format!("`{}` is not a resource id", clip(second))))?;
+    let id = ResourceId::parse(second).ok_or_else(|| {
+        Issue::error(IssueType::Value).text(format!("`{}` is not a resource id", clip(second)))
+    })?;
     let key = ResourceKey { resource_type, id };
     let path = match (next(), next()) {
         (None, _) => Path::Instance(key),
@@ -127,7 +130,10 @@ pub(crate) fn decode_query(query: &str) -> Result<Vec<(String, String)>, Issue> 
 }
 
 fn decode(text: &str) -> Result<String, Issue> {
-    let bad = || Issue::error(IssueType::Value).text("the URL has an escape that is not `%` and two hexadecimal digits of UTF-8");
+    let bad = || {
+        Issue::error(IssueType::Value)
+            .text("the URL has an escape that is not `%` and two hexadecimal digits of UTF-8")
+    };
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -145,6 +151,34 @@ fn decode(text: &str) -> Result<String, Issue> {
         }
     }
     String::from_utf8(out).map_err(|_| bad())
+}
+
+/// Writes a name or value of a query so that [`decode_query`] reads it back.
+pub(crate) fn encode(text: &str, out: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z'
+            | b'a'..=b'z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'$'
+            | b'*'
+            | b','
+            | b':'
+            | b'/' => {
+                out.push(char::from(byte));
+            }
+            other => {
+                out.push('%');
+                out.push(char::from(HEX[usize::from(other >> 4)]));
+                out.push(char::from(HEX[usize::from(other & 15)]));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +201,9 @@ mod tests {
             let parsed = RelativeUrl::parse(url).map(|u| format!("{:?}", u.path));
             assert_eq!(parsed.as_deref(), Ok(expected), "{url}");
         }
-        for url in ["Nothing", "Patient/a_b", "Patient/1/nothing", "Patient?a=%zz", "Patient?a=%ff", "Patient?a=%e"] {
+        for url in
+            ["Nothing", "Patient/a_b", "Patient/1/nothing", "Patient?a=%zz", "Patient?a=%ff", "Patient?a=%e"]
+        {
             assert!(RelativeUrl::parse(url).is_err(), "{url}");
         }
     }
@@ -176,5 +212,16 @@ mod tests {
     fn queries() {
         let expected = vec![("a".to_owned(), "b c|à".to_owned()), ("d".to_owned(), String::new())];
         assert_eq!(decode_query("a=b+c%7C%C3%A0&d"), Ok(expected));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn decoding_undoes_encoding(name in "\\PC{1,20}", value in "\\PC{0,20}") {
+            let mut query = String::new();
+            encode(&name, &mut query);
+            query.push('=');
+            encode(&value, &mut query);
+            proptest::prop_assert_eq!(decode_query(&query), Ok(vec![(name, value)]));
+        }
     }
 }

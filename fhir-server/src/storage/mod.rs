@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Storage: one relational schema, one writer that groups what it commits,
+//! readers that never wait for it.
+//!
+//! [`Store`] is the way in. Writes are jobs on a [`WriteUnit`]; they are
+//! answered when they are durable. The schema stands in
+//! `migrations/sqlite`; what is particular to SQLite in `sqlite.rs`.
+//!
+//! This module knows nothing of search: it stores the rows that the index made
+//! (`index/row.rs`) and runs the statements that `search/render.rs` wrote.
+
+mod body;
+mod error;
+mod packed;
+mod read;
+mod resource;
+mod schema;
+mod sql;
+mod sqlite;
+mod store;
+mod write;
+mod writer;
+
+pub use body::StoredBody;
+pub use error::StorageError;
+pub use read::{HistoryBounds, HistoryScope, Reads};
+pub use resource::{Operation, PreparedResource, StoredResource, Written};
+pub use sql::{Bind, RenderedSql};
+pub use sqlite::Connection;
+pub use store::{Reader, Store, StoreSettings};
+pub use write::WriteUnit;
+pub use writer::WriterStatistics;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What goes into the storage and what comes out of it.
+
+use fhir_model::interaction::{ResourceKey, VersionId};
+use fhir_model::json::write::stamp;
+use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::primitive::instant::Instant;
+
+use super::body::{self, StoredBody};
+use super::error::StorageError;
+use super::packed;
+use crate::index::row::{IndexRows, TargetHash, TypeCode};
+
+/// How a version came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// By a create.
+    Create,
+    /// By an update, also one that created.
+    Update,
+    /// By a patch.
+    Patch,
+    /// By a delete.
+    Delete,
+}
+
+impl Operation {
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Operation::Create => 0,
+            Operation::Update => 1,
+            Operation::Patch => 2,
+            Operation::Delete => 3,
+        }
+    }
+
+    pub(super) fn of_number(number: i32) -> Operation {
+        match number {
+            0 => Operation::Create,
+            2 => Operation::Patch,
+            3 => Operation::Delete,
+            _ => Operation::Update,
+        }
+    }
+}
+
+/// A resource ready to be written: packed and indexed, so that the writer has
+/// little to do.
+#[derive(Debug, Clone)]
+pub struct PreparedResource {
+    /// Its type and id.
+    pub key: ResourceKey,
+    body: StoredBody,
+    rows: IndexRows,
+    pub(super) packed_body: Vec<u8>,
+    pub(super) packed_rows: Vec<u8>,
+}
+
+impl PreparedResource {
+    /// Packs a resource. `rows` must be normalized.
+    ///
+    /// # Errors
+    /// When it cannot be compressed.
+    pub fn new(
+        key: ResourceKey,
+        body: StoredBody,
+        rows: IndexRows,
+    ) -> Result<PreparedResource, StorageError> {
+        let packed_body = body::pack(&body.bytes)?;
+        let packed_rows = packed::pack(&rows);
+        Ok(PreparedResource { key, body, rows, packed_body, packed_rows })
+    }
+
+    /// Returns the JSON without version and time.
+    pub fn body(&self) -> &StoredBody {
+        &self.body
+    }
+
+    /// Returns the index rows.
+    pub fn rows(&self) -> &IndexRows {
+        &self.rows
+    }
+
+    pub(super) fn reference(&self) -> i64 {
+        TargetHash::of_resource(self.key.resource_type, self.key.id.as_str()).0
+    }
+
+    pub(super) fn type_code(&self) -> i32 {
+        TypeCode::of(self.key.resource_type).0
+    }
+}
+
+/// A version of a resource as it is stored; a deletion has no body.
+#[derive(Debug, Clone)]
+pub struct StoredResource {
+    /// Its type and id.
+    pub key: ResourceKey,
+    /// Its number in the database.
+    pub number: i64,
+    /// The version.
+    pub version: VersionId,
+    /// When it was stored.
+    pub updated: Instant,
+    /// How it came about.
+    pub operation: Operation,
+    /// Whether it is a deletion.
+    pub deleted: bool,
+    pub(super) hole: usize,
+    pub(super) packed_body: Vec<u8>,
+}
+
+impl StoredResource {
+    /// Appends the resource as JSON, with version and time.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] when the body is not what was stored.
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), StorageError> {
+        write_packed(&self.packed_body, self.number, self.hole, self.version, self.updated, out)
+    }
+
+    /// Reads the resource back into a tree.
+    ///
+    /// # Errors
+    /// When the body is damaged.
+    pub fn resource(&self) -> Result<fhir_model::tree::Resource, Issue> {
+        let mut json = Vec::new();
+        self.write_json(&mut json)?;
+        fhir_model::json::read(json).map_err(|_| {
+            tracing::error!(key = self.number, "a stored body is no resource");
+            Issue::fatal(IssueType::Exception)
+                .text("the stored resource is damaged; the operators have been told")
+        })
+    }
+}
+
+/// Appends a packed body as JSON, with version and time.
+pub(super) fn write_packed(
+    packed: &[u8],
+    number: i64,
+    hole: usize,
+    version: VersionId,
+    updated: Instant,
+    out: &mut Vec<u8>,
+) -> Result<(), StorageError> {
+    let json = body::unpack(packed, number).inspect_err(|_| {
+        tracing::error!(key = number, "the checksum of a stored body does not hold");
+    })?;
+    stamp(&json, hole, version, updated, out);
+    Ok(())
+}
+
+/// What a write led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The version that is current now.
+    pub version: VersionId,
+    /// When it was stored.
+    pub updated: Instant,
+    /// Whether anything changed: an identical update changes nothing.
+    pub changed: bool,
+}
