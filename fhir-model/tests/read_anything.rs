@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use fhir_model::json::read::ReadErrorKind;
-use fhir_model::patch::json_patch;
+use fhir_model::patch::{PatchError, fhirpath_patch, json_patch};
 use fhir_model::{json, xml};
 use proptest::prelude::*;
 
@@ -215,6 +215,35 @@ proptest! {
         let resource = json::read(documents()[0].clone()).expect("valid");
         if let Ok(patched) = json_patch(&resource, format!("[{}]", operations.join(",")).as_bytes()) {
             comes_back(&patched)?;
+        }
+    }
+
+    #[test]
+    fn any_fhirpath_patch(operations in prop::collection::vec((
+        prop::sample::select(&["add", "insert", "delete", "replace", "move"][..]),
+        prop::sample::select(&["Observation", "Observation.status", "Observation.contained", "contained.name.given", "contained.name[0].given[1]", "contained.name.given.extension", "value", "component.value", "code.coding", "text.div", "x", "1 + 1", "Observation.descendants()", "(", "category"][..]),
+        prop::sample::select(&["extension", "name", "value", "valueString", "given", "contained", "div", "coding", "category", "x", "id"][..]),
+        prop::sample::select(&[r#""valueString":"a""#, r#""valueDecimal":1.50"#, r#""valueCode":"b""#, r#""valueCoding":{"code":"c"}"#, r#""resource":{"resourceType":"Basic"}"#, r#""part":[{"name":"url","valueUri":"u"},{"name":"value","valueInteger":1}]"#, r#""part":[{"name":"text","valueString":"t"}]"#][..]),
+        0usize..4, 0usize..4,
+    ), 0..6)) {
+        let operations: Vec<String> = operations.iter().map(|(kind, path, name, value, a, b)| {
+            let last = match *kind {
+                "add" => format!(r#"{{"name":"name","valueString":"{name}"}},{{"name":"value",{value}}}"#),
+                "insert" => format!(r#"{{"name":"index","valueInteger":{a}}},{{"name":"value",{value}}}"#),
+                "replace" => format!(r#"{{"name":"value",{value}}}"#),
+                "move" => format!(r#"{{"name":"source","valueInteger":{a}}},{{"name":"destination","valueInteger":{b}}}"#),
+                _ => format!(r#"{{"name":"index","valueInteger":{a}}}"#),
+            };
+            format!(r#"{{"name":"operation","part":[{{"name":"type","valueCode":"{kind}"}},{{"name":"path","valueString":"{path}"}},{last}]}}"#)
+        }).collect();
+        let parameters = format!(r#"{{"resourceType":"Parameters","parameter":[{{"name":"operation","part":[{{"name":"type","valueCode":"delete"}},{{"name":"path","valueString":"x"}}]}}{}{}]}}"#, if operations.is_empty() { "" } else { "," }, operations.join(","));
+        let parameters = json::read(parameters).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let resource = json::read(documents()[0].clone()).expect("valid");
+        match fhirpath_patch(&resource, &parameters) {
+            Ok(patched) => comes_back(&patched)?,
+            Err(PatchError::Refused { .. }) => {}
+            // Values are checked where they are put: nothing is found wrong afterwards.
+            Err(error) => prop_assert!(false, "{error}"),
         }
     }
 }

@@ -63,6 +63,9 @@ pub enum Refusal {
     /// The whole resource cannot be deleted or moved by patch.
     #[error("the resource itself cannot be patched away")]
     Root,
+    /// The path gives a value that is no element of the resource.
+    #[error("the path gives something that is no element of the resource")]
+    NoElement,
     /// The path could not be evaluated.
     #[error("{0}")]
     Path(String),
