@@ -1,5 +1,6 @@
 //! The commands of `lanterna`.
 
+pub mod import;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -34,6 +35,11 @@ enum Command {
         after_help = "Examples:\n  lanterna serve\n  lanterna serve --listen 0.0.0.0:8443 --tls-certificate chain.pem --tls-key key.pem\n  LANTERNA_DATA=/srv/fhir lanterna serve --config /etc/lanterna.toml"
     )]
     Serve(ServeArguments),
+    /// Loads files into the data folder, through the same gate as HTTP
+    #[command(
+        after_help = "Examples:\n  lanterna import bundles.tar.zst\n  lanterna import folder/ patients.ndjson --refused refused.ndjson\n\nEnds with 0 when everything was stored, 1 when something was refused, 2 when nothing could be done."
+    )]
+    Import(import::ImportArguments),
 }
 
 /// Runs the command that was given.
@@ -45,6 +51,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     start_log(&settings);
     let result = match arguments.command {
         Command::Serve(serve) => serve::serve(&settings, &serve),
+        Command::Import(import) => import::import(&settings, &import),
     };
     match result {
         Ok(code) => code,
