@@ -53,7 +53,7 @@ pub struct ResourceKey {
 }
 
 /// The search part of a conditional interaction: `name=value` pairs, decoded.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Criteria(pub Vec<(String, String)>);
 
 /// How an update, patch or delete finds its resource.

@@ -7,6 +7,7 @@
 //!   written from it.
 //! - [`fhirpath`]: expressions compiled once and evaluated on the tree.
 //! - [`patch`]: JSON Patch and FHIRPath Patch.
+//! - [`subset`]: `_summary` and `_elements`.
 //! - [`search_parameter`] and [`compartment`]: definitions as values.
 //! - [`interaction`]: what a caller may ask of a FHIR server, whatever the
 //!   wire it came by; [`outcome`]: what went wrong, where, and whose fault.
@@ -20,8 +21,10 @@ pub mod json;
 pub mod outcome;
 pub mod patch;
 pub mod primitive;
+pub mod reference;
 pub mod schema;
 pub mod search_parameter;
+pub mod subset;
 pub mod tree;
 pub mod xml;
 

@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Other wires than FHIR REST, translated to interactions and back.
+//!
+//! [`wire`] holds the protocols themselves, without IHE meaning: HL7 v2 now.
+
+pub mod wire;

@@ -2,8 +2,10 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/json.html>
 
+pub mod pretty;
 pub mod read;
 pub mod write;
 
+pub use pretty::pretty;
 pub use read::{ReadError, read};
 pub use write::{to_json, write_element};

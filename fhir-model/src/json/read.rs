@@ -51,6 +51,20 @@ pub enum ReadErrorKind {
     /// The element stands there twice.
     #[error("element `{0}` stands there twice")]
     Duplicate(String),
+    /// In XML, where the order is fixed: an element behind one that it must stand before.
+    #[error("element `{element}` must stand before `{before}`")]
+    OutOfOrder {
+        /// The element that comes too late.
+        element: &'static str,
+        /// The element that stands before it.
+        before: &'static str,
+    },
+    /// In XML: no such attribute on this element.
+    #[error("unknown attribute `{0}`")]
+    UnknownAttribute(String),
+    /// In XML: something that resources do not hold, such as text between elements.
+    #[error("{0}")]
+    NotAllowed(&'static str),
     /// Another JSON type, or a single value in place of a list.
     #[error("expected {expected}")]
     WrongType {
@@ -82,6 +96,9 @@ impl From<ReadError> for Issue {
             | ReadErrorKind::ResourceType(_)
             | ReadErrorKind::UnknownElement(_)
             | ReadErrorKind::Duplicate(_)
+            | ReadErrorKind::OutOfOrder { .. }
+            | ReadErrorKind::UnknownAttribute(_)
+            | ReadErrorKind::NotAllowed(_)
             | ReadErrorKind::WrongType { .. } => IssueType::Structure,
             ReadErrorKind::TooLong => IssueType::TooLong,
             ReadErrorKind::BadPrimitive(_) | ReadErrorKind::Empty(_) => IssueType::Value,
@@ -119,25 +136,30 @@ pub fn read(document: impl Into<Vec<u8>>) -> Result<Resource, ReadError> {
             resource.take_text(text, &unescaped);
             Ok(resource)
         }
-        Err(failure) => {
-            let mut path = failure.path;
-            path.reverse();
-            Err(ReadError { kind: failure.kind, location: path.concat(), offset: failure.offset })
-        }
+        Err(failure) => Err(failure.into_error()),
     }
 }
 
 /// A failure on its way out; each level adds its part of the path.
-struct Failure {
-    kind: ReadErrorKind,
-    offset: usize,
-    path: Vec<String>,
+pub(crate) struct Failure {
+    pub(crate) kind: ReadErrorKind,
+    pub(crate) offset: usize,
+    pub(crate) path: Vec<String>,
 }
 
-type Result2<T> = Result<T, Box<Failure>>;
+impl Failure {
+    /// Turns it into the error told to the caller.
+    pub(crate) fn into_error(self) -> ReadError {
+        let mut path = self.path;
+        path.reverse();
+        ReadError { kind: self.kind, location: path.concat(), offset: self.offset }
+    }
+}
+
+pub(crate) type Result2<T> = Result<T, Box<Failure>>;
 
 /// Adds a part to the path of a failure.
-trait Within<T> {
+pub(crate) trait Within<T> {
     fn within(self, part: impl FnOnce() -> String) -> Result2<T>;
 }
 
@@ -678,7 +700,7 @@ impl<'s> Reader<'s> {
 }
 
 /// Cuts what a caller sent before it is told back.
-fn shortened(text: &str) -> &str {
+pub(crate) fn shortened(text: &str) -> &str {
     match text.char_indices().nth(64) {
         Some((at, _)) => &text[..at],
         None => text,

@@ -134,7 +134,7 @@ fn digits(bytes: &[u8]) -> Option<u32> {
 }
 
 /// Parses `hh[:mm[:ss[.f]]]`; returns the bytes used.
-fn parse_time(b: &[u8]) -> Option<(jiff::civil::Time, Precision, usize)> {
+pub(crate) fn parse_time(b: &[u8]) -> Option<(jiff::civil::Time, Precision, usize)> {
     let hour = digits(b.get(0..2)?)?;
     let (mut minute, mut second, mut nanos) = (0, 0, 0);
     let mut precision = Precision::Hour;

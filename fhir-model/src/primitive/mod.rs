@@ -2,6 +2,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/datatypes.html#primitive>
 
+pub mod base64;
 pub mod check;
 pub mod date;
 pub mod id;

@@ -1,99 +1,84 @@
-//! What can go wrong in the storage, and what the caller is told of it.
-
-use std::path::PathBuf;
+//! What can go wrong in the storage, and how it is told.
 
 use fhir_model::outcome::{Issue, IssueType, Reason};
 
-/// Seconds after which a caller may try again when the queue was full.
-const RETRY_BUSY_SECONDS: u32 = 1;
-/// Seconds after which a caller may try again when the disk failed or was full.
-const RETRY_FAULT_SECONDS: u32 = 10;
-
-/// What has no room left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// The write queue: too many jobs wait.
-    Queue,
-    /// The readers: none became free in time.
-    Readers,
-}
-
-/// A failure of the storage.
+/// A failure of the storage. The causes are for the log, never for the caller.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
-    /// More is asked than can be done now.
-    #[error("the storage is busy: no room in {0:?}")]
-    Busy(Full),
-    /// The disk, or the size allowed, is full. Nothing was stored.
-    #[error("no space is left for the database")]
-    Full,
-    /// The disk does not read or write, or the store is closing. Nothing was stored.
-    #[error("the database is unavailable: {0}")]
+    /// No space left for data; writes fail until there is, reads go on.
+    #[error("no space left: {0}")]
+    Full(String),
+    /// The disk or the database failed; trying again may succeed.
+    #[error("the database failed: {0}")]
     Unavailable(String),
-    /// Stored bytes are not what was written.
-    #[error("corrupt data: {0}")]
-    Corrupt(String),
-    /// A resource of this type and id exists already.
-    #[error("the resource exists already")]
-    Exists,
-    /// Another resource has the same number: cannot be stored beside it.
-    #[error("the id collides with that of another resource")]
-    Collision,
-    /// A job panicked; nothing of it was stored.
-    #[error("a write job panicked")]
-    Panicked,
-    /// The database was made by a newer version of this program.
-    #[error("the database has the schema {0}, which this version does not know: use the newer version")]
+    /// More is asked than can be served now.
+    #[error("busy: {0}")]
+    Busy(&'static str),
+    /// A stored resource is damaged: its checksum does not hold.
+    #[error("a stored body is damaged (key {key})")]
+    Damaged {
+        /// The internal key of the resource.
+        key: i64,
+    },
+    /// Another resource has the same hash of type and id.
+    #[error("the id cannot be used")]
+    IdTaken,
+    /// The data folder belongs to another process.
+    #[error("the data folder `{0}` is used by another process; stop that one, or choose another with --data")]
+    Locked(String),
+    /// The database was written by a newer version of this program.
+    #[error("the database has migration {0}, which this version does not know; use the newer program")]
     NewerSchema(String),
-    /// Another process has this folder open.
-    #[error("the folder {} is in use by another process", .0.display())]
-    Locked(PathBuf),
-    /// The folder cannot be used.
-    #[error("the data folder cannot be used: {0}")]
-    Folder(String),
-    /// A statement failed for a reason that lies in this program.
-    #[error("statement failed: {0}")]
-    Statement(String),
-}
-
-impl StorageError {
-    /// Tells whether the connection and its transaction cannot be trusted any
-    /// more, so that the whole batch has to be given up.
-    pub(super) fn is_fault(&self) -> bool {
-        matches!(self, StorageError::Full | StorageError::Unavailable(_))
-    }
+    /// The database could not be opened or migrated.
+    #[error("the database cannot be opened: {0}")]
+    Open(String),
+    /// A job panicked; nothing of it was stored.
+    #[error("a write failed unexpectedly")]
+    Panicked,
+    /// The store is closing.
+    #[error("the server is shutting down")]
+    Closed,
 }
 
 impl From<StorageError> for Issue {
-    /// The texts withhold what the storage said: it may name paths or data.
     fn from(error: StorageError) -> Issue {
         match error {
-            StorageError::Busy(_) => Issue::error(IssueType::Throttled)
-                .text("The server has more to do than it can take on; try again shortly.")
-                .retry_after_seconds(RETRY_BUSY_SECONDS),
-            StorageError::Full => Issue::error(IssueType::NoStore)
+            StorageError::Full(_) => Issue::error(IssueType::NoStore)
                 .because(Reason::InsufficientStorage)
-                .text("The server has no space left to store this; nothing was stored.")
-                .retry_after_seconds(RETRY_FAULT_SECONDS),
+                .text("no space left to store; nothing was stored")
+                .retry_after_seconds(30),
             StorageError::Unavailable(_) => Issue::error(IssueType::Transient)
-                .text("The storage is not available now; nothing was stored.")
-                .retry_after_seconds(RETRY_FAULT_SECONDS),
-            StorageError::Exists => {
-                Issue::error(IssueType::Duplicate).text("A resource of this type and id exists already.")
+                .text("the database is not available; nothing was stored")
+                .retry_after_seconds(5),
+            StorageError::Busy(what) => Issue::error(IssueType::Throttled)
+                .text(format!("too much at once ({what}); try again"))
+                .retry_after_seconds(1),
+            StorageError::Damaged { .. } => Issue::fatal(IssueType::Exception)
+                .text("the stored resource is damaged; the operators have been told"),
+            StorageError::IdTaken => {
+                Issue::error(IssueType::Conflict).text("this id cannot be used; choose another")
             }
-            StorageError::Collision => {
-                Issue::error(IssueType::Conflict).text("This id cannot be used here; choose another.")
-            }
-            StorageError::Corrupt(_) => {
-                Issue::error(IssueType::Exception).text("The stored data of this item is damaged.")
-            }
-            StorageError::Panicked
+            StorageError::Closed => Issue::error(IssueType::Transient)
+                .text("the server is shutting down; nothing was stored")
+                .retry_after_seconds(5),
+            StorageError::Locked(_)
             | StorageError::NewerSchema(_)
-            | StorageError::Locked(_)
-            | StorageError::Folder(_)
-            | StorageError::Statement(_) => {
-                Issue::error(IssueType::Exception).text("The server failed to do this; nothing was stored.")
+            | StorageError::Open(_)
+            | StorageError::Panicked => {
+                Issue::fatal(IssueType::Exception).text("an unexpected error; nothing was stored")
             }
+        }
+    }
+}
+
+impl From<diesel::result::Error> for StorageError {
+    fn from(error: diesel::result::Error) -> StorageError {
+        // SQLite's texts are all that diesel gives to tell the causes apart.
+        let text = error.to_string();
+        if text.contains("disk is full") || text.contains("disk full") {
+            StorageError::Full(text)
+        } else {
+            StorageError::Unavailable(text)
         }
     }
 }

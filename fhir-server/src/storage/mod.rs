@@ -1,46 +1,34 @@
-//! The storage: resources, their versions and their index, on SQLite.
+//! Storage: one relational schema, one writer that groups what it commits,
+//! readers that never wait for it.
 //!
-//! - One thread writes ([`Store::write`]): it commits together what arrived
-//!   while the last commit was syncing, and answers after the commit is durable.
-//! - Readers ([`Store::read`], [`Store::read_here`]) see the last commit and
-//!   never wait for the writer.
-//! - A body is stored as it will be served, without the version and time that
-//!   [`StoredResource::write_json`] puts in.
-//! - The index tables hold what [`crate::index::row`] makes; an update writes
-//!   only the difference.
+//! [`Store`] is the way in. Writes are jobs on a [`WriteUnit`]; they are
+//! answered when they are durable. The schema stands in
+//! `migrations/sqlite`; what is particular to SQLite in `sqlite.rs`.
 //!
-//! What differs between databases is in `dialect` and in `migrations/`.
-//! Nothing here knows of HTTP, FHIRPath or search parameters.
+//! This module knows nothing of search: it stores the rows that the index made
+//! (`index/row.rs`) and runs the statements that `search/render.rs` wrote.
 
 mod body;
-mod checkpoint;
-mod clock;
-mod dialect;
 mod error;
-mod history;
-mod index_tables;
-mod migration;
 mod packed;
-mod reader;
+mod read;
 mod resource;
 mod schema;
-mod statement;
-mod statistics;
+mod sql;
+mod sqlite;
 mod store;
-mod unit;
+mod write;
 mod writer;
+
+pub use body::StoredBody;
+pub use error::StorageError;
+pub use read::{HistoryBounds, HistoryScope, Reads};
+pub use resource::{Operation, PreparedResource, StoredResource, Written};
+pub use sql::{Bind, RenderedSql};
+pub use sqlite::Connection;
+pub use store::{Reader, Store, StoreSettings};
+pub use write::WriteUnit;
+pub use writer::WriterStatistics;
 
 #[cfg(test)]
 mod tests;
-
-pub use body::StoredBody;
-pub use clock::Clock;
-pub use error::{Full, StorageError};
-pub use history::{HistoryQuery, HistoryScope};
-pub use reader::{RESOURCE_COLUMNS, Reader};
-pub use resource::{Change, Effect, Head, Operation, PreparedResource, StoredResource, Written};
-pub use statement::{Bind, RenderedSql, SearchRow};
-pub use statistics::Statistics;
-pub use store::{Store, StoreOptions};
-pub use unit::WriteUnit;
-pub use writer::Committed;

@@ -1,5 +1,4 @@
-//! The tables as diesel sees them: those that fixed statements use. The index
-//! tables are written in bulk by `index_tables` and read by rendered searches.
+//! The tables, for diesel. Keep in step with `migrations/sqlite`.
 
 diesel::table! {
     resource (key) {
@@ -8,30 +7,70 @@ diesel::table! {
         reference -> BigInt,
         #[sql_name = "type"]
         type_code -> Integer,
+        type_name -> Text,
         id -> Text,
-        version -> BigInt,
+        version -> Integer,
         updated -> BigInt,
         operation -> Integer,
-        deleted -> Bool,
-        hole -> BigInt,
-        body -> Nullable<Binary>,
+        deleted -> Integer,
+        hole -> Integer,
+        body -> Binary,
         index_keys -> Binary,
     }
 }
 
 diesel::table! {
-    version (updated) {
-        updated -> BigInt,
-        superseded -> BigInt,
+    version (key, number) {
         key -> BigInt,
         #[sql_name = "version"]
-        number -> BigInt,
+        number -> Integer,
         #[sql_name = "type"]
         type_code -> Integer,
+        updated -> BigInt,
         operation -> Integer,
-        deleted -> Bool,
-        hole -> BigInt,
-        body -> Nullable<Binary>,
+        deleted -> Integer,
+        hole -> Integer,
+        body -> Binary,
+    }
+}
+
+diesel::table! {
+    equal (hash, key) {
+        hash -> BigInt,
+        key -> BigInt,
+    }
+}
+
+diesel::table! {
+    link (target, branch, key) {
+        target -> BigInt,
+        branch -> Integer,
+        key -> BigInt,
+    }
+}
+
+diesel::table! {
+    pair (focus, value, key) {
+        focus -> BigInt,
+        value -> BigInt,
+        key -> BigInt,
+    }
+}
+
+diesel::table! {
+    span (hash, low, high, key) {
+        hash -> BigInt,
+        low -> BigInt,
+        high -> BigInt,
+        key -> BigInt,
+    }
+}
+
+diesel::table! {
+    text (branch, folded, key) {
+        branch -> Integer,
+        folded -> Text,
+        key -> BigInt,
     }
 }
 
@@ -40,13 +79,6 @@ diesel::table! {
         #[sql_name = "type"]
         type_code -> Integer,
         live -> BigInt,
-    }
-}
-
-diesel::table! {
-    setting (name) {
-        name -> Text,
-        value -> Text,
     }
 }
 

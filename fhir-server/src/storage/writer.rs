@@ -1,239 +1,187 @@
-//! The one thread that writes.
+//! The one writer: a thread that gathers what arrives while the last commit
+//! was syncing, and commits it as one transaction.
 //!
-//! It takes a job and what else has arrived while the last commit was syncing,
-//! runs them in one transaction, each in a savepoint, and answers them after
-//! the commit is on the disk. When a commit fails, all of its jobs are told
-//! so, the connection is replaced, and the next jobs find the last good state.
+//! Each job has a savepoint of its own. Answers leave when the commit is
+//! durable. A commit that fails is never acknowledged and never retried: every
+//! job of it gets the error, and the connection is opened anew.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant as Moment};
+use std::time::Instant as Moment;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 use diesel::connection::SimpleConnection;
+use diesel::sqlite::SqliteConnection;
 
-use super::checkpoint::Checkpointer;
-use super::dialect;
 use super::error::StorageError;
-use super::reader::Reader;
-use super::resource::Effect;
-use super::statistics::Counters;
-use super::unit::{Batch, WriteUnit};
+use super::sqlite;
+use super::write::{Clock, WriteUnit};
 
-/// A transaction takes no further job once it has so many.
+/// The greatest number of jobs in one commit.
 const BATCH_JOBS_MAX: usize = 512;
-/// A transaction takes no further job once it lasts so long.
-const BATCH_TIME_MAX: Duration = Duration::from_millis(40);
-/// After so long without a job the log is checkpointed.
-const IDLE_AFTER: Duration = Duration::from_millis(250);
 
-/// Told of what each transaction changed, when it is durable and before its
-/// jobs are answered.
-pub type Committed = Arc<dyn Fn(&[Effect]) + Send + Sync>;
-
-/// Something to run in a transaction.
+/// A job for the writer.
 pub(super) trait Job: Send {
-    /// Runs it; `false` when it failed and nothing of it is to be stored.
+    /// Runs in the transaction; `false` asks that what it did is undone.
     fn run(&mut self, unit: &mut WriteUnit<'_>) -> bool;
-    /// Tells the one who asked what came of it, or what befell the transaction.
-    fn answer(self: Box<Self>, committed: Result<(), StorageError>);
+
+    /// Tells whether it failed for want of space.
+    fn found_no_space(&self) -> bool;
+
+    /// Is called when the batch is durable, or has failed as a whole.
+    fn finish(self: Box<Self>, failure: Option<StorageError>);
 }
 
-/// A job made of a function and of what takes its result.
-pub(super) struct Ticket<T, E, F, A> {
-    work: Option<F>,
-    result: Option<Result<T, E>>,
-    answer: A,
+/// What the writer has done; for metrics.
+#[derive(Debug, Default)]
+pub struct WriterStatistics {
+    /// Commits that are durable.
+    pub commits: AtomicU64,
+    /// Jobs in them.
+    pub jobs: AtomicU64,
+    /// Commits that failed.
+    pub failures: AtomicU64,
+    /// Microseconds spent in commits.
+    pub commit_micros: AtomicU64,
 }
 
-impl<T, E, F, A> Ticket<T, E, F, A> {
-    pub(super) fn new(work: F, answer: A) -> Self {
-        Ticket { work: Some(work), result: None, answer }
-    }
-}
-
-impl<T, E, F, A> Job for Ticket<T, E, F, A>
-where
-    T: Send,
-    E: From<StorageError> + Send,
-    F: FnOnce(&mut WriteUnit<'_>) -> Result<T, E> + Send,
-    A: FnOnce(Result<T, E>) + Send,
-{
-    fn run(&mut self, unit: &mut WriteUnit<'_>) -> bool {
-        let Some(work) = self.work.take() else { return false };
-        // The unit is rolled back after a panic, so no broken state is seen.
-        let result = catch_unwind(AssertUnwindSafe(|| work(unit)))
-            .unwrap_or_else(|_| Err(E::from(StorageError::Panicked)));
-        self.result.insert(result).is_ok()
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), StorageError>) {
-        let result = match (committed, self.result) {
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(E::from(StorageError::Panicked)),
-            (Err(error), _) => Err(E::from(error)),
-        };
-        (self.answer)(result);
-    }
-}
-
-/// What the writer works with.
+/// The way to the writer.
 pub(super) struct Writer {
-    pub(super) path: PathBuf,
-    pub(super) jobs: Receiver<Box<dyn Job>>,
-    pub(super) reader: Option<Reader>,
-    pub(super) batch: Batch,
-    pub(super) checkpointer: Checkpointer,
-    pub(super) counters: Arc<Counters>,
-    /// Zero for no bound.
-    pub(super) size_bytes_max: Arc<AtomicU64>,
-    pub(super) size_bytes_set: u64,
-    pub(super) committed: Option<Committed>,
+    sender: Option<Sender<Box<dyn Job>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Works until all senders of jobs are gone and the last job is answered.
-    pub(super) fn work(mut self) {
-        let mut rested = true;
-        loop {
-            let next = match rested {
-                true => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => self.jobs.recv_timeout(IDLE_AFTER),
-            };
-            match next {
-                Ok(job) => {
-                    self.run_batch(job);
-                    rested = false;
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    self.checkpoint(true);
-                    rested = true;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        if let Some(reader) = &mut self.reader
-            && let Err(error) = dialect::checkpoint(&mut reader.connection, dialect::Checkpoint::Truncate)
-        {
-            tracing::warn!(%error, "last checkpoint failed");
-        }
+    /// Starts the thread.
+    pub(super) fn start(
+        path: PathBuf,
+        connection: SqliteConnection,
+        clock: Clock,
+        queue_jobs_max: usize,
+        statistics: Arc<WriterStatistics>,
+    ) -> std::io::Result<Writer> {
+        let (sender, receiver) = crossbeam_channel::bounded(queue_jobs_max);
+        let mut state = State { path, connection: Some(connection), clock, statistics };
+        let thread =
+            std::thread::Builder::new().name("writer".to_owned()).spawn(move || state.run(&receiver))?;
+        Ok(Writer { sender: Some(sender), thread: Some(thread) })
     }
 
-    fn run_batch(&mut self, first: Box<dyn Job>) {
-        let mut done = Vec::with_capacity(64);
-        let outcome = self.run_and_commit(first, &mut done);
-        let answer = match outcome {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                tracing::error!(%error, jobs = done.len(), "a transaction failed");
-                self.counters.batches_failed.fetch_add(1, Ordering::Relaxed);
-                // Closing the connection rolls back what may still be open.
-                self.reader = None;
-                Err(error)
-            }
-        };
-        if answer.is_ok()
-            && !self.batch.effects.is_empty()
-            && let Some(committed) = &self.committed
-            && catch_unwind(AssertUnwindSafe(|| committed(&self.batch.effects))).is_err()
-        {
-            tracing::error!("the observer of commits panicked");
-        }
-        match answer {
-            Ok(()) => self.batch.effects.clear(),
-            Err(_) => self.batch.forget(),
-        }
-        for job in done {
-            // Whoever waits may be gone, and its drop may panic.
-            let _ = catch_unwind(AssertUnwindSafe(|| job.answer(answer.clone())));
-        }
-        if answer.is_ok() {
-            self.checkpoint(false);
-        }
+    /// Hands a job over.
+    ///
+    /// # Errors
+    /// When the queue is full, or the writer gone.
+    pub(super) fn send(&self, job: Box<dyn Job>) -> Result<(), StorageError> {
+        let sender = self.sender.as_ref().ok_or(StorageError::Closed)?;
+        sender.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StorageError::Busy("writes"),
+            TrySendError::Disconnected(_) => StorageError::Closed,
+        })
     }
 
-    /// Runs `first` and what else has arrived, and commits. Whatever comes of
-    /// it, the jobs taken are in `done`.
-    fn run_and_commit(
-        &mut self,
-        first: Box<dyn Job>,
-        done: &mut Vec<Box<dyn Job>>,
-    ) -> Result<(), StorageError> {
-        let began = Moment::now();
-        let mut next = Some(first);
-        let mut begun = false;
-        let mut shared = false;
-        while let Some(mut job) = next.take() {
-            self.counters.jobs.fetch_add(1, Ordering::Relaxed);
-            let ran = self.run_job(job.as_mut(), &mut begun, &mut shared);
-            done.push(job);
-            ran?;
-            if done.len() < BATCH_JOBS_MAX && began.elapsed() < BATCH_TIME_MAX {
-                next = self.jobs.try_recv().ok();
-            }
-        }
-        let Some(reader) = self.reader.as_mut().filter(|_| begun) else { return Ok(()) };
-        self.batch.changes.write(reader, false)?;
-        let committing = Moment::now();
-        reader.execute("COMMIT", &[])?;
-        self.counters.committed(done.len() as u64, committing.elapsed());
-        Ok(())
+    /// Returns how many jobs wait.
+    pub(super) fn queue_length(&self) -> usize {
+        self.sender.as_ref().map_or(0, Sender::len)
     }
+}
 
-    fn run_job(
-        &mut self,
-        job: &mut dyn Job,
-        begun: &mut bool,
-        shared: &mut bool,
-    ) -> Result<(), StorageError> {
-        let reader =
-            open_if_closed(&mut self.reader, &self.path, &self.size_bytes_max, &mut self.size_bytes_set)?;
-        if !*begun {
-            reader.connection.batch_execute(dialect::BEGIN_WRITE).map_err(dialect::error)?;
-            *begun = true;
-        }
-        let mut unit = WriteUnit::new(reader, &mut self.batch, *shared);
-        let succeeded = job.run(&mut unit);
-        let separated = unit.end(succeeded)?;
-        if let Some(fault) = reader.take_fault() {
-            return Err(fault);
-        }
-        if !separated {
-            reader.connection.batch_execute("ROLLBACK").map_err(dialect::error)?;
-            self.batch.forget();
-            *begun = false;
-        }
-        *shared |= succeeded;
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, idle: bool) {
-        let Some(reader) = &mut self.reader else { return };
-        if let Err(error) = self.checkpointer.after_commit(&mut reader.connection, idle) {
-            tracing::warn!(%error, "checkpoint failed");
+impl Drop for Writer {
+    /// Lets the writer finish what it was given.
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
 
-/// Returns the connection, opened anew when the last one was given up, with
-/// the bound on the size as it is now.
-fn open_if_closed<'a>(
-    reader: &'a mut Option<Reader>,
-    path: &std::path::Path,
-    size_bytes_max: &AtomicU64,
-    size_bytes_set: &mut u64,
-) -> Result<&'a mut Reader, StorageError> {
-    let fresh = reader.is_none();
-    let open = match reader {
-        Some(open) => open,
-        None => reader.insert(Reader::within_transaction(dialect::open_writer(path)?)),
-    };
-    let bound = size_bytes_max.load(Ordering::Relaxed);
-    if bound != *size_bytes_set || (fresh && bound != 0) {
-        dialect::limit_size(&mut open.connection, if bound == 0 { u64::MAX } else { bound })?;
-        *size_bytes_set = bound;
+struct State {
+    path: PathBuf,
+    /// `None` after a failure, until it is opened anew.
+    connection: Option<SqliteConnection>,
+    clock: Clock,
+    statistics: Arc<WriterStatistics>,
+}
+
+impl State {
+    fn run(&mut self, receiver: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = receiver.recv() {
+            let mut jobs = vec![first];
+            jobs.extend(receiver.try_iter().take(BATCH_JOBS_MAX - 1));
+            self.batch(jobs);
+        }
     }
-    Ok(open)
+
+    fn batch(&mut self, jobs: Vec<Box<dyn Job>>) {
+        let (finished, failure) = match self.try_batch(jobs) {
+            Ok(jobs) => (jobs, None),
+            Err((jobs, error)) => {
+                tracing::error!(%error, jobs = jobs.len(), "a commit failed; nothing of it was acknowledged");
+                self.statistics.failures.fetch_add(1, Ordering::Relaxed);
+                // What the connection knows of the file is in doubt: open it anew.
+                self.connection = None;
+                (jobs, Some(error))
+            }
+        };
+        for job in finished {
+            job.finish(failure.clone());
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn try_batch(
+        &mut self,
+        mut jobs: Vec<Box<dyn Job>>,
+    ) -> Result<Vec<Box<dyn Job>>, (Vec<Box<dyn Job>>, StorageError)> {
+        if self.connection.is_none() {
+            match sqlite::open_writer(&self.path) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => return Err((jobs, StorageError::Unavailable(error.to_string()))),
+            }
+        }
+        let Some(connection) = self.connection.as_mut() else {
+            return Err((jobs, StorageError::Unavailable("no connection".to_owned())));
+        };
+        let result = run_jobs(connection, &mut self.clock, &mut jobs, &self.statistics);
+        match result {
+            Ok(()) => Ok(jobs),
+            Err(error) => {
+                let _ = connection.batch_execute("ROLLBACK");
+                Err((jobs, error))
+            }
+        }
+    }
+}
+
+fn run_jobs(
+    connection: &mut SqliteConnection,
+    clock: &mut Clock,
+    jobs: &mut [Box<dyn Job>],
+    statistics: &WriterStatistics,
+) -> Result<(), StorageError> {
+    connection.batch_execute("BEGIN IMMEDIATE")?;
+    let mut counts = Vec::new();
+    for job in jobs.iter_mut() {
+        connection.batch_execute("SAVEPOINT job")?;
+        let mut unit = WriteUnit { connection, clock, counts: Vec::new() };
+        let kept = catch_unwind(AssertUnwindSafe(|| job.run(&mut unit))).unwrap_or(false);
+        if kept {
+            counts.append(&mut unit.counts);
+            connection.batch_execute("RELEASE job")?;
+        } else {
+            connection.batch_execute("ROLLBACK TO job; RELEASE job").map_err(|error| {
+                // Out of space, SQLite may have rolled back everything already.
+                if job.found_no_space() { StorageError::Full(error.to_string()) } else { error.into() }
+            })?;
+        }
+    }
+    WriteUnit { connection, clock, counts }.write_counts()?;
+    let begin = Moment::now();
+    connection.batch_execute("COMMIT")?;
+    statistics.commit_micros.fetch_add(begin.elapsed().as_micros() as u64, Ordering::Relaxed);
+    statistics.commits.fetch_add(1, Ordering::Relaxed);
+    statistics.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+    Ok(())
 }

@@ -1,0 +1,124 @@
+//! A compiled expression.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::fhirpath::ast::Node;
+use crate::fhirpath::context::Context;
+use crate::fhirpath::error::{EvaluateError, ParseError};
+use crate::fhirpath::evaluate::Evaluator;
+use crate::fhirpath::parse;
+use crate::fhirpath::value::{Collection, Value};
+use crate::tree::Element;
+
+/// The greatest length of an expression, in bytes.
+pub const LENGTH_MAX: usize = 65_536;
+
+/// How deep the parts of an expression may be nested.
+pub const DEPTH_MAX: usize = 128;
+
+/// A FHIRPath expression, compiled. Copies share what was compiled.
+#[derive(Clone)]
+pub struct Expression(Arc<Compiled>);
+
+struct Compiled {
+    text: Box<str>,
+    node: Node,
+}
+
+impl Expression {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// Where the text leaves the grammar, names a function or type that does
+    /// not exist, or is longer or deeper than allowed.
+    pub fn parse(text: &str) -> Result<Expression, ParseError> {
+        let node = parse::parse(text)?;
+        Ok(Expression(Arc::new(Compiled { text: text.into(), node })))
+    }
+
+    /// Returns the text it was compiled from.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Returns the parsed form.
+    pub fn ast(&self) -> &Node {
+        &self.0.node
+    }
+
+    /// Evaluates the expression on an element.
+    ///
+    /// # Errors
+    /// Where the expression does not fit the data (several items where one is
+    /// needed, wrong types), needs something the context does not have, or
+    /// exceeds a limit.
+    pub fn evaluate<'r>(
+        &self,
+        context: &Context<'r, '_>,
+        focus: Element<'r>,
+    ) -> Result<Collection<'r>, EvaluateError> {
+        self.evaluate_on(context, &[Value::Element(focus)])
+    }
+
+    /// Evaluates the expression on a collection of elements.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`].
+    pub fn evaluate_all<'r>(
+        &self,
+        context: &Context<'r, '_>,
+        focus: &[Element<'r>],
+    ) -> Result<Collection<'r>, EvaluateError> {
+        let focus: Collection<'r> = focus.iter().copied().map(Value::Element).collect();
+        self.evaluate_on(context, &focus)
+    }
+
+    /// Evaluates the expression on a collection of values.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`].
+    pub fn evaluate_on<'r>(
+        &self,
+        context: &Context<'r, '_>,
+        focus: &[Value<'r>],
+    ) -> Result<Collection<'r>, EvaluateError> {
+        Evaluator::new(context, focus).evaluate_root(&self.0.node)
+    }
+
+    /// Evaluates the expression as a condition: a single item that is not a
+    /// Boolean counts as true, nothing as `None`.
+    ///
+    /// Spec: <http://hl7.org/fhirpath/N1/#singleton-evaluation-of-collections>
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`], and when there are several items.
+    pub fn evaluate_boolean<'r>(
+        &self,
+        context: &Context<'r, '_>,
+        focus: Element<'r>,
+    ) -> Result<Option<bool>, EvaluateError> {
+        Evaluator::new(context, &[Value::Element(focus)]).truth_root(&self.0.node)
+    }
+}
+
+impl FromStr for Expression {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Expression, ParseError> {
+        Expression::parse(text)
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({})", self.0.text)
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}

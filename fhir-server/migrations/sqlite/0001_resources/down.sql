@@ -1,1 +1,0 @@
--- Migrations go forward only; this file is here because the tool asks for it.

@@ -1,0 +1,27 @@
+//! What the server does, free of HTTP: one file per interaction, and one gate.
+//!
+//! A write goes three steps, whether alone or in a transaction: **resolve**
+//! (which resource does each entry mean, on a snapshot), **prepare** (rewrite
+//! references, extract the index, write the body) and **apply** (in the
+//! writer, where the conditions are resolved again).
+//!
+//! Spec: <https://hl7.org/fhir/R4/http.html>
+
+mod batch;
+mod bundle;
+mod capabilities;
+mod create;
+mod delete;
+pub(crate) mod entry;
+mod history;
+mod patch;
+mod perform;
+mod prepare;
+mod read;
+mod transaction;
+pub(crate) mod unit;
+mod update;
+pub(crate) mod url;
+mod vread;
+
+pub use perform::Server;

@@ -1,0 +1,147 @@
+//! The one gate to the data: everything that enters becomes an interaction
+//! and is performed here.
+
+use std::sync::Arc;
+
+use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed};
+use fhir_model::outcome::{Issue, IssueType};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::entry::Method;
+use super::prepare::Preparer;
+use super::transaction::Transaction;
+use super::unit::{NoView, Snapshot, Unit, View};
+use super::{bundle, capabilities, read};
+use crate::limits::Limits;
+use crate::search::Search;
+use crate::storage::Store;
+
+/// From how many entries on a Bundle is prepared off the thread that serves requests.
+const ENTRIES_INLINE_MAX: usize = 8;
+
+/// The server behind all doors; cloning shares it.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<Store>,
+    search: Search,
+    limits: Limits,
+    /// The bases under which this server is known.
+    bases: Vec<String>,
+}
+
+impl Inner {
+    fn preparer(&self) -> Preparer<'_> {
+        Preparer { definitions: self.search.definitions(), bases: &self.bases }
+    }
+}
+
+impl Server {
+    /// Makes the server over a store. `bases` are the URLs under which it is
+    /// known: absolute references to them are references to its own resources.
+    pub fn new(store: Arc<Store>, search: Search, limits: Limits, bases: Vec<String>) -> Server {
+        Server { inner: Arc::new(Inner { store, search, limits, bases }) }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    async fn run(&self, caller: &Caller, interaction: Interaction) -> Result<Performed, Issue> {
+        match interaction {
+            Interaction::Read(request) => read::read(self.inner.store.read_current(&request.key)?, &request),
+            Interaction::Create(_)
+            | Interaction::Update(_)
+            | Interaction::Patch(_)
+            | Interaction::Delete(_) => {
+                let transaction = Transaction::single(interaction)?;
+                let mut done = self.transact(caller, transaction, true).await?;
+                let (_, performed) = done.pop().ok_or_else(|| Issue::fatal(IssueType::Exception))?;
+                Ok(performed)
+            }
+            Interaction::Bundle(request) => bundle::perform(self, caller, request).await,
+            Interaction::Capabilities => {
+                Ok(capabilities::capabilities(&self.inner.search.definitions(), &caller.base))
+            }
+            interaction => {
+                let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
+                blocking(move || {
+                    let mut reader = inner.store.reader()?;
+                    Snapshot { reader: &mut reader, search: &inner.search, base: &base }.read(&interaction)
+                })
+                .await
+            }
+        }
+    }
+
+    /// Writes a transaction, and answers when it is durable. `shows`: the
+    /// resources written are wanted back.
+    pub(crate) async fn transact(
+        &self,
+        caller: &Caller,
+        transaction: Transaction,
+        shows: bool,
+    ) -> Result<Vec<(Method, Performed)>, Issue> {
+        let inner = Arc::clone(&self.inner);
+        let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
+        let prepare = move || {
+            let preparer = inner.preparer();
+            if transaction.is_unconditional() {
+                let resolution = transaction.resolve(&mut NoView)?;
+                let prepared = transaction.prepare(&mut NoView, &preparer, &resolution, shows)?;
+                return Ok((transaction, resolution, prepared));
+            }
+            let mut reader = inner.store.reader()?;
+            let mut view = Snapshot { reader: &mut reader, search: &inner.search, base: "" };
+            let resolution = transaction.resolve(&mut view)?;
+            let prepared = transaction.prepare(&mut view, &preparer, &resolution, shows)?;
+            Ok((transaction, resolution, prepared))
+        };
+        let (transaction, resolution, prepared) =
+            if is_small { prepare()? } else { blocking(prepare).await? };
+        let inner = Arc::clone(&self.inner);
+        let base = caller.base.clone();
+        self.inner
+            .store
+            .write(move |unit| {
+                let mut unit = Unit { unit, search: &inner.search, base: &base };
+                let (mut resolution, mut prepared) = (resolution, prepared);
+                if !transaction.is_unconditional() {
+                    let now = transaction.resolve(&mut unit)?;
+                    if now != resolution {
+                        prepared = transaction.prepare(&mut unit, &inner.preparer(), &now, shows)?;
+                        resolution = now;
+                    }
+                }
+                transaction.apply(&mut unit, &resolution, prepared)
+            })
+            .await
+    }
+}
+
+/// Runs `work` on the pool for work that blocks.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Issue> + Send + 'static,
+) -> Result<T, Issue> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failure) => {
+            tracing::error!(panic = failure.is_panic(), "work on the blocking pool failed");
+            Err(Issue::fatal(IssueType::Exception).text("an unexpected error; nothing was stored"))
+        }
+    }
+}
+
+impl FhirApi for Server {
+    fn perform<'a>(
+        &'a self,
+        caller: &'a Caller,
+        interaction: Interaction,
+    ) -> BoxFuture<'a, Result<Performed, Issue>> {
+        self.run(caller, interaction).boxed()
+    }
+}

@@ -1,0 +1,119 @@
+//! `GET [type]/[id]`, and the answers common to all that reads.
+//!
+//! Spec: <https://hl7.org/fhir/R4/http.html#read>
+
+use fhir_model::interaction::{
+    Body, Criteria, Interaction, Performed, ReadRequest, ResourceKey, Status, VersionId,
+};
+use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::schema::TypeId;
+
+use super::unit::View;
+use super::{capabilities, history, vread};
+use crate::operation;
+use crate::search::Search;
+use crate::storage::{Reads, StoredResource};
+
+/// Performs an interaction that changes nothing, on whatever connection.
+///
+/// # Errors
+/// Those of the interaction.
+pub(crate) fn perform(
+    data: &mut impl Reads,
+    search: &Search,
+    base: &str,
+    interaction: &Interaction,
+) -> Result<Performed, Issue> {
+    match interaction {
+        Interaction::Read(request) => read(data.current(&request.key)?, request),
+        Interaction::Vread(request) => {
+            let stored = match request.version {
+                Some(version) => data.version(&request.key, version)?,
+                None => None,
+            };
+            vread::vread(stored, request)
+        }
+        Interaction::History(request) => history::history(data, base, request),
+        Interaction::Search(request) => search.search(data.connection(), request, base),
+        Interaction::Capabilities => Ok(capabilities::capabilities(&search.definitions(), base)),
+        Interaction::Operation(call) => {
+            let mut view = OperationView { data, search, base };
+            operation::call(&mut view, call)
+        }
+        Interaction::Create(_)
+        | Interaction::Update(_)
+        | Interaction::Patch(_)
+        | Interaction::Delete(_)
+        | Interaction::Bundle(_) => Err(Issue::error(IssueType::Invalid)
+            .text("this interaction writes, and stands where only reading may")),
+    }
+}
+
+/// The view of an operation.
+struct OperationView<'v, D> {
+    data: &'v mut D,
+    search: &'v Search,
+    base: &'v str,
+}
+
+impl<D: Reads> View for OperationView<'_, D> {
+    fn current(&mut self, key: &ResourceKey) -> Result<Option<StoredResource>, Issue> {
+        Ok(self.data.current(key)?)
+    }
+
+    fn matches(&mut self, of: TypeId, criteria: &Criteria, limit: usize) -> Result<Vec<ResourceKey>, Issue> {
+        self.search.matches(self.data.connection(), of, criteria, limit)
+    }
+
+    fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
+        perform(self.data, self.search, self.base, interaction)
+    }
+}
+
+/// Answers a read with the current version.
+///
+/// # Errors
+/// 404 for what never was, 410 for what was deleted.
+pub(crate) fn read(current: Option<StoredResource>, request: &ReadRequest) -> Result<Performed, Issue> {
+    let current = current.ok_or_else(|| not_found(&request.key))?;
+    if current.deleted {
+        return Err(gone(&request.key, current.version));
+    }
+    let same_version = request.if_none_match == Some(current.version);
+    // HTTP dates have seconds.
+    let not_since =
+        request.if_modified_since.is_some_and(|since| current.updated.0 / 1_000_000 <= since.0 / 1_000_000);
+    if same_version || (request.if_none_match.is_none() && not_since) {
+        return Ok(told(&request.key, &current, Status::NotModified, Body::Empty));
+    }
+    show(&request.key, &current)
+}
+
+/// Shows a stored version.
+pub(crate) fn show(key: &ResourceKey, stored: &StoredResource) -> Result<Performed, Issue> {
+    let mut json = Vec::new();
+    stored.write_json(&mut json)?;
+    Ok(told(key, stored, Status::Ok, Body::Json(json.into())))
+}
+
+fn told(key: &ResourceKey, stored: &StoredResource, status: Status, body: Body) -> Performed {
+    Performed {
+        status,
+        body,
+        key: Some(key.clone()),
+        version: Some(stored.version),
+        updated: Some(stored.updated),
+        issues: Vec::new(),
+    }
+}
+
+/// Says that there never was such a resource.
+pub(crate) fn not_found(key: &ResourceKey) -> Issue {
+    Issue::error(IssueType::NotFound).text(format!("{}/{} is not known", key.resource_type, key.id))
+}
+
+/// Says that the resource was deleted.
+pub(crate) fn gone(key: &ResourceKey, version: VersionId) -> Issue {
+    let text = format!("{}/{} was deleted with version {version}", key.resource_type, key.id);
+    Issue::error(IssueType::Deleted).text(text)
+}

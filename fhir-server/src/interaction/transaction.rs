@@ -1,0 +1,418 @@
+//! `POST [base]` with a Bundle of type transaction: all or nothing.
+//!
+//! Conditions are resolved and resources prepared (references rewritten, index
+//! extracted, body written) outside the writer, on a snapshot; inside, the
+//! conditions are resolved again, and only where they came out otherwise are
+//! the resources prepared again. So the writer does little, and decides alone.
+//!
+//! Spec: <https://hl7.org/fhir/R4/http.html#transaction>
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use fhir_model::interaction::{
+    Body, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed,
+    ResourceKey, Target, UpdateRequest, VersionId,
+};
+use fhir_model::json::write::stamp;
+use fhir_model::outcome::{Issue, IssueType, Reason};
+use fhir_model::primitive::id::ResourceId;
+use fhir_model::reference::{self, Literal};
+use fhir_model::schema::{TypeId, name};
+use fhir_model::tree::Resource;
+
+use super::entry::{Entry, Method, located_at};
+use super::prepare::{self, Preparer};
+use super::unit::{self, Unit, View};
+use super::url::{Path, RelativeUrl, clip};
+use super::{create, delete, patch, update};
+use crate::storage::PreparedResource;
+
+/// A transaction, parsed.
+pub(crate) struct Transaction {
+    entries: Vec<Entry>,
+    /// An id for each entry that may create.
+    fresh: Vec<ResourceId>,
+    /// What each conditional reference stands for in the resources: text to criteria.
+    conditional_references: BTreeMap<String, (TypeId, Criteria)>,
+}
+
+/// What the conditions of a transaction came out to.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Resolution {
+    entries: Vec<Resolved>,
+    references: BTreeMap<String, ResourceKey>,
+}
+
+/// What an entry will do.
+#[derive(Debug, Clone, PartialEq)]
+enum Resolved {
+    /// Store a new resource.
+    Create(ResourceKey),
+    /// Nothing: what it would create exists.
+    Existing(ResourceKey),
+    /// Store a version under this id, whether it exists or not.
+    Update(ResourceKey),
+    /// Change this version.
+    Patch(ResourceKey, VersionId),
+    /// Delete these.
+    Delete(Vec<ResourceKey>),
+    /// Read, search, call.
+    Other,
+}
+
+/// A transaction ready to be written: the resources by entry.
+pub(crate) struct Prepared {
+    resources: Vec<Option<PreparedResource>>,
+    /// Whether the resources written are wanted back.
+    shows: bool,
+}
+
+impl Transaction {
+    /// Parses the entries of a transaction.
+    ///
+    /// # Errors
+    /// The first entry that is not what it should be.
+    pub(crate) fn parse(bundle: &Resource, handling: Handling) -> Result<Transaction, Issue> {
+        let mut entries = Vec::new();
+        let mut full_urls = HashSet::new();
+        for (index, entry) in bundle.root().children_named(name::ENTRY).enumerate() {
+            let entry = Entry::parse(index, entry, handling)?;
+            let located = |issue| located_at(entry.index, issue);
+            if let Some(url) = &entry.full_url
+                && entry.method != Method::Get
+                && !full_urls.insert(url.clone())
+            {
+                let text = "two entries have the same fullUrl, so references to it would be ambiguous";
+                return Err(located(Issue::error(IssueType::Duplicate).text(text)));
+            }
+            entries.push(entry);
+        }
+        Transaction::of(entries)
+    }
+
+    fn of(entries: Vec<Entry>) -> Result<Transaction, Issue> {
+        let fresh = entries.iter().map(|_| unit::fresh_id()).collect();
+        let mut conditional_references = BTreeMap::new();
+        for entry in &entries {
+            check(&entry.interaction).map_err(|issue| located_at(entry.index, issue))?;
+            let Some(resource) = written(&entry.interaction) else { continue };
+            let mut issue = None;
+            reference::for_each_reference(resource, |text| {
+                if let Some((type_name, _)) = text.split_once('?')
+                    && TypeId::resource_named(type_name).is_some()
+                    && !conditional_references.contains_key(text)
+                {
+                    match conditional_reference(text) {
+                        Ok(condition) => _ = conditional_references.insert(text.to_owned(), condition),
+                        Err(problem) => issue = Some(problem),
+                    }
+                }
+            });
+            if let Some(issue) = issue {
+                return Err(located_at(entry.index, issue));
+            }
+        }
+        Ok(Transaction { entries, fresh, conditional_references })
+    }
+
+    /// Makes a transaction of one interaction: so the way of a single write
+    /// and of one in a Bundle is the same.
+    ///
+    /// # Errors
+    /// An update whose resource names another id than the URL.
+    pub(crate) fn single(interaction: Interaction) -> Result<Transaction, Issue> {
+        let method = match &interaction {
+            Interaction::Delete(_) => Method::Delete,
+            Interaction::Update(_) => Method::Put,
+            Interaction::Patch(_) => Method::Patch,
+            _ => Method::Post,
+        };
+        let entry = Entry { index: None, method, full_url: None, interaction };
+        Transaction::of(vec![entry])
+    }
+
+    /// Returns how many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Tells whether nothing in it depends on what is stored.
+    pub(crate) fn is_unconditional(&self) -> bool {
+        self.conditional_references.is_empty()
+            && self.entries.iter().all(|entry| match &entry.interaction {
+                Interaction::Create(request) => request.if_none_exist.is_none(),
+                Interaction::Update(request) => matches!(request.target, Target::Id(_)),
+                Interaction::Delete(request) => matches!(request.target, Target::Id(_)),
+                Interaction::Patch(_) => false,
+                _ => true,
+            })
+    }
+
+    /// Decides what each entry will do, as seen by `view`.
+    ///
+    /// # Errors
+    /// A condition with more than one match, an identity touched twice, a
+    /// conditional reference without exactly one match.
+    pub(crate) fn resolve(&self, view: &mut dyn View) -> Result<Resolution, Issue> {
+        let mut entries: Vec<Resolved> = vec![Resolved::Other; self.entries.len()];
+        let mut touched: HashSet<ResourceKey> = HashSet::new();
+        let mut deleted: HashSet<ResourceKey> = HashSet::new();
+        // The same condition twice in one transaction means the same resource.
+        let mut conditions: HashMap<(TypeId, Criteria), ResourceKey> = HashMap::new();
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_by_key(|at| self.entries[*at].method);
+        for at in order {
+            let entry = &self.entries[at];
+            let located = |issue| located_at(entry.index, issue);
+            let resolved = self.resolve_entry(at, view, &deleted, &mut conditions).map_err(located)?;
+            let changed: &[ResourceKey] = match &resolved {
+                Resolved::Create(key) | Resolved::Update(key) | Resolved::Patch(key, _) => {
+                    std::slice::from_ref(key)
+                }
+                Resolved::Delete(keys) => keys,
+                Resolved::Existing(_) | Resolved::Other => &[],
+            };
+            for key in changed {
+                if !touched.insert(key.clone()) {
+                    let text = format!(
+                        "{}/{} is changed by two entries of this transaction",
+                        key.resource_type, key.id
+                    );
+                    return Err(located(Issue::error(IssueType::Duplicate).text(text)));
+                }
+            }
+            if let Resolved::Delete(keys) = &resolved {
+                deleted.extend(keys.iter().cloned());
+            }
+            entries[at] = resolved;
+        }
+        let mut references = BTreeMap::new();
+        for (text, condition) in &self.conditional_references {
+            let found = match conditions.get(condition) {
+                Some(key) => key.clone(),
+                None => one_match(text, view, condition, &deleted)?,
+            };
+            references.insert(text.clone(), found);
+        }
+        Ok(Resolution { entries, references })
+    }
+
+    fn resolve_entry(
+        &self,
+        at: usize,
+        view: &mut dyn View,
+        deleted: &HashSet<ResourceKey>,
+        conditions: &mut HashMap<(TypeId, Criteria), ResourceKey>,
+    ) -> Result<Resolved, Issue> {
+        let fresh = |resource_type| ResourceKey { resource_type, id: self.fresh[at].clone() };
+        Ok(match &self.entries[at].interaction {
+            Interaction::Create(CreateRequest { resource_type, if_none_exist: None, .. }) => {
+                Resolved::Create(fresh(*resource_type))
+            }
+            Interaction::Create(CreateRequest { resource_type, if_none_exist: Some(criteria), .. }) => {
+                let condition = (*resource_type, criteria.clone());
+                if let Some(same) = conditions.get(&condition) {
+                    return Ok(Resolved::Existing(same.clone()));
+                }
+                let found = unit::at_most_one(view, *resource_type, criteria, deleted)?;
+                let key = found.clone().unwrap_or_else(|| fresh(*resource_type));
+                conditions.insert(condition, key.clone());
+                if found.is_some() { Resolved::Existing(key) } else { Resolved::Create(key) }
+            }
+            Interaction::Update(UpdateRequest { resource_type, target: Target::Id(id), .. }) => {
+                Resolved::Update(ResourceKey { resource_type: *resource_type, id: id.clone() })
+            }
+            Interaction::Update(
+                request @ UpdateRequest { resource_type, target: Target::Criteria(criteria), .. },
+            ) => {
+                let found = unit::at_most_one(view, *resource_type, criteria, deleted)?;
+                let key = update::conditional_key(request, found, &self.fresh[at])?;
+                conditions.insert((*resource_type, criteria.clone()), key.clone());
+                Resolved::Update(key)
+            }
+            Interaction::Patch(PatchRequest { resource_type, target, .. }) => {
+                let key = unit::existing(view, *resource_type, target, deleted)?;
+                let current = unit::current_or_gone(view, &key)?;
+                Resolved::Patch(key, current.version)
+            }
+            Interaction::Delete(DeleteRequest { resource_type, target: Target::Id(id), .. }) => {
+                Resolved::Delete(vec![ResourceKey { resource_type: *resource_type, id: id.clone() }])
+            }
+            Interaction::Delete(DeleteRequest {
+                resource_type, target: Target::Criteria(criteria), ..
+            }) => Resolved::Delete(
+                unit::at_most_one(view, *resource_type, criteria, deleted)?.into_iter().collect(),
+            ),
+            _ => Resolved::Other,
+        })
+    }
+
+    /// Rewrites references and prepares the resources.
+    ///
+    /// # Errors
+    /// A resource that cannot be stored; a patch that cannot be applied.
+    pub(crate) fn prepare(
+        &self,
+        view: &mut dyn View,
+        preparer: &Preparer<'_>,
+        resolution: &Resolution,
+        shows: bool,
+    ) -> Result<Prepared, Issue> {
+        let mut named: HashMap<&str, &ResourceKey> = HashMap::new();
+        for (entry, resolved) in self.entries.iter().zip(&resolution.entries) {
+            if let (
+                Some(url),
+                Resolved::Create(key)
+                | Resolved::Existing(key)
+                | Resolved::Update(key)
+                | Resolved::Patch(key, _),
+            ) = (entry.full_url.as_deref(), resolved)
+            {
+                named.insert(url, key);
+            }
+        }
+        let mut resources = Vec::with_capacity(self.entries.len());
+        for (entry, resolved) in self.entries.iter().zip(&resolution.entries) {
+            let (key, mut resource) = match (resolved, &entry.interaction) {
+                (Resolved::Create(key), Interaction::Create(request)) => (key, request.resource.clone()),
+                (Resolved::Update(key), Interaction::Update(request)) => (key, request.resource.clone()),
+                (Resolved::Patch(key, _), Interaction::Patch(request)) => {
+                    let current = unit::current_or_gone(view, key)?;
+                    let located = |issue| located_at(entry.index, issue);
+                    let base = current.resource()?;
+                    (key, patch::patched(&base, &request.document).map_err(located)?)
+                }
+                _ => {
+                    resources.push(None);
+                    continue;
+                }
+            };
+            let root = entry.full_url.as_deref().and_then(|url| Literal::parse(url)?.base);
+            reference::rewrite(&mut resource, |url| new_reference(url, root, &named, &resolution.references));
+            let prepared = preparer.prepare(resource, key).map_err(|issue| located_at(entry.index, issue))?;
+            resources.push(Some(prepared));
+        }
+        Ok(Prepared { resources, shows })
+    }
+
+    /// Writes what was prepared, in the order of the specification, then reads.
+    ///
+    /// # Errors
+    /// The first entry that fails; the caller rolls everything back.
+    pub(crate) fn apply(
+        &self,
+        unit: &mut Unit<'_, '_>,
+        resolution: &Resolution,
+        mut prepared: Prepared,
+    ) -> Result<Vec<(Method, Performed)>, Issue> {
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_by_key(|at| self.entries[*at].method);
+        let mut results: Vec<Option<(Method, Performed)>> = self.entries.iter().map(|_| None).collect();
+        for at in order {
+            let entry = &self.entries[at];
+            let resource = prepared.resources[at].take();
+            let shown = resource.as_ref().filter(|_| prepared.shows).map(|r| r.body().clone());
+            let mut performed = apply_entry(unit, entry, &resolution.entries[at], resource)
+                .map_err(|issue| located_at(entry.index, issue))?;
+            if let (Some(body), Some(version), Some(updated)) = (shown, performed.version, performed.updated)
+            {
+                let mut json = Vec::new();
+                stamp(&body.bytes, body.hole, version, updated, &mut json);
+                performed.body = Body::Json(json.into());
+            }
+            results[at] = Some((entry.method, performed));
+        }
+        Ok(results.into_iter().flatten().collect())
+    }
+}
+
+fn apply_entry(
+    unit: &mut Unit<'_, '_>,
+    entry: &Entry,
+    resolved: &Resolved,
+    resource: Option<PreparedResource>,
+) -> Result<Performed, Issue> {
+    match (resolved, &entry.interaction, resource) {
+        (Resolved::Create(_), _, Some(resource)) => create::apply(unit, resource),
+        (Resolved::Existing(key), _, _) => create::existing(unit, key),
+        (Resolved::Update(_), Interaction::Update(request), Some(resource)) => {
+            update::apply(unit, resource, request)
+        }
+        (Resolved::Patch(..), Interaction::Patch(request), Some(resource)) => {
+            patch::apply(unit, resource, request.if_match)
+        }
+        (Resolved::Delete(keys), Interaction::Delete(request), _) => {
+            delete::apply(unit, keys, request.if_match)
+        }
+        (_, interaction, _) => unit.read(interaction),
+    }
+}
+
+/// Checks what can be checked before anything is looked up.
+fn check(interaction: &Interaction) -> Result<(), Issue> {
+    match interaction {
+        Interaction::Create(request) => prepare::check_type(&request.resource, request.resource_type),
+        Interaction::Update(request) => {
+            prepare::check_type(&request.resource, request.resource_type)?;
+            update::check_id(request)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn written(interaction: &Interaction) -> Option<&Resource> {
+    match interaction {
+        Interaction::Create(request) => Some(&request.resource),
+        Interaction::Update(request) => Some(&request.resource),
+        _ => None,
+    }
+}
+
+fn conditional_reference(text: &str) -> Result<(TypeId, Criteria), Issue> {
+    let url = RelativeUrl::parse(text)?;
+    match url.path {
+        Path::Type(resource_type) => Ok((resource_type, url.into_criteria()?)),
+        _ => Err(Issue::error(IssueType::Value).text("a conditional reference is `[type]?criteria`")),
+    }
+}
+
+fn one_match(
+    text: &str,
+    view: &mut dyn View,
+    (resource_type, criteria): &(TypeId, Criteria),
+    deleted: &HashSet<ResourceKey>,
+) -> Result<ResourceKey, Issue> {
+    unit::at_most_one(view, *resource_type, criteria, deleted)?.ok_or_else(|| {
+        Issue::error(IssueType::NotFound)
+            .because(Reason::PreconditionFailed)
+            .text(format!("the conditional reference `{}` matches nothing", clip(text)))
+    })
+}
+
+/// Returns what a URL in a resource becomes, if it names an entry.
+///
+/// `root` is the base of the fullUrl of the entry that the resource stands in:
+/// relative references there are relative to it.
+fn new_reference(
+    url: &str,
+    root: Option<&str>,
+    named: &HashMap<&str, &ResourceKey>,
+    conditional: &BTreeMap<String, ResourceKey>,
+) -> Option<String> {
+    let told = |key: &ResourceKey| format!("{}/{}", key.resource_type, key.id);
+    if let Some(key) = named.get(url) {
+        return Some(told(key));
+    }
+    if let Some(key) = conditional.get(url) {
+        return Some(told(key));
+    }
+    if let Some((before, fragment)) = url.split_once('#')
+        && let Some(key) = named.get(before)
+    {
+        return Some(format!("{}#{fragment}", told(key)));
+    }
+    let root = root?;
+    let literal = Literal::parse(url).filter(|l| l.base.is_none() && l.version.is_none())?;
+    let absolute = format!("{root}/{}/{}", literal.key.resource_type, literal.key.id);
+    named.get(absolute.as_str()).map(|key| told(key))
+}

@@ -1,0 +1,4 @@
+//! Protocols, without IHE meaning.
+
+pub mod hl7v2;
+pub mod mllp;
