@@ -5,11 +5,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::fhirpath::ast::Node;
+use crate::fhirpath::check;
 use crate::fhirpath::context::Context;
-use crate::fhirpath::error::{EvaluateError, ParseError};
+use crate::fhirpath::error::{CheckError, EvaluateError, ParseError};
 use crate::fhirpath::evaluate::Evaluator;
 use crate::fhirpath::parse;
 use crate::fhirpath::value::{Collection, Value};
+use crate::schema::TypeId;
 use crate::tree::Element;
 
 /// The greatest length of an expression, in bytes.
@@ -46,6 +48,16 @@ impl Expression {
     /// Returns the parsed form.
     pub fn ast(&self) -> &Node {
         &self.0.node
+    }
+
+    /// Checks the expression against the element tables, for values of a type.
+    ///
+    /// Evaluation itself is lenient: a name that no element has gives nothing.
+    ///
+    /// # Errors
+    /// What the expression asks of such values that none of them has.
+    pub fn check(&self, focus: TypeId) -> Result<(), CheckError> {
+        check::check(&self.0.node, focus)
     }
 
     /// Evaluates the expression on an element.

@@ -13,6 +13,7 @@
 //! <https://hl7.org/fhir/R4/fhirpath.html>
 
 pub mod ast;
+mod check;
 mod context;
 mod distinct;
 mod error;
@@ -29,7 +30,7 @@ mod units;
 mod value;
 
 pub use context::{Conformance, Context, Limits, Resolve, Resolved, Terminology, Trace, Units};
-pub use error::{EvaluateError, ParseError, ParseErrorKind};
+pub use error::{CheckError, EvaluateError, ParseError, ParseErrorKind};
 pub use expression::{DEPTH_MAX, Expression, LENGTH_MAX};
 pub use functions::Function;
 pub use types::{Namespace, SystemType, TypeInfo, TypeSpecifier};

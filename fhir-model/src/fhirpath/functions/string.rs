@@ -221,7 +221,21 @@ fn unescaped(text: &str, target: &str) -> Option<String> {
         "html" => Some(
             HTML.iter().rev().fold(text.to_owned(), |text, (plain, written)| text.replace(written, plain)),
         ),
-        "json" => serde_json::from_str(&format!("\"{text}\"")).ok(),
+        "json" => serde_json::from_str(&format!("\"{}\"", quotes_escaped(text))).ok(),
         _ => None,
     }
+}
+
+/// Puts a backslash before each quote that has none.
+fn quotes_escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut is_escaped = false;
+    for c in text.chars() {
+        if c == '"' && !is_escaped {
+            out.push('\\');
+        }
+        is_escaped = c == '\\' && !is_escaped;
+        out.push(c);
+    }
+    out
 }
