@@ -16,6 +16,7 @@ pub mod ast;
 mod check;
 mod context;
 mod distinct;
+mod equality;
 mod error;
 mod evaluate;
 mod expression;
@@ -25,6 +26,8 @@ mod operators;
 mod parse;
 mod quantity;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod types;
 mod units;
 mod value;

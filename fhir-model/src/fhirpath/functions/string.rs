@@ -158,11 +158,13 @@ fn replaced<'r>(
     what: &str,
     with: &str,
 ) -> Result<Value<'r>> {
-    // Each character could be replaced: the result may be far longer than what it is made of.
-    evaluator.check_text((text.len() + 1).saturating_mul(with.len() + 1))?;
     if call.function == Function::Replace {
+        let found = text.matches(what).count();
+        evaluator.check_text(text.len().saturating_add(found.saturating_mul(with.len())))?;
         return Ok(Value::String(text.replace(what, with).into()));
     }
+    // Each character could be replaced: the result may be far longer than what it is made of.
+    evaluator.check_text((text.len() + 1).saturating_mul(with.len() + 1))?;
     // An empty pattern replaces nothing.
     if what.is_empty() {
         return Ok(Value::String(text.to_owned().into()));
