@@ -4,4 +4,5 @@
 //! to `search`, `index` and `storage`, and back.
 
 pub mod index;
+pub mod search;
 pub mod storage;

@@ -58,7 +58,7 @@ fn new_line(level: usize, out: &mut Vec<u8>) {
 }
 
 /// Returns the length of the string that begins with `rest`, closing quote included.
-fn string_len(rest: &[u8]) -> usize {
+pub(crate) fn string_len(rest: &[u8]) -> usize {
     let mut at = 0;
     while let Some(&byte) = rest.get(at) {
         at += 1;

@@ -142,7 +142,7 @@ fn write_single(element: Element<'_>, key: &str, out: &mut Vec<u8>) {
 fn write_array(elements: &[Element<'_>], key: &str, out: &mut Vec<u8>) {
     let Some(form) = elements.first().and_then(|e| e.definition().json_form()) else {
         write_key(false, key, out);
-        write_items(elements, out, |element, out| write_element(element, out));
+        write_items(elements, out, write_element);
         return;
     };
     if elements.iter().any(|e| e.value().is_some()) {

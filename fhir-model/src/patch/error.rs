@@ -63,6 +63,9 @@ pub enum Refusal {
     /// The whole resource cannot be deleted or moved by patch.
     #[error("the resource itself cannot be patched away")]
     Root,
+    /// The path gives a value that is no element of the resource.
+    #[error("the path gives something that is no element of the resource")]
+    NoElement,
     /// The path could not be evaluated.
     #[error("{0}")]
     Path(String),
@@ -95,6 +98,51 @@ impl From<PatchError> for Issue {
                 let issue = Issue::from(error).because(Reason::Unprocessable);
                 Issue { diagnostics: told, ..issue }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn told_to_the_caller() {
+        for (error, code, reason, at, text) in [
+            (
+                PatchError::malformed("[2]", "no `op`"),
+                IssueType::Structure,
+                Reason::None,
+                &["[2]"][..],
+                "not a patch: no `op`",
+            ),
+            (
+                PatchError::refused("[0]", "/gender", Refusal::TestFailed),
+                IssueType::Processing,
+                Reason::Unprocessable,
+                &["[0]"],
+                "`/gender`: the element has another value than the one tested for",
+            ),
+            (
+                PatchError::TooCostly("the patch copies too much"),
+                IssueType::TooCostly,
+                Reason::Unprocessable,
+                &[],
+                "the patch copies too much",
+            ),
+            (
+                PatchError::Result(
+                    crate::json::read(r#"{"resourceType":"Patient","x":1}"#).expect_err("bad"),
+                ),
+                IssueType::Structure,
+                Reason::Unprocessable,
+                &["Patient"],
+                "the patched resource is not valid: unknown element `x` at Patient (byte 26)",
+            ),
+        ] {
+            let issue = Issue::from(error);
+            assert_eq!((issue.code, issue.reason, issue.diagnostics.as_str()), (code, reason, text));
+            assert_eq!(issue.expression, at);
         }
     }
 }

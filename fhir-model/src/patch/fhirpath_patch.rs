@@ -7,9 +7,10 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/fhirpatch.html>
 
-use super::select::{parent_of, select};
+use super::select::{limits, parent_of, select};
 use super::value::{insert, place, property_for};
 use super::{OPERATIONS_MAX, PatchError, Refusal};
+use crate::fhirpath::Limits;
 use crate::json;
 use crate::schema::{NameId, name, ty};
 use crate::tree::{Element, NodeId, Resource};
@@ -33,9 +34,10 @@ pub fn fhirpath_patch(resource: &Resource, parameters: &Resource) -> Result<Reso
         .map(|(index, one)| Operation::parse(index, one))
         .collect::<Result<_, _>>()?;
     let mut patched = resource.clone();
+    let limits = limits(operations.len());
     for operation in &operations {
         operation
-            .apply(&mut patched)
+            .apply(&mut patched, limits)
             .map_err(|why| PatchError::refused(operation.at.as_str(), operation.path, why))?;
     }
     // Read again: limits and grammar hold, and what the edits left behind is gone.
@@ -78,8 +80,8 @@ impl<'p> Operation<'p> {
         Ok(Operation { at, path, kind })
     }
 
-    fn apply(&self, resource: &mut Resource) -> Result<(), Refusal> {
-        let found = select(resource, self.path)?;
+    fn apply(&self, resource: &mut Resource, limits: Limits) -> Result<(), Refusal> {
+        let found = select(resource, self.path, limits)?;
         match &self.kind {
             Kind::Add { name, value } => add(resource, one(&found)?, name, *value),
             Kind::Insert { index, value } if found.is_empty() => {
@@ -89,7 +91,7 @@ impl<'p> Operation<'p> {
                     return Err(Refusal::OutOfRange);
                 }
                 NameId::of(last).ok_or(Refusal::NotFound)?;
-                let owner = one(&select(resource, owner)?)?;
+                let owner = one(&select(resource, owner, limits)?)?;
                 add(resource, owner, last, *value)
             }
             Kind::Insert { index, value } => {
@@ -274,6 +276,9 @@ mod tests {
     fn applied() {
         for (parts, from, to) in [
             (&["type=delete", "path=Patient.gender"][..], "", ""),
+            (&["type=delete", "path=Patient.name.where(family = 'G').given"], r#","given":["c"]"#, ""),
+            (&["type=delete", "path=Patient.name.given.where($this = 'a')"], r#"["a","b"]"#, r#"["b"]"#),
+            (&["type=replace", "path=name.last().family", r#""valueString":"H""#], r#""G""#, r#""H""#),
             (&["type=delete", "path=Patient.name[0].given[0]"], r#"["a","b"]"#, r#"["b"]"#),
             (
                 &["type=add", "path=Patient", "name=deceased", r#""valueBoolean":false"#],
@@ -397,6 +402,7 @@ mod tests {
             ),
             (&["type=delete", "path=Patient.name"], "Patient.name", Refusal::ManyMatches),
             (&["type=delete", "path=Patient"], "Patient", Refusal::Root),
+            (&["type=delete", "path=Patient.name.count()"], "Patient.name.count()", Refusal::NoElement),
             (
                 &["type=insert", "path=Patient.name", "index=3", r#""valueHumanName":{"text":"t"}"#],
                 "Patient.name",

@@ -6,8 +6,7 @@
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc6902>
 
-use serde_json::{Map, Value};
-
+use super::json_value::{Json, position};
 use super::{OPERATIONS_MAX, PatchError, Refusal};
 use crate::json;
 use crate::tree::Resource;
@@ -25,13 +24,16 @@ pub const COPIED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// document or with the resource that would come out.
 pub fn json_patch(resource: &Resource, document: &[u8]) -> Result<Resource, PatchError> {
     let operations = Operations::parse(document)?;
-    let target = serde_json::from_slice(&json::to_json(resource))
-        .map_err(|_| PatchError::TooCostly("the resource is nested too deep to be patched as JSON"))?;
-    let mut patched = operations.apply(target)?;
-    drop_empty(&mut patched);
-    let written = serde_json::to_vec(&patched)
-        .map_err(|_| PatchError::TooCostly("the patched resource cannot be written"))?;
+    let mut patched = operations.apply(target(&json::to_json(resource))?)?;
+    patched.drop_empty();
+    let mut written = Vec::new();
+    patched.write(&mut written);
     json::read(written).map_err(PatchError::Result)
+}
+
+fn target(document: &[u8]) -> Result<Json, PatchError> {
+    Json::parse(document)
+        .map_err(|_| PatchError::TooCostly("the document is nested too deep to be patched as JSON"))
 }
 
 /// The operations of a JSON Patch document.
@@ -46,12 +48,12 @@ struct Operation {
 
 #[derive(Debug)]
 enum Kind {
-    Add(Value),
+    Add(Json),
     Remove,
-    Replace(Value),
+    Replace(Json),
     Move(Pointer),
     Copy(Pointer),
-    Test(Value),
+    Test(Json),
 }
 
 /// A JSON Pointer.
@@ -101,9 +103,9 @@ impl Operations {
     /// # Errors
     /// What makes it no patch, or that it has too many operations.
     pub fn parse(document: &[u8]) -> Result<Operations, PatchError> {
-        let document: Value = serde_json::from_slice(document)
-            .map_err(|e| PatchError::malformed("", format!("no JSON: {e}")))?;
-        let Value::Array(operations) = document else {
+        let document =
+            Json::parse(document).map_err(|e| PatchError::malformed("", format!("no JSON: {e}")))?;
+        let Json::Array(operations) = document else {
             return Err(PatchError::malformed("", "a list of operations expected"));
         };
         if operations.len() > OPERATIONS_MAX {
@@ -117,11 +119,17 @@ impl Operations {
             .map(Operations)
     }
 
-    /// Applies the operations, one after the other, to any JSON.
+    /// Applies the operations, one after the other, to any JSON document.
     ///
     /// # Errors
     /// The first operation that cannot be applied.
-    pub fn apply(self, mut target: Value) -> Result<Value, PatchError> {
+    pub fn apply_to_json(self, document: &[u8]) -> Result<Vec<u8>, PatchError> {
+        let mut out = Vec::new();
+        self.apply(target(document)?)?.write(&mut out);
+        Ok(out)
+    }
+
+    fn apply(self, mut target: Json) -> Result<Json, PatchError> {
         let mut copied = 0;
         for (index, operation) in self.0.into_iter().enumerate() {
             let path = operation.path;
@@ -131,7 +139,7 @@ impl Operations {
                 Kind::Replace(value) => put(&mut target, &path, value, Put::Replace)?,
                 Kind::Remove => take(&mut target, &path).map(drop),
                 Kind::Test(value) => match at(&target, &path) {
-                    Some(there) if is_equal(there, &value) => Some(()),
+                    Some(there) if *there == value => Some(()),
                     Some(_) => return fail(&path, Refusal::TestFailed),
                     None => None,
                 },
@@ -141,7 +149,7 @@ impl Operations {
                 },
                 Kind::Copy(from) => match at(&target, &from).cloned() {
                     Some(value) => {
-                        copied += bytes(&value);
+                        copied += value.bytes();
                         if copied > COPIED_BYTES_MAX {
                             return Err(PatchError::TooCostly("the patch copies too much"));
                         }
@@ -159,17 +167,17 @@ impl Operations {
 }
 
 impl Operation {
-    fn parse(index: usize, operation: Value) -> Result<Operation, PatchError> {
+    fn parse(index: usize, operation: Json) -> Result<Operation, PatchError> {
         let malformed = |what: String| PatchError::malformed(format!("[{index}]"), what);
-        let Value::Object(mut members) = operation else {
+        let Json::Object(mut members) = operation else {
             return Err(malformed("an operation is an object".to_owned()));
         };
-        let pointer = |members: &Map<String, Value>, name: &str| {
-            let text = members.get(name).and_then(Value::as_str);
+        let pointer = |members: &[(String, Json)], name: &str| {
+            let text = text(members, name);
             text.and_then(Pointer::parse).ok_or_else(|| malformed(format!("`{name}` must be a JSON Pointer")))
         };
         let path = pointer(&members, "path")?;
-        let kind = match members.get("op").and_then(Value::as_str) {
+        let kind = match text(&members, "op") {
             Some("remove") => Kind::Remove,
             Some("copy") => Kind::Copy(pointer(&members, "from")?),
             Some("move") => {
@@ -181,8 +189,9 @@ impl Operation {
             }
             Some(op @ ("add" | "replace" | "test")) => {
                 let op = op.to_owned();
-                let value =
-                    members.remove("value").ok_or_else(|| malformed(format!("`{op}` needs a `value`")))?;
+                let value = position(&members, "value")
+                    .map(|at| members.swap_remove(at).1)
+                    .ok_or_else(|| malformed(format!("`{op}` needs a `value`")))?;
                 match op.as_str() {
                     "add" => Kind::Add(value),
                     "replace" => Kind::Replace(value),
@@ -192,6 +201,13 @@ impl Operation {
             _ => return Err(malformed("`op` must be add, remove, replace, move, copy or test".to_owned())),
         };
         Ok(Operation { kind, path })
+    }
+}
+
+fn text<'m>(members: &'m [(String, Json)], name: &str) -> Option<&'m str> {
+    match members.get(position(members, name)?) {
+        Some((_, Json::String(text))) => Some(text),
+        _ => None,
     }
 }
 
@@ -207,25 +223,28 @@ fn index(token: &str) -> Option<usize> {
     if is_index { token.parse().ok() } else { None }
 }
 
-fn at<'v>(target: &'v Value, path: &Pointer) -> Option<&'v Value> {
+fn at<'v>(target: &'v Json, path: &Pointer) -> Option<&'v Json> {
     path.tokens.iter().try_fold(target, |at, token| match at {
-        Value::Object(members) => members.get(token),
-        Value::Array(items) => items.get(index(token)?),
+        Json::Object(members) => members.get(position(members, token)?).map(|(_, value)| value),
+        Json::Array(items) => items.get(index(token)?),
         _ => None,
     })
 }
 
-fn at_mut<'v>(target: &'v mut Value, tokens: &[String]) -> Option<&'v mut Value> {
+fn at_mut<'v>(target: &'v mut Json, tokens: &[String]) -> Option<&'v mut Json> {
     tokens.iter().try_fold(target, |at, token| match at {
-        Value::Object(members) => members.get_mut(token),
-        Value::Array(items) => items.get_mut(index(token)?),
+        Json::Object(members) => {
+            let at = position(members, token)?;
+            members.get_mut(at).map(|(_, value)| value)
+        }
+        Json::Array(items) => items.get_mut(index(token)?),
         _ => None,
     })
 }
 
 /// Puts a value at a place; `None` when there is no such place.
-fn put(target: &mut Value, path: &Pointer, value: Value, how: Put) -> Result<Option<()>, PatchError> {
-    if path.tokens.len() + depth(&value) > DEPTH_MAX {
+fn put(target: &mut Json, path: &Pointer, value: Json, how: Put) -> Result<Option<()>, PatchError> {
+    if path.tokens.len() + value.depth() > DEPTH_MAX {
         return Err(PatchError::TooCostly("the patched resource is nested too deep"));
     }
     let Some((last, parents)) = path.tokens.split_last() else {
@@ -234,18 +253,18 @@ fn put(target: &mut Value, path: &Pointer, value: Value, how: Put) -> Result<Opt
     };
     let Some(parent) = at_mut(target, parents) else { return Ok(None) };
     Ok(match parent {
-        Value::Object(members) => match (how, members.get_mut(last)) {
-            (_, Some(there)) => {
+        Json::Object(members) => match (how, position(members, last).and_then(|at| members.get_mut(at))) {
+            (_, Some((_, there))) => {
                 *there = value;
                 Some(())
             }
             (Put::Add, None) => {
-                members.insert(last.clone(), value);
+                members.push((last.clone(), value));
                 Some(())
             }
             (Put::Replace, None) => None,
         },
-        Value::Array(items) => {
+        Json::Array(items) => {
             let place = match how {
                 Put::Add if last == "-" => Some(items.len()),
                 Put::Add => index(last).filter(|at| *at <= items.len()),
@@ -262,100 +281,15 @@ fn put(target: &mut Value, path: &Pointer, value: Value, how: Put) -> Result<Opt
 
 /// Takes a value out; `None` when it is not there. The whole document can be
 /// replaced, not taken out.
-fn take(target: &mut Value, path: &Pointer) -> Option<Value> {
+fn take(target: &mut Json, path: &Pointer) -> Option<Json> {
     let (last, parents) = path.tokens.split_last()?;
     match at_mut(target, parents)? {
-        Value::Object(members) => members.shift_remove(last),
-        Value::Array(items) => {
+        Json::Object(members) => position(members, last).map(|at| members.remove(at).1),
+        Json::Array(items) => {
             let at = index(last).filter(|at| *at < items.len())?;
             Some(items.remove(at))
         }
         _ => None,
-    }
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
-}
-
-/// Returns roughly how many bytes a value takes.
-fn bytes(value: &Value) -> usize {
-    const NODE: usize = 32;
-    NODE + match value {
-        Value::String(text) => text.len(),
-        Value::Number(number) => number.as_str().len(),
-        Value::Array(items) => items.iter().map(bytes).sum(),
-        Value::Object(members) => members.iter().map(|(name, value)| name.len() + bytes(value)).sum(),
-        Value::Null | Value::Bool(_) => 0,
-    }
-}
-
-/// Equal as RFC 6902 has it: numbers by value, objects whatever their order.
-fn is_equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || Decimal::of(a.as_str()) == Decimal::of(b.as_str()),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| is_equal(a, b)))
-        }
-        (a, b) => a == b,
-    }
-}
-
-/// A number of JSON by its value: `0.digits` times ten to the `exponent`.
-#[derive(PartialEq, Eq)]
-struct Decimal {
-    is_negative: bool,
-    digits: String,
-    exponent: i128,
-}
-
-impl Decimal {
-    fn of(text: &str) -> Option<Decimal> {
-        let (is_negative, text) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
-            None => (text, 0),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all = format!("{whole}{fraction}");
-        let significant = all.trim_start_matches('0');
-        let leading = all.len() - significant.len();
-        let digits = significant.trim_end_matches('0').to_owned();
-        if digits.is_empty() {
-            return Some(Decimal { is_negative: false, digits, exponent: 0 });
-        }
-        let exponent = i128::from(exponent) + whole.len() as i128 - leading as i128;
-        Some(Decimal { is_negative, digits, exponent })
-    }
-}
-
-/// Takes out lists and objects that hold nothing.
-fn drop_empty(value: &mut Value) {
-    let is_empty = |value: &Value| match value {
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        _ => false,
-    };
-    match value {
-        Value::Array(items) => {
-            items.iter_mut().for_each(drop_empty);
-            items.retain(|item| !is_empty(item));
-        }
-        Value::Object(members) => {
-            members.values_mut().for_each(drop_empty);
-            members.retain(|_, member| !is_empty(member));
-        }
-        _ => {}
     }
 }
 
@@ -460,20 +394,16 @@ mod tests {
     }
 
     #[test]
-    fn numbers_by_value() {
-        for (a, b, equal) in [
-            ("1", "1.0", true),
-            ("0.10", "1e-1", true),
-            ("100", "1E2", true),
-            ("0", "-0.0", true),
-            ("1", "-1", false),
-            ("1", "10", false),
-            ("0.1", "0.01", false),
-            ("12345678901234567890.1", "12345678901234567890.10", true),
+    fn decimals_keep_their_form() {
+        let given = PATIENT.replace("1.10", "-1.0E22");
+        let resource = json::read(given.clone()).expect("valid");
+        for (patch, form) in [
+            ("[]", "-1.0E22"),
+            (r#"[{"op":"replace","path":"/extension/0/valueDecimal","value":1.50E-7}]"#, "1.50E-7"),
+            (r#"[{"x":[1,"2\"3"],"op":"replace","path":"/extension/0/valueDecimal","value":10e2}]"#, "10e2"),
         ] {
-            let (x, y): (Value, Value) =
-                (serde_json::from_str(a).expect("number"), serde_json::from_str(b).expect("number"));
-            assert_eq!(is_equal(&x, &y), equal, "{a} {b}");
+            let patched = json_patch(&resource, patch.as_bytes()).map(|r| json::to_json(&r));
+            assert_eq!(patched, Ok(given.replace("-1.0E22", form).into_bytes()), "{patch}");
         }
     }
 }

@@ -9,6 +9,7 @@
 mod error;
 pub mod fhirpath_patch;
 pub mod json_patch;
+mod json_value;
 mod select;
 mod value;
 

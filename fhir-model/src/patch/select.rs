@@ -1,40 +1,33 @@
 //! Finds the elements that a path of FHIRPath Patch names.
 
 use super::Refusal;
-use crate::schema::NameId;
-use crate::tree::{Element, NodeId, Resource};
+use crate::fhirpath::{Context, Expression, Limits};
+use crate::tree::{NodeId, Resource};
 
-/// Returns the elements of `resource` that `path` names, in document order.
-///
-/// Plain paths (`Patient.contact[0].name`) are walked as they stand.
-///
-/// # Errors
-/// When the path cannot be evaluated.
-pub(super) fn select(resource: &Resource, path: &str) -> Result<Vec<NodeId>, Refusal> {
-    plain(resource, path).ok_or_else(|| Refusal::Path("a path of names and indexes expected".to_owned()))
+/// The greatest number of steps that the paths of one patch take together.
+const STEPS_MAX: u64 = 20_000_000;
+
+/// Returns the limits of each of so many evaluations.
+pub(super) fn limits(operations: usize) -> Limits {
+    let steps_max = STEPS_MAX / operations.max(1) as u64;
+    Limits { steps_max, items_max: 100_000, text_bytes_max: 1 << 20 }
 }
 
-/// Walks a plain path; `None` when it is another one.
-fn plain(resource: &Resource, path: &str) -> Option<Vec<NodeId>> {
-    let mut found = vec![resource.root()];
-    for (at, step) in path.trim().split('.').enumerate() {
-        let (step, index) = match step.strip_suffix(']').and_then(|s| s.split_once('[')) {
-            Some((step, index)) => (step, Some(index.parse::<usize>().ok()?)),
-            None => (step, None),
-        };
-        if step.is_empty() || !step.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return None;
-        }
-        if at > 0 || step != resource.resource_type().name() {
-            let called = NameId::of(step);
-            found =
-                found.into_iter().flat_map(|e| e.children().filter(move |c| c.name_id() == called)).collect();
-        }
-        if let Some(index) = index {
-            found = found.get(index).copied().into_iter().collect();
-        }
-    }
-    Some(found.into_iter().map(Element::id).collect())
+/// Returns the elements of `resource` that `path` names, in the order it
+/// gives them. What it computes rather than finds cannot be patched, nor can
+/// another resource.
+///
+/// # Errors
+/// When the path is no FHIRPath, or cannot be evaluated.
+pub(super) fn select(resource: &Resource, path: &str, limits: Limits) -> Result<Vec<NodeId>, Refusal> {
+    let expression = Expression::parse(path).map_err(|e| Refusal::Path(e.to_string()))?;
+    let context = Context::new(resource.root()).limits(limits);
+    let found = expression.evaluate(&context, resource.root()).map_err(|e| Refusal::Path(e.to_string()))?;
+    let nodes = found.iter().map(|value| {
+        let element = value.element().filter(|e| std::ptr::eq(e.resource(), resource));
+        element.map(|e| e.id()).ok_or(Refusal::NoElement)
+    });
+    nodes.collect()
 }
 
 /// Finds the parent of an element; `None` for the root.

@@ -32,14 +32,14 @@ pub(super) struct Findings {
     pub(super) namespaced: bool,
     /// The `div` has a prefix.
     pub(super) prefixed: bool,
-    /// Prefixes are used in it that it does not declare.
-    pub(super) unbound: bool,
+    /// It uses prefixes that it does not declare, or the `div` is in another namespace.
+    pub(super) foreign: bool,
 }
 
 impl Findings {
     /// Whether it can stand in any XML document as it is.
     pub(super) fn stands_alone(&self) -> bool {
-        self.namespaced && !self.unbound && !self.named_entities
+        self.namespaced && !self.foreign && !self.named_entities
     }
 }
 
@@ -80,9 +80,10 @@ pub(super) fn inspect(text: &str) -> Result<Findings, Flaw> {
                     return syntax("an element has no proper name");
                 }
                 let (namespace, _) = xml.resolver().resolve_element(start.name());
-                findings.unbound |= matches!(namespace, ResolveResult::Unknown(_));
+                findings.foreign |= matches!(namespace, ResolveResult::Unknown(_));
                 if depth == 0 {
                     findings.namespaced = namespace == ResolveResult::Bound(Namespace(XHTML));
+                    findings.foreign |= !findings.namespaced && namespace != ResolveResult::Unbound;
                 }
                 if let Err(what) = inspect_attributes(start.attributes_raw(), xml.resolver(), &mut findings) {
                     return syntax(what);
@@ -151,7 +152,7 @@ fn inspect_attributes(
             && prefix != "xmlns"
         {
             let (namespace, _) = resolver.resolve_attribute(quick_xml::name::QName(attribute.name));
-            findings.unbound |= matches!(namespace, ResolveResult::Unknown(_));
+            findings.foreign |= matches!(namespace, ResolveResult::Unknown(_));
         }
         let mut rest = attribute.value;
         while let Some((_, after)) = rest.split_once('&') {
@@ -173,7 +174,7 @@ pub(super) fn to_xml(text: &str) -> Cow<'_, str> {
     let text = text.trim_matches(tag::is_space);
     match inspect(text) {
         Ok(findings) if findings.stands_alone() => Cow::Borrowed(text),
-        Ok(findings) if !findings.unbound && (findings.namespaced || !findings.prefixed) => {
+        Ok(findings) if !findings.foreign && (findings.namespaced || !findings.prefixed) => {
             let mut out = String::with_capacity(text.len() + 64);
             push_plain(text, !findings.namespaced, &mut out);
             Cow::Owned(out)
@@ -205,25 +206,31 @@ fn push_plain(text: &str, declare: bool, out: &mut String) {
         let Ok(event) = xml.read_event() else { return };
         let written = text.get(begin..xml.buffer_position() as usize).unwrap_or_default();
         match event {
-            Event::Start(_) | Event::Empty(_) => {
-                let rest = match written.strip_prefix("<div") {
-                    Some(rest) if std::mem::take(&mut declare) => {
-                        out.push_str("<div xmlns=\"");
-                        out.push_str(XHTML);
-                        out.push('"');
-                        // An empty declaration of the default namespace may stand there.
-                        out.push_str(&rest.replacen(" xmlns=\"\"", "", 1).replacen(" xmlns=''", "", 1));
-                        continue;
-                    }
-                    _ => written,
-                };
-                push_references(rest, out);
+            Event::Start(start) | Event::Empty(start) if std::mem::take(&mut declare) => {
+                out.push_str(&format!("<div xmlns=\"{XHTML}\""));
+                let attributes = tag::attributes(start.attributes_raw()).flatten();
+                // The default namespace may be declared as none.
+                for attribute in attributes.filter(|a| a.name != "xmlns") {
+                    push_attribute(attribute, out);
+                }
+                out.push_str(if written.ends_with("/>") { "/>" } else { ">" });
             }
+            Event::Start(_) | Event::Empty(_) => push_references(written, out),
             Event::GeneralRef(_) => push_references(written, out),
             Event::Eof => return,
             _ => out.push_str(written),
         }
     }
+}
+
+fn push_attribute(attribute: tag::Attribute<'_>, out: &mut String) {
+    let quote = if attribute.value.contains('"') { '\'' } else { '"' };
+    out.push(' ');
+    out.push_str(attribute.name);
+    out.push('=');
+    out.push(quote);
+    push_references(attribute.value, out);
+    out.push(quote);
 }
 
 /// Copies text with entities of XHTML as character references.
@@ -282,8 +289,7 @@ pub(super) fn make_stand_alone(text: &str, around: &NamespaceResolver) -> Result
                         (None | Some("xml"), _) => {}
                         (Some(_), _) => return Err(Flaw { kind: FOREIGN, offset: at }),
                     }
-                    let quote = if attribute.value.contains('"') { '\'' } else { '"' };
-                    out.push_str(&format!(" {}={quote}{}{quote}", attribute.name, attribute.value));
+                    push_attribute(attribute, &mut out);
                 }
                 out.push_str(if is_empty { "/>" } else { ">" });
             }
@@ -314,6 +320,11 @@ mod tests {
                 format!("{DIV}<!-- &nbsp; --><![CDATA[&nbsp;]]>&#160;</div>"),
             ),
             ("<div>a</div>".to_owned(), format!("{DIV}a</div>")),
+            (
+                "<div class='a' xmlns = \"\">&nbsp;</div>".to_owned(),
+                "<div xmlns=\"http://www.w3.org/1999/xhtml\" class=\"a\">&#160;</div>".to_owned(),
+            ),
+            ("<div xmlns=\"http://a\"/>".to_owned(), format!("{DIV}&lt;div xmlns=\"http://a\"/&gt;</div>")),
             ("<div/>".to_owned(), "<div xmlns=\"http://www.w3.org/1999/xhtml\"/>".to_owned()),
             ("no markup".to_owned(), format!("{DIV}no markup</div>")),
             ("<p>a</p>".to_owned(), format!("{DIV}&lt;p&gt;a&lt;/p&gt;</div>")),

@@ -1,3 +1,5 @@
 //! The index: what of a resource can be searched for.
 
 pub mod row;
+
+pub mod extract;

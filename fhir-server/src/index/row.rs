@@ -48,6 +48,12 @@ impl BranchCode {
             [b"branch".as_slice(), resource_type.name().as_bytes(), kind.as_bytes(), expression.as_bytes()];
         BranchCode(hash(&parts) as i32)
     }
+
+    /// Returns the number of a branch beside this one, for another use of the
+    /// same values.
+    pub fn variant(self, name: &str) -> BranchCode {
+        BranchCode(hash(&[b"variant", &self.0.to_le_bytes(), name.as_bytes()]) as i32)
+    }
 }
 
 /// The hash of what a reference or canonical names: `Patient/1` for a

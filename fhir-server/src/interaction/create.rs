@@ -7,7 +7,7 @@ use fhir_model::outcome::Issue;
 
 use super::read;
 use super::unit::{Unit, View};
-use crate::storage::{Operation, PreparedResource, Reads, Written};
+use crate::storage::{Operation, PreparedResource, Written};
 
 /// Stores a new resource.
 pub(crate) fn apply(unit: &mut Unit<'_, '_>, resource: PreparedResource) -> Result<Performed, Issue> {

@@ -1,0 +1,61 @@
+//! From a resource to its index rows.
+//!
+//! A value that cannot be indexed is left out and counted: a bad value never
+//! keeps a resource from being stored, nor the index from going on.
+
+use fhir_model::fhirpath::Context;
+use fhir_model::schema::ty;
+use fhir_model::tree::Resource;
+
+use super::row::{EqualHash, IndexRows, Link, Pair, TargetHash};
+use crate::search::parameter::{Collector, index};
+use crate::search::registry::{Definitions, OfType};
+
+/// The greatest number of pairs of one resource: tokens times patients.
+const PAIRS_MAX: usize = 2000;
+
+/// Returns the index rows of a resource, normalized. `bases` are the URLs
+/// under which this server is known.
+pub fn extract(definitions: &Definitions, resource: &Resource, bases: &[String]) -> IndexRows {
+    let mut out = Collector::default();
+    let Some(of_type) = definitions.index_of(resource.resource_type()) else { return out.rows };
+    let root = resource.root();
+    let context = Context::new(root);
+    for branch in &of_type.branches {
+        match branch.expression.evaluate(&context, root) {
+            Ok(values) => values.iter().for_each(|value| index(branch, value, bases, &mut out)),
+            Err(error) => {
+                out.skipped += 1;
+                tracing::debug!(branch = branch.expression.text(), %error, "a search parameter was not indexed");
+            }
+        }
+    }
+    belongs_to_patients(of_type, resource, &mut out);
+    let mut rows = out.rows;
+    rows.normalize();
+    rows
+}
+
+/// Adds membership of Patient compartments, and the pairs of patient and token.
+fn belongs_to_patients(of_type: &OfType, resource: &Resource, out: &mut Collector) {
+    if let Some(branch) = of_type.patient_compartment {
+        for (from, key) in &out.references {
+            if key.resource_type == ty::PATIENT && of_type.compartment_links.contains(from) {
+                let target = TargetHash::of_resource(ty::PATIENT, key.id.as_str());
+                out.rows.links.push(Link { target, branch });
+            }
+        }
+    }
+    if let (ty::PATIENT, Some(id)) = (resource.resource_type(), resource.id()) {
+        let branch = crate::search::registry::patient_compartment_branch(ty::PATIENT);
+        out.rows.links.push(Link { target: TargetHash::of_resource(ty::PATIENT, id), branch });
+    }
+    for (from, key) in &out.references {
+        if key.resource_type == ty::PATIENT && of_type.patient_links.contains(from) {
+            let target = TargetHash::of_resource(ty::PATIENT, key.id.as_str());
+            let focus = EqualHash::of_link(*from, target);
+            let room = PAIRS_MAX.saturating_sub(out.rows.pairs.len());
+            out.rows.pairs.extend(out.paired.iter().take(room).map(|value| Pair { focus, value: *value }));
+        }
+    }
+}

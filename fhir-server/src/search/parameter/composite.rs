@@ -1,0 +1,240 @@
+//! Composite parameters: parts that hold of the same element, `code$value`.
+//!
+//! Each combination of the parts' values is a row of its own, so that no
+//! intersection of lists is needed: tokens and references make the hash, and
+//! a number, date or quantity lies in an interval under it. Several numbers
+//! are looked at one by one, which may find an element whose numbers belong to
+//! two combinations (ADR-0003); of the standard's parameters that concerns the
+//! three coordinates of MolecularSequence.
+//!
+//! Spec: <https://hl7.org/fhir/R4/search.html#composite>
+
+use fhir_model::fhirpath::{Context, Value};
+use fhir_model::search_parameter::SearchParameterType as Kind;
+
+use super::{
+    Collector, PRESENT, Predicate, QueryContext, TextComparison, TextMatch, ValueError, date, malformed,
+    no_modifier, number, quantity, reference, split_unescaped, string, token,
+};
+use crate::index::row::{BranchCode, EqualHash, TargetHash};
+use crate::search::registry::{Branch, Definition};
+
+/// The greatest number of combinations that one element may have.
+const COMBINATIONS_MAX: usize = 256;
+
+/// A value of a part, in one of the forms under which it is found.
+#[derive(Debug, Clone, PartialEq)]
+enum Part {
+    /// One that is equal or not.
+    Equal(String),
+    /// An interval, in a unit.
+    Span(String, i64, i64),
+    /// Text, folded.
+    Text(String),
+}
+
+fn joined(form: &str, parts: &[&str]) -> String {
+    // Lengths keep parts apart whatever stands in them.
+    let mut out = form.to_owned();
+    for part in parts {
+        out.push_str(&format!("\u{0}{}\u{0}{part}", part.len()));
+    }
+    out
+}
+
+/// Puts an element's combinations into the index.
+pub(super) fn index(branch: &Branch, value: &Value<'_>, bases: &[String], out: &mut Collector) {
+    let Some(element) = value.element() else { return };
+    let context = Context::new(element.resource().root());
+    let mut combinations: Vec<Vec<Part>> = vec![Vec::new()];
+    for (kind, expression) in &branch.components {
+        let Ok(values) = expression.evaluate(&context, element) else {
+            out.skipped += 1;
+            return;
+        };
+        let mut parts = Vec::new();
+        for value in &values {
+            parts_of(*kind, value, bases, &mut parts);
+        }
+        combinations = combinations
+            .iter()
+            .flat_map(|so_far| {
+                parts.iter().map(move |part| so_far.iter().cloned().chain([part.clone()]).collect())
+            })
+            .take(COMBINATIONS_MAX)
+            .collect();
+    }
+    for combination in &combinations {
+        store(branch.code, combination, out);
+    }
+    if !combinations.is_empty() {
+        out.equal(branch.code, PRESENT, &[]);
+    }
+}
+
+fn parts_of(kind: Kind, value: &Value<'_>, bases: &[String], out: &mut Vec<Part>) {
+    match kind {
+        Kind::Token => token::for_each_token(
+            value,
+            &mut |token| {
+                token.forms(|form, parts| {
+                    if form != "system|" {
+                        out.push(Part::Equal(joined(form, parts)));
+                    }
+                });
+            },
+            &mut |_| {},
+        ),
+        Kind::Reference => {
+            let mut collector = Collector::default();
+            reference::index(BranchCode(0), value, bases, &mut collector);
+            out.extend(collector.rows.links.iter().map(|l| Part::Equal(format!("link {}", l.target.0))));
+        }
+        Kind::Quantity => quantity::for_each_span(value, |form, parts, low, high| {
+            out.push(Part::Span(joined(form, parts), low, high));
+        }),
+        Kind::Number => {
+            out.extend(number::bounds(value).map(|(low, high)| Part::Span(String::new(), low, high)))
+        }
+        Kind::Date => out.extend(date::bounds(value).map(|(low, high)| Part::Span(String::new(), low, high))),
+        Kind::String => string::for_each_part(value, &mut |text| out.push(Part::Text(string::fold(text)))),
+        Kind::Uri => out.extend(super::uri::text_of(value).map(|uri| Part::Equal(joined("uri", &[uri])))),
+        Kind::Composite | Kind::Special => {}
+    }
+}
+
+fn store(branch: BranchCode, combination: &[Part], out: &mut Collector) {
+    let equal: Vec<&str> = equal_parts(combination);
+    let mut is_stored = false;
+    for (at, part) in combination.iter().enumerate() {
+        match part {
+            Part::Equal(_) => continue,
+            Part::Span(unit, low, high) => out.span(span_hash(branch, at, unit, &equal), *low, *high),
+            Part::Text(folded) => out.text(text_branch(branch, at, &equal), folded.clone()),
+        }
+        is_stored = true;
+    }
+    if !is_stored {
+        out.equal(branch, "composite", &equal);
+    }
+}
+
+fn equal_parts(combination: &[Part]) -> Vec<&str> {
+    combination
+        .iter()
+        .filter_map(|p| match p {
+            Part::Equal(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn span_hash(branch: BranchCode, at: usize, unit: &str, equal: &[&str]) -> EqualHash {
+    let place = at.to_string();
+    let mut parts = vec![place.as_str(), unit];
+    parts.extend(equal);
+    EqualHash::of(branch, "composite-span", &parts)
+}
+
+fn text_branch(branch: BranchCode, at: usize, equal: &[&str]) -> BranchCode {
+    equal.iter().fold(branch.variant(&format!("composite-text {at}")), |branch, part| branch.variant(part))
+}
+
+/// A part of a search, in the form under which it is looked for.
+enum Asked {
+    Equal(Vec<String>),
+    Number(super::Prefix, number::Number),
+    Quantity(quantity::Asked),
+    Date(String),
+    Text(String),
+}
+
+/// Turns a value of a search into what it asks of the index.
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+    context: QueryContext<'_>,
+) -> Result<Predicate, ValueError> {
+    no_modifier(modifier, Kind::Composite)?;
+    let values = split_unescaped(text, '$');
+    if values.len() != definition.components.len() {
+        return Err(malformed(text, "as many values, with `$` between them, as the parameter has parts"));
+    }
+    let mut asked = Vec::new();
+    for (kind, value) in definition.components.iter().zip(values) {
+        asked.push(ask(*kind, value, context)?);
+    }
+    // A part that may be one of several (an id of any type) gives alternatives.
+    let mut alternatives: Vec<Vec<&str>> = vec![Vec::new()];
+    for part in &asked {
+        if let Asked::Equal(forms) = part {
+            alternatives = alternatives
+                .iter()
+                .flat_map(|so_far| {
+                    forms.iter().map(move |f| so_far.iter().copied().chain([f.as_str()]).collect())
+                })
+                .collect();
+        }
+    }
+    let mut out = Vec::new();
+    for branch in &definition.branches {
+        for equal in &alternatives {
+            out.push(of_branch(branch.branch, &asked, equal, context)?);
+        }
+    }
+    Ok(Predicate::Any(out))
+}
+
+fn of_branch(
+    branch: BranchCode,
+    asked: &[Asked],
+    equal: &[&str],
+    context: QueryContext<'_>,
+) -> Result<Predicate, ValueError> {
+    let mut all = Vec::new();
+    for (at, part) in asked.iter().enumerate() {
+        all.push(match part {
+            Asked::Equal(_) => continue,
+            Asked::Number(prefix, number) => number.compare(span_hash(branch, at, "", equal), *prefix, |v| v),
+            Asked::Date(text) => date::asks(span_hash(branch, at, "", equal), text, context.now_micros)?,
+            Asked::Quantity(quantity) => {
+                let unit: Vec<&str> = quantity.unit.iter().map(String::as_str).collect();
+                quantity.compare(span_hash(branch, at, &joined(quantity.form, &unit), equal))
+            }
+            Asked::Text(folded) => Predicate::Text(TextMatch {
+                branches: vec![text_branch(branch, at, equal)],
+                comparison: TextComparison::Starts,
+                folded: folded.clone(),
+            }),
+        });
+    }
+    if all.is_empty() {
+        all.push(Predicate::Equal(vec![EqualHash::of(branch, "composite", equal)]));
+    }
+    Ok(Predicate::All(all))
+}
+
+fn ask(kind: Kind, text: &str, context: QueryContext<'_>) -> Result<Asked, ValueError> {
+    let bad = || malformed(text, "a value of that part of the composite");
+    Ok(match kind {
+        Kind::Token => {
+            let (form, parts) = token::parse(text).filter(|(form, _)| *form != "system|").ok_or_else(bad)?;
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            Asked::Equal(vec![joined(form, &parts)])
+        }
+        Kind::Reference => {
+            let targets: Vec<TargetHash> = reference::any_target(text, context).ok_or_else(bad)?;
+            Asked::Equal(targets.into_iter().map(|t| format!("link {}", t.0)).collect())
+        }
+        Kind::Number => {
+            let (prefix, rest) = super::Prefix::split(text);
+            Asked::Number(prefix, number::Number::parse(rest).ok_or_else(bad)?)
+        }
+        Kind::Quantity => Asked::Quantity(quantity::parse(text)?),
+        Kind::Date => Asked::Date(text.to_owned()),
+        Kind::String => Asked::Text(string::fold(&super::unescape(text))),
+        Kind::Uri => Asked::Equal(vec![joined("uri", &[&super::unescape(text)])]),
+        Kind::Composite | Kind::Special => return Err(bad()),
+    })
+}

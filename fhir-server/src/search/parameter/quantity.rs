@@ -1,0 +1,167 @@
+//! Quantity parameters: a number with a unit, or with any.
+//!
+//! A quantity is indexed without unit, under its code with and without system,
+//! and brought to base units, so that 0.5 g finds 500 mg.
+//!
+//! Spec: <https://hl7.org/fhir/R4/search.html#quantity>
+
+use fhir_model::fhirpath::Value;
+use fhir_model::schema::{name, ty};
+use fhir_model::search_parameter::SearchParameterType as Kind;
+use fhir_model::tree::Element;
+
+use super::number::{self, Number};
+use super::{
+    Collector, PLAIN, Predicate, Prefix, ValueError, malformed, no_modifier, split_unescaped, unescape,
+};
+use crate::index::row::{BranchCode, EqualHash, ordered};
+use crate::search::registry::Definition;
+use crate::search::ucum::{self, UCUM};
+
+const EXPECTED: &str =
+    "a quantity: `5.4`, `5.4|http://unitsofmeasure.org|mg` or `5.4||mg`, with or without a prefix";
+
+/// The code system of currencies.
+const CURRENCIES: &str = "urn:iso:std:iso:4217";
+
+/// Puts a quantity, an amount of money or a range into the index.
+pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
+    let before = out.rows.spans.len();
+    for_each_span(value, |form, parts, low, high| out.span(EqualHash::of(branch, form, parts), low, high));
+    out.skipped += usize::from(out.rows.spans.len() == before);
+}
+
+/// Calls `each` with every form under which a value is found: the form's name
+/// and parts, and the interval in it.
+pub(super) fn for_each_span(value: &Value<'_>, mut each: impl FnMut(&str, &[&str], i64, i64)) {
+    let Value::Element(element) = value else { return };
+    match element.ty() {
+        ty::RANGE => {
+            let unit = element.child(name::LOW).or_else(|| element.child(name::HIGH));
+            let Some(unit) = unit else { return };
+            in_each_unit(Unit::of(unit), |convert| number::range(*element, convert), each);
+        }
+        ty::MONEY => {
+            let Some(value) = number_of(*element, name::VALUE) else { return };
+            let unit = Unit { system: Some(CURRENCIES), code: element.text_of(name::CURRENCY), text: None };
+            in_each_unit(unit, |convert| Some(point(convert(value))), each);
+        }
+        of if of.is_a(ty::QUANTITY) => {
+            let Some(value) = number_of(*element, name::VALUE) else { return };
+            in_each_unit(Unit::of(*element), |convert| Some(point(convert(value))), each);
+        }
+        _ => {
+            if let Some((low, high)) = number::bounds(value) {
+                each(PLAIN, &[], low, high);
+            }
+        }
+    }
+}
+
+fn point(value: f64) -> (i64, i64) {
+    (ordered(value), ordered(value))
+}
+
+fn number_of(element: Element<'_>, child: fhir_model::schema::NameId) -> Option<f64> {
+    element.text_of(child)?.parse().ok().filter(|v: &f64| v.is_finite())
+}
+
+/// The unit of a quantity.
+#[derive(Clone, Copy)]
+struct Unit<'r> {
+    system: Option<&'r str>,
+    code: Option<&'r str>,
+    text: Option<&'r str>,
+}
+
+impl<'r> Unit<'r> {
+    fn of(quantity: Element<'r>) -> Unit<'r> {
+        Unit {
+            system: quantity.text_of(name::SYSTEM),
+            code: quantity.text_of(name::CODE),
+            text: quantity.text_of(name::UNIT),
+        }
+    }
+}
+
+fn in_each_unit(
+    unit: Unit<'_>,
+    interval: impl Fn(&dyn Fn(f64) -> f64) -> Option<(i64, i64)>,
+    mut each: impl FnMut(&str, &[&str], i64, i64),
+) {
+    let Some((low, high)) = interval(&|v| v) else { return };
+    each(PLAIN, &[], low, high);
+    if let (Some(system), Some(code)) = (unit.system, unit.code) {
+        each("system|unit", &[system, code], low, high);
+    }
+    if let Some(code) = unit.code {
+        each("unit", &[code], low, high);
+    }
+    // What people read may be searched for, too.
+    if let Some(text) = unit.text.filter(|text| unit.code != Some(text)) {
+        each("unit", &[text], low, high);
+    }
+    let canonical = unit.code.filter(|_| unit.system == Some(UCUM)).and_then(ucum::canonical);
+    if let Some(canonical) = canonical
+        && let Some((low, high)) = interval(&|v| canonical.value(v))
+    {
+        each("canonical", &[&canonical.unit], low, high);
+    }
+}
+
+/// A quantity searched for.
+pub(super) struct Asked {
+    pub(super) prefix: Prefix,
+    pub(super) number: Number,
+    pub(super) form: &'static str,
+    pub(super) unit: Vec<String>,
+    /// How it is brought to the unit of the form.
+    pub(super) canonical: Option<std::sync::Arc<ucum::Canonical>>,
+}
+
+impl Asked {
+    /// Returns what it asks of the intervals under `hash`.
+    pub(super) fn compare(&self, hash: EqualHash) -> Predicate {
+        match &self.canonical {
+            Some(canonical) => self.number.compare(hash, self.prefix, |v| canonical.value(v)),
+            None => self.number.compare(hash, self.prefix, |v| v),
+        }
+    }
+}
+
+/// Parses a quantity searched for.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn parse(text: &str) -> Result<Asked, ValueError> {
+    let (prefix, rest) = Prefix::split(text);
+    let parts: Vec<String> = split_unescaped(rest, '|').into_iter().map(unescape).collect();
+    let bad = || malformed(text, EXPECTED);
+    let number = parts.first().and_then(|p| Number::parse(p)).ok_or_else(bad)?;
+    let asked = |form, unit, canonical| Asked { prefix, number, form, unit, canonical };
+    Ok(match &parts[1..] {
+        [] => asked(PLAIN, Vec::new(), None),
+        [system, code] if system.is_empty() && code.is_empty() => asked(PLAIN, Vec::new(), None),
+        [system, code] if system.is_empty() => asked("unit", vec![code.clone()], None),
+        [system, code] if !code.is_empty() => {
+            match Some(code).filter(|_| system == UCUM).and_then(|code| ucum::canonical(code)) {
+                Some(canonical) => asked("canonical", vec![canonical.unit.clone()], Some(canonical)),
+                None => asked("system|unit", vec![system.clone(), code.clone()], None),
+            }
+        }
+        _ => return Err(bad()),
+    })
+}
+
+/// Turns a value of a search into what it asks of the index.
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+) -> Result<Predicate, ValueError> {
+    no_modifier(modifier, Kind::Quantity)?;
+    let asked = parse(text)?;
+    let unit: Vec<&str> = asked.unit.iter().map(String::as_str).collect();
+    let of_branch = |branch| asked.compare(EqualHash::of(branch, asked.form, &unit));
+    Ok(Predicate::Any(definition.branches.iter().map(|b| of_branch(b.branch)).collect()))
+}

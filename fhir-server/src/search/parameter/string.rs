@@ -1,0 +1,129 @@
+//! String parameters: found by their beginning, whatever case and accents.
+//!
+//! Names and addresses are indexed part by part: `name=ross` finds the family
+//! name Rossi, `name=maria` a given name.
+//!
+//! Spec: <https://hl7.org/fhir/R4/search.html#string>
+
+use fhir_model::fhirpath::Value;
+use fhir_model::schema::{name, ty};
+use fhir_model::search_parameter::SearchParameterType as Kind;
+use fhir_model::tree::Element;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::{Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier, unescape};
+use crate::index::row::{BranchCode, EqualHash};
+use crate::search::registry::Definition;
+
+/// The longest text that is indexed, in characters; more of it is not searched.
+const TEXT_CHARS_MAX: usize = 1000;
+
+/// Takes case and accents away, and makes one space of several.
+pub fn fold(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut space = false;
+    let mut push = |c: char| {
+        if c.is_whitespace() {
+            space = !out.is_empty();
+        } else {
+            if std::mem::take(&mut space) {
+                out.push(' ');
+            }
+            out.extend(c.to_lowercase());
+        }
+    };
+    if text.is_ascii() {
+        text.chars().take(TEXT_CHARS_MAX).for_each(&mut push);
+    } else {
+        text.nfkd().filter(|c| !is_combining_mark(*c)).take(TEXT_CHARS_MAX).for_each(&mut push);
+    }
+    out
+}
+
+/// Puts a string, a name or an address into the index.
+pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
+    let before = out.rows.texts.len();
+    for_each_part(value, &mut |part| {
+        out.equal(branch, "exact", &[part]);
+        out.text(branch, fold(part));
+    });
+    out.skipped += usize::from(out.rows.texts.len() == before);
+}
+
+/// Calls `each` with every text that a value is made of.
+pub(super) fn for_each_part(value: &Value<'_>, each: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => each(text),
+        Value::Element(element) => match element.ty() {
+            ty::HUMAN_NAME | ty::ADDRESS => {
+                element.children().filter(|c| is_part(*c)).filter_map(Element::value).for_each(each);
+            }
+            _ => {
+                if let Some(text) = element.value() {
+                    each(text);
+                }
+            }
+        },
+        _ => {}
+    }
+}
+
+fn is_part(child: Element<'_>) -> bool {
+    !matches!(child.name_id(), Some(name::ID | name::EXTENSION | name::USE | name::TYPE | name::PERIOD))
+}
+
+/// Turns a value of a search into what it asks of the index.
+pub(super) fn predicate(
+    definition: &Definition,
+    modifier: Option<&str>,
+    text: &str,
+) -> Result<Predicate, ValueError> {
+    let wanted = unescape(text);
+    let branches: Vec<BranchCode> = definition.branches.iter().map(|b| b.branch).collect();
+    let comparison = match modifier {
+        Some("exact") => {
+            return Ok(Predicate::Equal(
+                branches.iter().map(|b| EqualHash::of(*b, "exact", &[&wanted])).collect(),
+            ));
+        }
+        // `:text` on a string means the same as `:contains` here.
+        Some("contains" | "text") => TextComparison::Contains,
+        modifier => {
+            no_modifier(modifier, Kind::String)?;
+            TextComparison::Starts
+        }
+    };
+    let folded = fold(&wanted);
+    if folded.is_empty() {
+        return Err(malformed(text, "text to search for"));
+    }
+    Ok(Predicate::Text(TextMatch { branches, comparison, folded }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding() {
+        for (text, folded) in [
+            ("Rossi", "rossi"),
+            ("  D'Agostino   Böll ", "d'agostino boll"),
+            ("NICOLÒ", "nicolo"),
+            ("Straße", "straße"),
+            ("ﬁ", "fi"),
+            ("", ""),
+        ] {
+            assert_eq!(fold(text), folded, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn folding_twice_changes_nothing(text in "[A-Za-zÀ-ÿ ]{0,40}") {
+            let once = fold(&text);
+            proptest::prop_assert_eq!(fold(&once), once.clone());
+        }
+    }
+}
