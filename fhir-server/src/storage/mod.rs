@@ -22,7 +22,7 @@ mod writer;
 
 pub use body::StoredBody;
 pub use error::StorageError;
-pub use read::{HistoryBounds, HistoryScope, Reads};
+pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
 pub use resource::{Operation, PreparedResource, StoredResource, Written};
 pub use sql::{Bind, RenderedSql};
 pub use sqlite::Connection;

@@ -194,6 +194,12 @@ pub trait Reads {
     }
 }
 
+impl Reads for SqliteConnection {
+    fn connection(&mut self) -> &mut SqliteConnection {
+        self
+    }
+}
+
 /// The columns that [`Reads::resources`] reads, of a table named `resource`.
 pub const RESOURCE_COLUMNS: &str = "resource.key, resource.type_name, resource.id, resource.version, resource.updated, \
      resource.operation, resource.deleted, resource.hole, resource.body";

@@ -117,6 +117,11 @@ impl StoredResource {
         write_packed(&self.packed_body, self.number, self.hole, self.version, self.updated, out)
     }
 
+    /// Returns how many bytes the body takes in the database.
+    pub fn body_bytes(&self) -> usize {
+        self.packed_body.len()
+    }
+
     /// Reads the resource back into a tree.
     ///
     /// # Errors
