@@ -24,7 +24,7 @@ const HEADER_BYTES: usize = 5;
 /// The length in front of a zstd frame.
 const LENGTH_BYTES: usize = 4;
 /// Bodies below this are not worth the time of decompression at each read.
-const COMPRESS_FROM_BYTES: usize = 1024;
+const COMPRESS_FROM_BYTES: usize = 512;
 const ZSTD_LEVEL: i32 = 1;
 /// No body is larger than this; guards against a damaged length.
 const BODY_BYTES_MAX: usize = 1 << 30;

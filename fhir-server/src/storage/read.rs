@@ -56,6 +56,9 @@ fn stored(row: ResourceRow) -> Result<StoredResource, StorageError> {
 }
 
 /// What can be read of the data, on whatever connection.
+///
+/// Fixed statements use `get_result`, not `first`: that would bind a `LIMIT ?`,
+/// which SQLite plans anew at each run (see `sql.rs`).
 pub trait Reads {
     /// Returns the connection, on which all that was written before is seen.
     fn connection(&mut self) -> &mut SqliteConnection;
@@ -86,7 +89,7 @@ pub trait Reads {
                 resource::hole,
                 resource::body,
             ))
-            .first(self.resource_connection())
+            .get_result(self.resource_connection())
             .optional()?;
         // The hash finds; type and id decide.
         let is_it = |row: &Row| row.1 == key.id.as_str() && row.2 == TypeCode::of(key.resource_type).0;
@@ -122,7 +125,7 @@ pub trait Reads {
         let found: Option<Row> = version::table
             .filter(version::key.eq(current.number).and(version::number.eq(wanted.0 as i32)))
             .select((version::updated, version::operation, version::deleted, version::hole, version::body))
-            .first(self.resource_connection())
+            .get_result(self.resource_connection())
             .optional()?;
         Ok(found.map(|(updated, operation, deleted, hole, packed_body)| StoredResource {
             version: wanted,

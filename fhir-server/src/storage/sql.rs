@@ -133,9 +133,16 @@ impl<Types> QueryFragment<Sqlite> for Statement<'_, Types> {
             out.unsafe_to_cache_prepared();
         }
         let mut values = self.values.iter();
+        // SQLite plans a statement anew, at the cost of many runs, whenever the
+        // value behind a bare `LIMIT ?` is bound; not so behind `LIMIT +?`.
         let mut pieces = self.sql.split('?');
-        out.push_sql(pieces.next().unwrap_or_default());
+        let first = pieces.next().unwrap_or_default();
+        out.push_sql(first);
+        let mut is_limit = first.ends_with("LIMIT ");
         for piece in pieces {
+            if is_limit {
+                out.push_sql("+");
+            }
             match values.next() {
                 Some(Value::Integer(value)) => out.push_bind_param::<BigInt, _>(value)?,
                 Some(Value::Text(value)) => out.push_bind_param::<Text, _>(*value)?,
@@ -143,6 +150,7 @@ impl<Types> QueryFragment<Sqlite> for Statement<'_, Types> {
                 None => return Err(mismatch()),
             }
             out.push_sql(piece);
+            is_limit = piece.ends_with("LIMIT ");
         }
         if values.next().is_some() { Err(mismatch()) } else { Ok(()) }
     }
@@ -189,6 +197,20 @@ mod tests {
             }
         }
         assert_eq!(*kept.lock().expect("lock"), ["SELECT ? + 1"]);
+    }
+
+    #[test]
+    fn a_limit_is_bound_without_planning_anew() {
+        let (mut connection, kept) = connection();
+        for limit in [0, 1, 2] {
+            let binds = [7, 8, limit, 9].map(Bind::Integer).to_vec();
+            let sql = "SELECT * FROM (SELECT ? UNION ALL SELECT ? LIMIT ?) UNION ALL SELECT ?";
+            let statement = RenderedSql { sql: sql.to_owned(), binds, is_rare: false };
+            let found: Vec<i64> = statement.load::<BigInt, i64>(&mut connection).expect(sql);
+            assert_eq!(found.len() as i64, limit + 1);
+        }
+        let kept = kept.lock().expect("lock");
+        assert!(kept.len() == 1 && kept[0].contains("LIMIT +?"), "{kept:?}");
     }
 
     #[test]

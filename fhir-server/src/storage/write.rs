@@ -234,7 +234,7 @@ impl<'w> WriteUnit<'w> {
     /// When the database fails.
     pub fn setting(&mut self, name: &str) -> Result<Option<String>, StorageError> {
         let query = setting::table.filter(setting::name.eq(name)).select(setting::value);
-        Ok(query.first(self.connection).optional()?)
+        Ok(query.get_result(self.connection).optional()?)
     }
 
     /// Notes a fact about the database under a name.
@@ -274,7 +274,7 @@ impl<'w> WriteUnit<'w> {
         let query = resource::table
             .filter(resource::key.eq(current.number).and(resource::version.eq(current.version.0 as i32)))
             .select(resource::index_keys);
-        query.first(self.connection).optional()?.ok_or(StorageError::Outdated)
+        query.get_result(self.connection).optional()?.ok_or(StorageError::Outdated)
     }
 
     fn put_rows(
