@@ -122,7 +122,17 @@ fn read(store: &Store, count: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-diesel::table! { plain (key) { key -> BigInt, body -> Binary, } }
+/// The table of the plain inserts.
+#[allow(missing_docs, unreachable_pub)]
+mod plain_table {
+    diesel::table! {
+        plain (key) {
+            key -> BigInt,
+            body -> Binary,
+        }
+    }
+}
+use plain_table::plain;
 
 /// Inserts the bodies alone; returns how many a second.
 fn inserts(path: &Path, count: usize, group: usize) -> Result<f64, Box<dyn Error>> {

@@ -156,7 +156,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
     let known: Vec<String> = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
         .map_err(failed)?
         .iter()
-        .map(|m: &Box<dyn Migration<Sqlite>>| m.name().version().to_string())
+        .map(|m| m.name().version().to_string())
         .collect();
     let applied = connection.applied_migrations().map_err(failed)?;
     if let Some(newer) = applied.iter().find(|a| !known.contains(&a.to_string())) {
