@@ -68,9 +68,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         found.map_or(Ok(()), |found| found.write_json(&mut json)).map_err(Issue::from)
     })?;
     println!("{read:10.1} us  read by id");
-    for url in SEARCHES {
+    let rounds: usize = std::env::args().nth(3).map_or(Ok(200), |n| n.parse())?;
+    let only = std::env::args().nth(2);
+    for url in SEARCHES.iter().filter(|u| only.as_ref().is_none_or(|o| *o == **u)) {
         let mut bytes = 0;
-        let mean = time(200, |n| {
+        let mean = time(rounds, |n| {
             let url = url.replace("{}", &(n * 13 % patients.min(500)).to_string());
             let parameters = url.split('&').filter_map(|p| p.split_once('='));
             let parameters = parameters.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
