@@ -109,6 +109,49 @@ impl From<ParseError> for Issue {
     }
 }
 
+/// Why an expression can give nothing sensible on any value of a type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// A name that none of the possible values has.
+    #[error("`{on}` has no element `{name}`")]
+    UnknownElement {
+        /// The name.
+        name: String,
+        /// A type that it was looked for on.
+        on: &'static str,
+    },
+    /// A path that begins with another type than it is evaluated on.
+    #[error("the path begins with `{name}`, which the focus is not")]
+    OtherType {
+        /// The type.
+        name: &'static str,
+    },
+    /// Order taken from what has none.
+    #[error("{what} needs an order, and the children of an element have none")]
+    Unordered {
+        /// The function.
+        what: &'static str,
+    },
+    /// Something that can be no condition.
+    #[error("the criterion of {function} is no Boolean")]
+    NoCondition {
+        /// The function.
+        function: &'static str,
+    },
+}
+
+impl From<CheckError> for Issue {
+    fn from(error: CheckError) -> Issue {
+        let code = match error {
+            CheckError::UnknownElement { .. }
+            | CheckError::OtherType { .. }
+            | CheckError::Unordered { .. }
+            | CheckError::NoCondition { .. } => IssueType::Invalid,
+        };
+        Issue::error(code).text(format!("the FHIRPath expression does not fit: {error}"))
+    }
+}
+
 /// Why an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluateError {

@@ -9,7 +9,6 @@ use crate::fhirpath::ast::{Literal, Name, Node, Operator, Pattern, TypeOperator}
 use crate::fhirpath::context::Context;
 use crate::fhirpath::error::EvaluateError;
 use crate::fhirpath::functions::Function;
-use crate::fhirpath::types::TypeSpecifier;
 use crate::fhirpath::value::{Collection, Quantity, Unit, Value};
 
 /// An evaluation under way.
@@ -38,6 +37,9 @@ pub(super) struct Call<'a, 'r> {
     /// Where it is called.
     pub(super) frame: Frame<'a, 'r>,
 }
+
+/// What takes the values of a path.
+type Each<'a, 'r> = dyn FnMut(Value<'r>) -> Result<()> + 'a;
 
 type Result<T> = std::result::Result<T, EvaluateError>;
 
@@ -116,7 +118,16 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
             Node::Index => Ok(of_value(frame.index.map(Value::Integer))),
             Node::Total => Ok(frame.total.unwrap_or_default().iter().cloned().collect()),
             Node::Variable(name) => self.variable(name),
-            Node::Member { of, name } => self.member(of.as_deref(), name, frame),
+            Node::Member { .. } => self.collect(node, frame),
+            Node::Type { operator: TypeOperator::As, .. } if self.context.strict => {
+                self.strict_as(node, frame)
+            }
+            Node::Type { operator: TypeOperator::As | TypeOperator::OfType, .. } => self.collect(node, frame),
+            Node::Call { function: Function::Where, .. } => self.collect(node, frame),
+            Node::Type { operator: TypeOperator::Is, of, specifier } => {
+                let values = self.evaluate(of, frame)?;
+                Ok(of_boolean(single(&values, "`is`")?.map(|value| value.is(specifier))))
+            }
             Node::Call { of, function, arguments, pattern } => {
                 let input = match of {
                     Some(of) => self.evaluate(of, frame)?,
@@ -128,7 +139,6 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
             Node::Sign { negative, operand } => self.sign(*negative, operand, frame),
             Node::Binary { operator, left, right } => self.binary(*operator, left, right, frame),
             Node::Union(parts) => self.union(parts, frame),
-            Node::Type { operator, of, specifier } => self.type_operator(*operator, of, specifier, frame),
         }
     }
 
@@ -138,6 +148,19 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
             Node::Binary { operator, left, right } if operator.is_condition() => {
                 self.step()?;
                 self.condition(*operator, left, right, frame)
+            }
+            Node::Call {
+                of: Some(of),
+                function: function @ (Function::Exists | Function::Empty),
+                arguments,
+                ..
+            } if arguments.is_empty() => {
+                let mut is_empty = true;
+                self.stream(of, frame, &mut |_| {
+                    is_empty = false;
+                    Ok(())
+                })?;
+                Ok(Some(is_empty == (*function == Function::Empty)))
             }
             node => truth_of(&self.evaluate(node, frame)?, "a condition"),
         }
@@ -198,47 +221,77 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
         }
     }
 
-    fn member(&self, of: Option<&Node>, name: &Name, frame: Frame<'_, 'r>) -> Result<Collection<'r>> {
+    /// Collects what [`Evaluator::stream`] gives.
+    fn collect(&self, node: &Node, frame: Frame<'_, 'r>) -> Result<Collection<'r>> {
         let mut out = Collection::new();
-        match of {
-            None => {
-                for value in frame.this {
-                    self.member_of(value, name, &mut out);
-                }
-            }
-            Some(of) => {
-                for value in &self.evaluate(of, frame)? {
-                    self.member_of(value, name, &mut out);
-                }
-            }
-        }
-        self.check_items(out.len())?;
+        self.stream(node, frame, &mut |value| {
+            out.push(value);
+            self.check_items(out.len())
+        })?;
         Ok(out)
     }
 
-    fn member_of(&self, value: &Value<'r>, name: &Name, out: &mut Collection<'r>) {
-        self.count(1);
+    /// Gives each value of a path to `each`, without collecting what lies between.
+    pub(super) fn stream(&self, node: &Node, frame: Frame<'_, 'r>, each: &mut Each<'_, 'r>) -> Result<()> {
+        match node {
+            Node::Member { of: None, name } => {
+                frame.this.iter().try_for_each(|value| self.member(value, name, each))
+            }
+            Node::Member { of: Some(of), name } => {
+                self.stream(of, frame, &mut |value| self.member(&value, name, each))
+            }
+            Node::Type { operator, of, specifier }
+                if *operator == TypeOperator::OfType
+                    || (*operator == TypeOperator::As && !self.context.strict) =>
+            {
+                self.stream(of, frame, &mut |value| {
+                    if value.is_selected_by(specifier) { each(value) } else { Ok(()) }
+                })
+            }
+            Node::Call { of, function: Function::Where, arguments, .. } => {
+                let Some(criteria) = arguments.first() else { return Ok(()) };
+                let mut index = 0;
+                let mut filter = |value: Value<'r>| {
+                    index += 1;
+                    match self.truth_for(criteria, &value, index - 1, frame)? {
+                        Some(true) => each(value),
+                        _ => Ok(()),
+                    }
+                };
+                match of {
+                    Some(of) => self.stream(of, frame, &mut filter),
+                    None => frame.this.iter().cloned().try_for_each(filter),
+                }
+            }
+            node => self.evaluate(node, frame)?.into_iter().try_for_each(each),
+        }
+    }
+
+    /// Gives the members of a value to `each`; at the beginning of a path
+    /// also the value itself, when the name is its type.
+    fn member(&self, value: &Value<'r>, name: &Name, each: &mut Each<'_, 'r>) -> Result<()> {
+        self.step()?;
         match value {
             Value::Element(element) => match (name.ty, name.id) {
-                (Some(ty), _) if element.ty().is_a(ty) => out.push(value.clone()),
-                (_, Some(id)) => out.extend(element.children_named(id).map(Value::Element)),
-                (_, None) => {}
+                (Some(ty), _) if element.ty().is_a(ty) => each(value.clone()),
+                (_, Some(id)) => element.children_named(id).map(Value::Element).try_for_each(each),
+                (_, None) => Ok(()),
             },
-            Value::Target(target) if name.ty.is_some_and(|ty| target.is_a(ty)) => out.push(value.clone()),
+            Value::Target(target) if name.ty.is_some_and(|ty| target.is_a(ty)) => each(value.clone()),
             Value::Type(info) => match &*name.text {
-                "name" => out.push(Value::String(info.name.into())),
-                "namespace" => out.push(Value::String(info.namespace.name().into())),
-                _ => {}
+                "name" => each(Value::String(info.name.into())),
+                "namespace" => each(Value::String(info.namespace.name().into())),
+                _ => Ok(()),
             },
             Value::Quantity(quantity) => match &*name.text {
-                "value" => out.push(Value::Decimal(quantity.value)),
-                "unit" => out.push(Value::String(match &quantity.unit {
+                "value" => each(Value::Decimal(quantity.value)),
+                "unit" => each(Value::String(match &quantity.unit {
                     Unit::Calendar(unit) => unit.name().into(),
                     Unit::Ucum(code) => code.clone(),
                 })),
-                _ => {}
+                _ => Ok(()),
             },
-            _ => {}
+            _ => Ok(()),
         }
     }
 
@@ -294,30 +347,21 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
     fn union(&self, parts: &[Node], frame: Frame<'_, 'r>) -> Result<Collection<'r>> {
         let mut out = Collection::new();
         for part in parts {
-            out.extend(self.evaluate(part, frame)?);
-            self.check_items(out.len())?;
+            self.stream(part, frame, &mut |value| {
+                out.push(value);
+                self.check_items(out.len())
+            })?;
         }
         self.distinct(out)
     }
 
-    fn type_operator(
-        &self,
-        operator: TypeOperator,
-        of: &Node,
-        specifier: &TypeSpecifier,
-        frame: Frame<'_, 'r>,
-    ) -> Result<Collection<'r>> {
+    /// `as` that allows a single item only.
+    fn strict_as(&self, node: &Node, frame: Frame<'_, 'r>) -> Result<Collection<'r>> {
+        let Node::Type { of, specifier, .. } = node else { return Ok(Collection::new()) };
         let mut values = self.evaluate(of, frame)?;
-        match operator {
-            TypeOperator::Is => Ok(of_boolean(single(&values, "`is`")?.map(|value| value.is(specifier)))),
-            TypeOperator::As if self.context.strict && values.len() > 1 => {
-                Err(EvaluateError::NotSingleton { what: "`as`", count: values.len() })
-            }
-            TypeOperator::As | TypeOperator::OfType => {
-                values.retain(|value| value.is_selected_by(specifier));
-                Ok(values)
-            }
-        }
+        single(&values, "`as`")?;
+        values.retain(|value| value.is_selected_by(specifier));
+        Ok(values)
     }
 
     fn binary(

@@ -4,12 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::fhirpath::ast::Node;
+use crate::fhirpath::ast::{Literal, Node, TypeOperator};
+use crate::fhirpath::check;
 use crate::fhirpath::context::Context;
-use crate::fhirpath::error::{EvaluateError, ParseError};
+use crate::fhirpath::error::{CheckError, EvaluateError, ParseError};
 use crate::fhirpath::evaluate::Evaluator;
+use crate::fhirpath::functions::Function;
 use crate::fhirpath::parse;
 use crate::fhirpath::value::{Collection, Value};
+use crate::schema::TypeId;
 use crate::tree::Element;
 
 /// The greatest length of an expression, in bytes.
@@ -46,6 +49,32 @@ impl Expression {
     /// Returns the parsed form.
     pub fn ast(&self) -> &Node {
         &self.0.node
+    }
+
+    /// Checks the expression against the element tables, for values of a type.
+    ///
+    /// Evaluation itself is lenient: a name that no element has gives nothing.
+    ///
+    /// # Errors
+    /// What the expression asks of such values that none of them has.
+    pub fn check(&self, focus: TypeId) -> Result<(), CheckError> {
+        check::check(&self.0.node, focus)
+    }
+
+    /// Returns the expression without those parts of a union that begin with
+    /// another type: on values of that (concrete) type it gives the same, and sooner.
+    pub fn narrowed_to(&self, focus: TypeId) -> Expression {
+        let Node::Union(parts) = &self.0.node else { return self.clone() };
+        let mut kept: Vec<Node> = parts.iter().filter(|part| may_give(part, focus)).cloned().collect();
+        if kept.len() == parts.len() {
+            return self.clone();
+        }
+        let node = match kept.len() {
+            0 => Node::Literal(Literal::Empty),
+            // A union also takes away equal items, even of a single part.
+            _ => Node::Union(std::mem::take(&mut kept)),
+        };
+        Expression(Arc::new(Compiled { text: self.0.text.clone(), node }))
     }
 
     /// Evaluates the expression on an element.
@@ -100,6 +129,23 @@ impl Expression {
         focus: Element<'r>,
     ) -> Result<Option<bool>, EvaluateError> {
         Evaluator::new(context, &[Value::Element(focus)]).truth_root(&self.0.node)
+    }
+}
+
+/// Tells whether a path may give something on a focus of that type.
+fn may_give(node: &Node, focus: TypeId) -> bool {
+    match node {
+        Node::Member { of: None, name } => name.ty.is_none_or(|ty| focus.is_a(ty)),
+        Node::Member { of: Some(of), .. }
+        | Node::Indexer { of, .. }
+        | Node::Type { operator: TypeOperator::As | TypeOperator::OfType, of, .. }
+        | Node::Call {
+            of: Some(of),
+            function:
+                Function::Where | Function::Select | Function::First | Function::Extension | Function::Resolve,
+            ..
+        } => may_give(of, focus),
+        _ => true,
     }
 }
 

@@ -13,8 +13,10 @@
 //! <https://hl7.org/fhir/R4/fhirpath.html>
 
 pub mod ast;
+mod check;
 mod context;
 mod distinct;
+mod equality;
 mod error;
 mod evaluate;
 mod expression;
@@ -24,12 +26,14 @@ mod operators;
 mod parse;
 mod quantity;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod types;
 mod units;
 mod value;
 
 pub use context::{Conformance, Context, Limits, Resolve, Resolved, Terminology, Trace, Units};
-pub use error::{EvaluateError, ParseError, ParseErrorKind};
+pub use error::{CheckError, EvaluateError, ParseError, ParseErrorKind};
 pub use expression::{DEPTH_MAX, Expression, LENGTH_MAX};
 pub use functions::Function;
 pub use types::{Namespace, SystemType, TypeInfo, TypeSpecifier};

@@ -11,36 +11,16 @@ use fhir_model::schema::{TypeId, resource_types, ty};
 use serde_json::{Value, json};
 
 use crate::operation;
+use crate::rest::routes::{self, Level};
 use crate::search::registry::Definitions;
 
 /// When this build of the statement was first asked for.
 static STARTED: OnceLock<Instant> = OnceLock::new();
 
-/// The interactions with one resource type, in the words of the value set.
-///
-/// Spec: <https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>
-const TYPE_INTERACTIONS: &[&str] = &[
-    "read",
-    "vread",
-    "update",
-    "patch",
-    "delete",
-    "history-instance",
-    "history-type",
-    "create",
-    "search-type",
-];
-
-/// The interactions with the whole system.
-///
-/// Spec: <https://hl7.org/fhir/R4/valueset-system-restful-interaction.html>
-const SYSTEM_INTERACTIONS: &[&str] = &["transaction", "batch", "search-system", "history-system"];
-
 /// Writes the CapabilityStatement.
 pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
     let date = STARTED.get_or_init(|| Instant(jiff::Timestamp::now().as_microsecond()));
     let resources: Vec<Value> = resource_types().map(|of| resource(definitions, of)).collect();
-    let coded = |codes: &[&str]| -> Vec<Value> { codes.iter().map(|c| json!({ "code": c })).collect() };
     let compartments: Vec<String> = fhir_model::compartment::compartments()
         .iter()
         .map(|c| format!("http://hl7.org/fhir/CompartmentDefinition/{}", lower_first(c.focus.name())))
@@ -49,7 +29,7 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
         "mode": "server",
         "security": { "cors": true },
         "resource": resources,
-        "interaction": coded(SYSTEM_INTERACTIONS),
+        "interaction": coded(routes::codes(Level::System)),
         "searchParam": search_parameters(definitions, ty::RESOURCE),
         "compartment": compartments,
     });
@@ -73,11 +53,10 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
 }
 
 fn resource(definitions: &Definitions, of: TypeId) -> Value {
-    let interactions: Vec<Value> = TYPE_INTERACTIONS.iter().map(|code| json!({ "code": code })).collect();
     let mut resource = json!({
         "type": of.name(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{of}"),
-        "interaction": interactions,
+        "interaction": coded(routes::codes(Level::Type)),
         "versioning": "versioned-update",
         "readHistory": true,
         "updateCreate": true,
@@ -95,6 +74,10 @@ fn resource(definitions: &Definitions, of: TypeId) -> Value {
         resource["operation"] = Value::Array(operations);
     }
     resource
+}
+
+fn coded(codes: Vec<&str>) -> Vec<Value> {
+    codes.into_iter().map(|code| json!({ "code": code })).collect()
 }
 
 fn search_parameters(definitions: &Definitions, of: TypeId) -> Vec<Value> {

@@ -27,7 +27,7 @@ pub struct Server {
 }
 
 struct Inner {
-    store: Store,
+    store: Arc<Store>,
     search: Search,
     limits: Limits,
     /// The bases under which this server is known.
@@ -43,7 +43,7 @@ impl Inner {
 impl Server {
     /// Makes the server over a store. `bases` are the URLs under which it is
     /// known: absolute references to them are references to its own resources.
-    pub fn new(store: Store, search: Search, limits: Limits, bases: Vec<String>) -> Server {
+    pub fn new(store: Arc<Store>, search: Search, limits: Limits, bases: Vec<String>) -> Server {
         Server { inner: Arc::new(Inner { store, search, limits, bases }) }
     }
 

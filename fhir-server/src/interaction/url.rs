@@ -67,7 +67,7 @@ impl RelativeUrl {
 
 fn parse_path(path: &str) -> Result<Path, Issue> {
     let mut parts = path.trim_matches('/').split('/');
-    let mut next = || parts.next().filter(|p| !p.is_empty());
+    let mut next = || parts.next().filter(|p| !p.is_empty() && *p != "_search");
     let first = match next() {
         None => return Ok(Path::System),
         Some("metadata") => return Ok(Path::Metadata),
@@ -81,7 +81,7 @@ fn parse_path(path: &str) -> Result<Path, Issue> {
         Issue::error(IssueType::NotFound).text(format!("`{}` is not a resource type of FHIR R4", clip(first)))
     })?;
     let second = match next() {
-        None | Some("_search") => return Ok(Path::Type(resource_type)),
+        None => return Ok(Path::Type(resource_type)),
         Some("_history") => return Ok(Path::History(Scope::Type(resource_type))),
         Some(second) => second,
     };
@@ -127,6 +127,14 @@ pub(crate) fn decode_query(query: &str) -> Result<Vec<(String, String)>, Issue> 
             Ok((decode(name)?, decode(value)?))
         })
         .collect()
+}
+
+/// Decodes the `%xx` of a path; `+` stays.
+///
+/// # Errors
+/// As [`decode_query`].
+pub(crate) fn decode_path(path: &str) -> Result<String, Issue> {
+    if path.contains('%') { decode(&path.replace('+', "%2B")) } else { Ok(path.to_owned()) }
 }
 
 fn decode(text: &str) -> Result<String, Issue> {

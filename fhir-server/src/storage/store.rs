@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -158,9 +157,12 @@ impl Store {
         (&self.statistics, self.writer.queue_length())
     }
 
-    /// Tells whether the last commits went well: for readiness.
-    pub fn failures(&self) -> u64 {
-        self.statistics.failures.load(Ordering::Relaxed)
+    /// Tells whether writes are durable now, by making one that changes nothing.
+    ///
+    /// # Errors
+    /// As a write would end now.
+    pub async fn probe(&self) -> Result<(), Issue> {
+        self.write(|unit| Ok(unit.probe()?)).await
     }
 
     /// Checks the whole database; returns what SQLite finds wrong.

@@ -1,4 +1,5 @@
-//! Functions that filter and project.
+//! Functions that project. `where` is part of a path; see
+//! [`Evaluator::stream`].
 //!
 //! Spec: <http://hl7.org/fhirpath/N1/#filtering-and-projection>
 
@@ -15,15 +16,6 @@ pub(super) fn call<'r>(
 ) -> Result<Collection<'r>, EvaluateError> {
     let Some(argument) = call.arguments.first() else { return Ok(call.input) };
     match call.function {
-        Function::Where => {
-            let mut out = Collection::new();
-            for (index, item) in call.input.into_iter().enumerate() {
-                if evaluator.truth_for(argument, &item, index, call.frame)? == Some(true) {
-                    out.push(item);
-                }
-            }
-            Ok(out)
-        }
         Function::Select => {
             let mut out = Collection::new();
             for (index, item) in call.input.iter().enumerate() {

@@ -158,11 +158,13 @@ fn replaced<'r>(
     what: &str,
     with: &str,
 ) -> Result<Value<'r>> {
-    // Each character could be replaced: the result may be far longer than what it is made of.
-    evaluator.check_text((text.len() + 1).saturating_mul(with.len() + 1))?;
     if call.function == Function::Replace {
+        let found = text.matches(what).count();
+        evaluator.check_text(text.len().saturating_add(found.saturating_mul(with.len())))?;
         return Ok(Value::String(text.replace(what, with).into()));
     }
+    // Each character could be replaced: the result may be far longer than what it is made of.
+    evaluator.check_text((text.len() + 1).saturating_mul(with.len() + 1))?;
     // An empty pattern replaces nothing.
     if what.is_empty() {
         return Ok(Value::String(text.to_owned().into()));
@@ -221,7 +223,21 @@ fn unescaped(text: &str, target: &str) -> Option<String> {
         "html" => Some(
             HTML.iter().rev().fold(text.to_owned(), |text, (plain, written)| text.replace(written, plain)),
         ),
-        "json" => serde_json::from_str(&format!("\"{text}\"")).ok(),
+        "json" => serde_json::from_str(&format!("\"{}\"", quotes_escaped(text))).ok(),
         _ => None,
     }
+}
+
+/// Puts a backslash before each quote that has none.
+fn quotes_escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut is_escaped = false;
+    for c in text.chars() {
+        if c == '"' && !is_escaped {
+            out.push('\\');
+        }
+        is_escaped = c == '\\' && !is_escaped;
+        out.push(c);
+    }
+    out
 }

@@ -91,9 +91,10 @@ fn sort<'r>(evaluator: &Evaluator<'_, 'r, '_>, call: Call<'_, 'r>) -> Result<Col
     rows.sort_by(|(left, _), (right, _)| {
         for (key, (left, right)) in keys.iter().zip(left.iter().zip(right)) {
             let ordering = match (left, right) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Less,
-                (Some(_), None) => Ordering::Greater,
+                (None, None) => continue,
+                // Upwards and downwards: what has no key comes first.
+                (None, Some(_)) => return Ordering::Less,
+                (Some(_), None) => return Ordering::Greater,
                 (Some(left), Some(right)) => match evaluator.compare(left, right) {
                     Comparison::Ordered(ordering) => ordering,
                     Comparison::Undecided => Ordering::Equal,

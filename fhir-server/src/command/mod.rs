@@ -1,0 +1,99 @@
+//! The commands of `lanterna`.
+
+pub mod explain;
+pub mod import;
+pub mod serve;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ServeArguments, Settings, SettingsArguments};
+use crate::interaction::Server;
+use crate::search::registry::Definitions;
+use crate::search::{Search, SearchLimits};
+use crate::storage::{Store, StoreSettings};
+
+/// Lanterna: an HL7 FHIR R4 server and interoperability gateway.
+#[derive(Parser)]
+#[command(
+    name = "lanterna",
+    version,
+    about,
+    after_help = "Start with:\n  lanterna serve\nand look at http://127.0.0.1:8080/fhir/metadata"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: SettingsArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves FHIR over HTTP until it is asked to end
+    #[command(
+        after_help = "Examples:\n  lanterna serve\n  lanterna serve --listen 0.0.0.0:8443 --tls-certificate chain.pem --tls-key key.pem\n  LANTERNA_DATA=/srv/fhir lanterna serve --config /etc/lanterna.toml"
+    )]
+    Serve(ServeArguments),
+    /// Loads files into the data folder, through the same gate as HTTP
+    #[command(
+        after_help = "Examples:\n  lanterna import bundles.tar.zst\n  lanterna import folder/ patients.ndjson --refused refused.ndjson\n\nEnds with 0 when everything was stored, 1 when something was refused, 2 when nothing could be done."
+    )]
+    Import(import::ImportArguments),
+    /// Tells how a search would be answered
+    #[command(
+        after_help = "Example:\n  lanterna explain 'Observation?patient=1&code=http://loinc.org|8302-2'"
+    )]
+    Explain(explain::ExplainArguments),
+}
+
+/// Runs the command that was given.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let settings = match Settings::of(&arguments.settings) {
+        Ok(settings) => settings,
+        Err(error) => return failed(&error),
+    };
+    start_log(&settings);
+    let result = match arguments.command {
+        Command::Serve(serve) => serve::serve(&settings, &serve),
+        Command::Import(import) => import::import(&settings, &import),
+        Command::Explain(explain) => explain::explain(&settings, &explain),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("lanterna: {error}");
+    ExitCode::from(2)
+}
+
+fn start_log(settings: &Settings) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A log that is set already (by a test) stays.
+    let _ = if settings.log_json { builder.json().try_init() } else { builder.try_init() };
+}
+
+/// Opens the data, and makes the server over it.
+fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server), Box<dyn std::error::Error>> {
+    let (store, search) = open_search(settings, bases.clone())?;
+    let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases);
+    Ok((store, server))
+}
+
+/// Opens the data, and the search over it.
+fn open_search(
+    settings: &Settings,
+    bases: Vec<String>,
+) -> Result<(Arc<Store>, Search), Box<dyn std::error::Error>> {
+    let store = Arc::new(Store::open(&StoreSettings::of(&settings.data))?);
+    let definitions = Arc::new(Definitions::standard()?);
+    Ok((store, Search::new(definitions, bases, SearchLimits::default())))
+}

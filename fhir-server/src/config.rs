@@ -1,0 +1,294 @@
+//! Settings: a flag counts before the environment, that before the file, that
+//! before the default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::limits::Limits;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the settings file `{path}` cannot be read: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A database that this build does not have.
+    #[error("`{0}` is no database of this version: leave --database out, or give sqlite:FOLDER")]
+    Database(String),
+    /// The certificate or key cannot be used.
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// Settings that may come as flags or from the environment.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingsArguments {
+    /// Settings file [default: lanterna.toml, if it is there]
+    #[arg(long, global = true, env = "LANTERNA_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the data; made where there is none [default: lanterna-data]
+    #[arg(long, global = true, env = "LANTERNA_DATA", value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Database: `sqlite:FOLDER` [default: SQLite in the data folder]
+    #[arg(long, global = true, env = "LANTERNA_DATABASE", value_name = "URL")]
+    pub database: Option<String>,
+    /// Base of the URLs in answers, where a proxy stands before the server
+    #[arg(long, global = true, env = "LANTERNA_BASE", value_name = "URL")]
+    pub base: Option<String>,
+    /// What is logged: error, warn, info, debug, trace [default: info]
+    #[arg(long, global = true, env = "LANTERNA_LOG", value_name = "LEVEL")]
+    pub log: Option<String>,
+    /// How it is logged: text or json [default: text]
+    #[arg(long, global = true, env = "LANTERNA_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// Settings of `serve` alone.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArguments {
+    /// Address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "LANTERNA_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// TLS certificate chain, PEM
+    #[arg(long, env = "LANTERNA_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// TLS private key, PEM
+    #[arg(long, env = "LANTERNA_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Origin from which browsers may call; may be given several times; `*` for all
+    #[arg(long, env = "LANTERNA_CORS_ORIGIN", value_name = "ORIGIN")]
+    pub cors_origin: Vec<String>,
+    /// Threads that serve [default: one for each core]
+    #[arg(long, env = "LANTERNA_WORKERS", value_name = "NUMBER")]
+    pub workers: Option<usize>,
+}
+
+/// The settings file: every key may be left out; one that is not known is an error.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettingsFile {
+    /// As `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// As `--data`.
+    pub data: Option<PathBuf>,
+    /// As `--database`.
+    pub database: Option<String>,
+    /// As `--base`.
+    pub base: Option<String>,
+    /// As `--workers`.
+    pub workers: Option<usize>,
+    /// As `--cors-origin`.
+    pub cors_origins: Option<Vec<String>>,
+    /// Certificate and key.
+    pub tls: Option<TlsFile>,
+    /// What is logged, and how.
+    pub log: LogFile,
+    /// Limits by name.
+    pub limits: LimitsFile,
+}
+
+/// The section `[tls]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFile {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// The section `[log]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogFile {
+    /// As `--log`.
+    pub level: Option<String>,
+    /// As `--log-format`.
+    pub format: Option<String>,
+}
+
+macro_rules! limits_file {
+    ($($name:ident: $kind:ty,)*) => {
+        /// The section `[limits]`: see [`Limits`].
+        #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct LimitsFile {
+            $(#[allow(missing_docs)] pub $name: Option<$kind>,)*
+        }
+
+        impl LimitsFile {
+            fn limits(&self) -> Limits {
+                let mut limits = Limits::default();
+                $(if let Some(value) = self.$name { limits.$name = value; })*
+                limits
+            }
+        }
+    };
+}
+
+limits_file! {
+    body_bytes_max: usize,
+    bundle_entries_max: usize,
+    url_bytes_max: usize,
+    connections_max: usize,
+    head_seconds_max: u64,
+    body_seconds_max: u64,
+    idle_seconds_max: u64,
+    drain_seconds_max: u64,
+}
+
+/// The settings as they count.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folder of the data.
+    pub data: PathBuf,
+    /// Base of the URLs in answers.
+    pub base: Option<String>,
+    /// What is logged.
+    pub log_level: String,
+    /// Whether logs are JSON.
+    pub log_json: bool,
+    /// The limits.
+    pub limits: Limits,
+    /// The rest of the file, for `serve`.
+    file: SettingsFile,
+}
+
+/// The settings of `serve` as they count.
+#[derive(Debug, Clone)]
+pub struct ServeSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Certificate and key.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Origins from which browsers may call.
+    pub cors_origins: Vec<String>,
+    /// Threads that serve.
+    pub workers: usize,
+}
+
+impl Settings {
+    /// Brings flags, environment and file together.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or names a database that is not there.
+    pub fn of(arguments: &SettingsArguments) -> Result<Settings, ConfigError> {
+        let file = match &arguments.config {
+            Some(path) => read_file(path)?,
+            None if Path::new("lanterna.toml").exists() => read_file(Path::new("lanterna.toml"))?,
+            None => SettingsFile::default(),
+        };
+        let mut data =
+            arguments.data.clone().or_else(|| file.data.clone()).unwrap_or_else(|| "lanterna-data".into());
+        if let Some(url) = arguments.database.as_ref().or(file.database.as_ref()) {
+            let folder = url.strip_prefix("sqlite:").ok_or_else(|| ConfigError::Database(url.clone()))?;
+            data = PathBuf::from(folder.trim_start_matches("//"));
+        }
+        let base = arguments.base.clone().or_else(|| file.base.clone());
+        Ok(Settings {
+            data,
+            base: base.map(|b| b.trim_end_matches('/').to_owned()),
+            log_level: arguments
+                .log
+                .clone()
+                .or_else(|| file.log.level.clone())
+                .unwrap_or_else(|| "info".to_owned()),
+            log_json: arguments.log_format.as_ref().or(file.log.format.as_ref()).is_some_and(|f| f == "json"),
+            limits: file.limits.limits(),
+            file,
+        })
+    }
+
+    /// Brings the settings of `serve` together.
+    ///
+    /// # Errors
+    /// When certificate or key cannot be used.
+    pub fn serve(&self, arguments: &ServeArguments) -> Result<ServeSettings, ConfigError> {
+        let default_listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let pair = match (&arguments.tls_certificate, &arguments.tls_key, &self.file.tls) {
+            (Some(certificate), Some(key), _) => Some((certificate.clone(), key.clone())),
+            (None, None, Some(tls)) => Some((tls.certificate.clone(), tls.key.clone())),
+            (None, None, None) => None,
+            _ => {
+                return Err(ConfigError::Tls(
+                    "a certificate needs its key, and a key its certificate".to_owned(),
+                ));
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let cors_origins = match arguments.cors_origin.is_empty() {
+            true => self.file.cors_origins.clone().unwrap_or_default(),
+            false => arguments.cors_origin.clone(),
+        };
+        Ok(ServeSettings {
+            listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
+            tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
+            cors_origins,
+            workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
+        })
+    }
+}
+
+fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
+    let failed = |why: String| ConfigError::File { path: path.display().to_string(), why };
+    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    toml::from_str(&text).map_err(|e| failed(e.to_string()))
+}
+
+fn tls(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, ConfigError> {
+    use rustls::pki_types::pem::PemObject;
+    let failed =
+        |path: &Path, e: &dyn std::fmt::Display| ConfigError::Tls(format!("`{}`: {e}", path.display()));
+    let chain = rustls::pki_types::CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| failed(certificate, &e))?;
+    let key_der = rustls::pki_types::PrivateKeyDer::from_pem_file(key).map_err(|e| failed(key, &e))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|b| b.with_no_client_auth().with_single_cert(chain, key_der))
+        .map_err(|e| failed(certificate, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_annotated_example_says_the_defaults() {
+        let text = include_str!("../../docs/lanterna.toml");
+        let file: SettingsFile = toml::from_str(text).expect("the example is valid");
+        assert_eq!(file.limits.limits(), Limits::default());
+        assert_eq!(file.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert_eq!(file.data, Some("lanterna-data".into()));
+    }
+
+    #[test]
+    fn unknown_keys_and_databases_are_told() {
+        let error = toml::from_str::<SettingsFile>("lisen = \"x\"").expect_err("unknown").to_string();
+        assert!(error.contains("lisen") && error.contains("listen"), "{error}");
+        let arguments = SettingsArguments { database: Some("postgres://x".to_owned()), ..Default::default() };
+        assert!(matches!(Settings::of(&arguments), Err(ConfigError::Database(_))));
+    }
+
+    #[test]
+    fn a_flag_counts_before_the_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.toml");
+        std::fs::write(&path, "data = \"from-file\"\n[limits]\nbody_bytes_max = 5\n").expect("written");
+        let arguments = SettingsArguments { config: Some(path.clone()), ..Default::default() };
+        let settings = Settings::of(&arguments).expect("valid");
+        assert_eq!((settings.data, settings.limits.body_bytes_max), ("from-file".into(), 5));
+        let arguments = SettingsArguments { data: Some("flag".into()), ..arguments };
+        assert_eq!(Settings::of(&arguments).expect("valid").data, PathBuf::from("flag"));
+    }
+}
