@@ -3,6 +3,14 @@
 //! A request's way is `rest` (HTTP) to `interaction` (HTTP-free, the one gate)
 //! to `search`, `index` and `storage`, and back.
 
+pub mod command;
+pub mod config;
+pub mod import;
 pub mod index;
+pub mod interaction;
+pub mod limits;
+pub mod metrics;
+mod operation;
+pub mod rest;
 pub mod search;
 pub mod storage;

@@ -1,5 +1,6 @@
 //! The commands of `lanterna`.
 
+pub mod explain;
 pub mod import;
 pub mod serve;
 
@@ -10,7 +11,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{ServeArguments, Settings, SettingsArguments};
 use crate::interaction::Server;
-use crate::search::Search;
+use crate::search::registry::Definitions;
+use crate::search::{Search, SearchLimits};
 use crate::storage::{Store, StoreSettings};
 
 /// Lanterna: an HL7 FHIR R4 server and interoperability gateway.
@@ -40,6 +42,11 @@ enum Command {
         after_help = "Examples:\n  lanterna import bundles.tar.zst\n  lanterna import folder/ patients.ndjson --refused refused.ndjson\n\nEnds with 0 when everything was stored, 1 when something was refused, 2 when nothing could be done."
     )]
     Import(import::ImportArguments),
+    /// Tells how a search would be answered
+    #[command(
+        after_help = "Example:\n  lanterna explain 'Observation?patient=1&code=http://loinc.org|8302-2'"
+    )]
+    Explain(explain::ExplainArguments),
 }
 
 /// Runs the command that was given.
@@ -52,6 +59,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve::serve(&settings, &serve),
         Command::Import(import) => import::import(&settings, &import),
+        Command::Explain(explain) => explain::explain(&settings, &explain),
     };
     match result {
         Ok(code) => code,
@@ -75,8 +83,17 @@ fn start_log(settings: &Settings) {
 
 /// Opens the data, and makes the server over it.
 fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server), Box<dyn std::error::Error>> {
-    let store = Arc::new(Store::open(&StoreSettings::of(&settings.data))?);
-    let search = Search::standard(bases.clone())?;
+    let (store, search) = open_search(settings, bases.clone())?;
     let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases);
     Ok((store, server))
+}
+
+/// Opens the data, and the search over it.
+fn open_search(
+    settings: &Settings,
+    bases: Vec<String>,
+) -> Result<(Arc<Store>, Search), Box<dyn std::error::Error>> {
+    let store = Arc::new(Store::open(&StoreSettings::of(&settings.data))?);
+    let definitions = Arc::new(Definitions::standard()?);
+    Ok((store, Search::new(definitions, bases, SearchLimits::default())))
 }

@@ -1,6 +1,10 @@
 //! Tests of the search as a whole, on a real database.
 
 mod answers;
+mod bundles;
+mod differential;
+mod explained;
+mod paging;
 
 use std::sync::Arc;
 
@@ -12,7 +16,7 @@ use fhir_model::schema::TypeId;
 use serde_json::Value;
 
 use super::registry::Definitions;
-use super::{Search, SearchLimits};
+use super::{Query, Search, SearchLimits};
 use crate::index::extract::extract;
 use crate::storage::{Operation, PreparedResource, Reads, Store, StoreSettings, StoredBody};
 
