@@ -45,6 +45,9 @@ fn run(count: usize, folder: &Path) -> Result<(), Box<dyn Error>> {
     read(&store, count * 2)?;
     let size = std::fs::metadata(folder.join("store/lanterna.sqlite"))?.len();
     println!("database                        {:>10.0} bytes a resource", size as f64 / (count * 2) as f64);
+    let statistics = store.statistics().0;
+    let log = statistics.log_bytes.load(Ordering::Relaxed) >> 20;
+    println!("log {log} MiB, {} checkpoints", statistics.checkpoints.load(Ordering::Relaxed));
     println!("resident                        {:>10.0} MiB", resident_mib());
     Ok(())
 }
