@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
 
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::methods::LoadQuery;
@@ -19,6 +19,8 @@ use smallvec::SmallVec;
 /// So many texts of rendered statements a connection keeps prepared at most;
 /// each takes some kilobytes.
 const TEXTS_KEPT_MAX: usize = 400;
+/// So many texts are remembered to have come once.
+const TEXTS_SEEN_MAX: usize = 4096;
 
 /// A value bound to a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,32 +49,53 @@ impl RenderedSql {
     where
         for<'s> Statement<'s, Types>: LoadQuery<'s, SqliteConnection, Row>,
     {
+        self.load_knowing(&KNOWN, connection)
+    }
+
+    fn load_knowing<Types, Row>(
+        &self,
+        known: &KnownTexts,
+        connection: &mut SqliteConnection,
+    ) -> QueryResult<Vec<Row>>
+    where
+        for<'s> Statement<'s, Types>: LoadQuery<'s, SqliteConnection, Row>,
+    {
         let binds: SmallVec<[Value<'_>; 16]> = self.binds.iter().map(Value::of).collect();
-        let is_kept = !self.is_rare && KNOWN.may_be_kept(&self.sql);
+        let is_kept = !self.is_rare && known.may_be_kept(&self.sql);
         Statement::<Types>::new(&self.sql, &binds, is_kept).load(connection)
     }
 }
 
 static KNOWN: LazyLock<KnownTexts> = LazyLock::new(KnownTexts::default);
 
-/// The texts that connections may keep: the first so many that come.
+/// The texts that connections may keep: the first so many that came twice.
 #[derive(Default)]
 struct KnownTexts {
     hasher: RandomState,
-    hashes: RwLock<HashSet<u64>>,
+    kept: RwLock<HashSet<u64>>,
+    /// Those that came once; forgotten when they are many.
+    seen: Mutex<HashSet<u64>>,
 }
 
 impl KnownTexts {
     fn may_be_kept(&self, sql: &str) -> bool {
         let hash = self.hasher.hash_one(sql);
         {
-            let known = self.hashes.read().unwrap_or_else(PoisonError::into_inner);
-            if known.contains(&hash) || known.len() >= TEXTS_KEPT_MAX {
-                return known.contains(&hash);
+            let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+            if kept.contains(&hash) || kept.len() >= TEXTS_KEPT_MAX {
+                return kept.contains(&hash);
             }
         }
-        let mut known = self.hashes.write().unwrap_or_else(PoisonError::into_inner);
-        known.contains(&hash) || (known.len() < TEXTS_KEPT_MAX && known.insert(hash))
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.remove(&hash) {
+            let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+            return kept.contains(&hash) || (kept.len() < TEXTS_KEPT_MAX && kept.insert(hash));
+        }
+        if seen.len() >= TEXTS_SEEN_MAX {
+            seen.clear();
+        }
+        seen.insert(hash);
+        false
     }
 }
 
@@ -164,7 +187,7 @@ impl<Types> RunQueryDsl<SqliteConnection> for Statement<'_, Types> {}
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use diesel::connection::{Connection as _, InstrumentationEvent};
 
@@ -188,11 +211,13 @@ mod tests {
     #[test]
     fn a_text_is_prepared_once_unless_it_is_rare() {
         let (mut connection, kept) = connection();
-        for value in 0..3 {
+        let known = KnownTexts::default();
+        for value in 0..4 {
             for (sql, is_rare) in [("SELECT ? + 1", false), ("SELECT ? + 2", true)] {
                 let statement =
                     RenderedSql { sql: sql.to_owned(), binds: vec![Bind::Integer(value)], is_rare };
-                let found: Vec<i64> = statement.load::<BigInt, i64>(&mut connection).expect(sql);
+                let found: Vec<i64> =
+                    statement.load_knowing::<BigInt, i64>(&known, &mut connection).expect(sql);
                 assert_eq!(found, [value + if is_rare { 2 } else { 1 }]);
             }
         }
@@ -202,11 +227,12 @@ mod tests {
     #[test]
     fn a_limit_is_bound_without_planning_anew() {
         let (mut connection, kept) = connection();
+        let known = KnownTexts::default();
         for limit in [0, 1, 2] {
             let binds = [7, 8, limit, 9].map(Bind::Integer).to_vec();
             let sql = "SELECT * FROM (SELECT ? UNION ALL SELECT ? LIMIT ?) UNION ALL SELECT ?";
             let statement = RenderedSql { sql: sql.to_owned(), binds, is_rare: false };
-            let found: Vec<i64> = statement.load::<BigInt, i64>(&mut connection).expect(sql);
+            let found: Vec<i64> = statement.load_knowing::<BigInt, i64>(&known, &mut connection).expect(sql);
             assert_eq!(found.len() as i64, limit + 1);
         }
         let kept = kept.lock().expect("lock");
@@ -227,9 +253,21 @@ mod tests {
     #[test]
     fn the_number_of_texts_kept_is_bounded() {
         let texts = KnownTexts::default();
-        let kept = (0..TEXTS_KEPT_MAX + 50).filter(|n| texts.may_be_kept(&format!("SELECT {n}"))).count();
-        assert_eq!(kept, TEXTS_KEPT_MAX);
+        let count = || (0..TEXTS_KEPT_MAX + 50).filter(|n| texts.may_be_kept(&format!("SELECT {n}"))).count();
+        assert_eq!(count(), 0, "each came once");
+        assert_eq!(count(), TEXTS_KEPT_MAX);
         assert!(texts.may_be_kept("SELECT 0"));
         assert!(!texts.may_be_kept("SELECT -1"));
+        assert!(!texts.may_be_kept("SELECT -1"));
+    }
+
+    #[test]
+    fn texts_that_come_once_are_forgotten() {
+        let texts = KnownTexts::default();
+        for n in 0..TEXTS_SEEN_MAX * 2 {
+            assert!(!texts.may_be_kept(&format!("SELECT {n}")));
+        }
+        assert!(texts.seen.lock().expect("lock").len() <= TEXTS_SEEN_MAX);
+        assert!(texts.kept.read().expect("lock").is_empty());
     }
 }
