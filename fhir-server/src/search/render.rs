@@ -331,7 +331,8 @@ fn sorted(sql: &mut Sql, plan: &Plan, keys: &[SortKey], page: &Page<'_>) {
         sql.push(" WHERE (SELECT updated FROM resource WHERE key=c.key)<=");
         sql.integer(since);
     }
-    sql.push(") q");
+    // The limit keeps the values from being computed anew wherever they are named.
+    sql.push(" LIMIT -1) q");
     if let Some(position) = page.after {
         sql.push(" WHERE ");
         after_position(sql, keys, position, page.reversed);
@@ -355,10 +356,12 @@ fn ordered(sql: &mut Sql, plan: &Plan, key: &SortKey, page: &Page<'_>) {
             sql.among(hashes.iter().map(|h| h.0));
             // Of several intervals of one resource, only the one it is ordered by.
             let further = if key.descending { '>' } else { '<' };
-            sql.push(&format!(
-                " AND NOT EXISTS(SELECT 1 FROM span o WHERE o.key=d.key AND o.hash=d.hash \
-                 AND (o.low{further}d.low OR (o.low=d.low AND o.high>d.high)))"
-            ));
+            if !key.is_single {
+                sql.push(&format!(
+                    " AND NOT EXISTS(SELECT 1 FROM span o WHERE o.key=d.key AND o.hash=d.hash \
+                     AND (o.low{further}d.low OR (o.low=d.low AND o.high>d.high)))"
+                ));
+            }
             ("d.low", Row::keyed("d.key"))
         }
         SortBy::Updated | SortBy::Id | SortBy::Text(_) => {
@@ -511,11 +514,7 @@ fn source_sql(sql: &mut Sql, source: &Source) {
                 sql.integer(i64::from(branch.0));
             }
         }
-        Source::Span(range) => {
-            sql.push("SELECT key FROM span WHERE hash=");
-            sql.integer(range.hash.0);
-            span_bounds(sql, range);
-        }
+        Source::Span(range) => span_source(sql, range),
         Source::Text(branch, folded) => {
             sql.push("SELECT key FROM text WHERE branch=");
             sql.integer(i64::from(branch.0));
@@ -564,6 +563,29 @@ fn source_sql(sql: &mut Sql, source: &Source) {
             sql.among(branches.iter().map(|b| i64::from(b.0)));
             sql.push(&format!(" CROSS JOIN resource {x} ON {x}.ref={l}.target AND {x}.deleted=0"));
         }
+    }
+}
+
+/// Intervals of at most this length are found by their lower end; the others
+/// have an index by their upper end. Stands in the migration as well.
+const WIDE_SPAN: i64 = 100_000_000_000;
+
+fn span_source(sql: &mut Sql, range: &SpanRange) {
+    sql.push("SELECT key FROM span WHERE hash=");
+    sql.integer(range.hash.0);
+    let least = range.high.0.saturating_sub(WIDE_SPAN);
+    if range.low.0 >= least {
+        return span_bounds(sql, range);
+    }
+    // Only the upper end is bounded from below.
+    span_bounds(sql, &SpanRange { low: (least, range.low.1), ..*range });
+    sql.push(" UNION ALL SELECT key FROM span INDEXED BY span_wide WHERE hash=");
+    sql.integer(range.hash.0);
+    span_bounds(sql, &SpanRange { low: (i64::MIN, range.low.1.min(least - 1)), ..*range });
+    sql.push(&format!(" AND high-low>{WIDE_SPAN}"));
+    if range.low.0 > i64::MIN {
+        sql.push(" AND low>=");
+        sql.integer(range.low.0);
     }
 }
 
