@@ -25,7 +25,7 @@ pub struct ImportArguments {
     /// Write all that was refused, and why, to this file as NDJSON
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
-    /// Threads that prepare [default: one for each core]
+    /// Documents prepared at once [default: two for each core]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
 }
@@ -69,7 +69,7 @@ pub fn import(
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {elapsed} (left: {eta})")?;
     let progress = Bar { bar: ProgressBar::new(bytes).with_style(style), stored: AtomicU64::new(0) };
     let begin = Instant::now();
-    let loaded = load(&api, &files, arguments.threads.unwrap_or(cores), &progress)?;
+    let loaded = load(&api, &files, arguments.threads.unwrap_or(cores * 2), &progress)?;
     progress.bar.finish_and_clear();
     report(&loaded, begin.elapsed().as_secs_f64());
     if let Some(path) = &arguments.refused {

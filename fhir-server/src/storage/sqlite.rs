@@ -62,7 +62,7 @@ pub(super) fn migrate(connection: &mut SqliteConnection) -> Result<(), StorageEr
     let known: Vec<String> = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
         .map_err(open_error)?
         .iter()
-        .map(|m: &Box<dyn Migration<Sqlite>>| m.name().version().to_string())
+        .map(|m| Migration::<Sqlite>::name(m.as_ref()).version().to_string())
         .collect();
     let applied = connection.applied_migrations().map_err(open_error)?;
     if let Some(newer) = applied.iter().find(|a| !known.contains(&a.to_string())) {
