@@ -100,7 +100,7 @@ fn bad_requests_are_told_so() {
         ("GET", "Patient?nonsense=1", vec![("prefer", "handling=strict")], b"", 400),
         ("GET", "Patient?birthdate=yesterday", vec![("prefer", "handling=strict")], b"", 400),
         ("GET", "Observation?value-quantity=ge5|a", vec![("prefer", "handling=strict")], b"", 400),
-        ("GET", "Patient?a.b.c.d.e.f.g.h.i.j.k.l.m=1", vec![("prefer", "handling=strict")], b"", 400),
+        ("GET", "Patient?a.b.c.d.e.f.g.h.i.j.k.l.m=1", vec![("prefer", "handling=strict")], b"", 422),
         ("GET", "Patient?_count=-1", vec![("prefer", "handling=strict")], b"", 400),
         ("GET", "Patient?name=%zz", vec![], b"", 400),
         ("GET", &long, vec![], b"", 414),
