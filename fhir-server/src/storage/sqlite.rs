@@ -68,11 +68,22 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StorageError> {
 }
 
 /// Sets a connection up that only reads.
+///
+/// It reads at once, and so keeps the log open for as long as it lives: when
+/// the writer gives its connection up after a failure, that is never the last
+/// one, whose end would fold the log in, or leave it to a recovery that takes
+/// what was never acknowledged for committed.
 pub(super) fn set_reader_up(connection: &mut Connection) -> QueryResult<()> {
     connection.batch_execute(&format!(
         "PRAGMA busy_timeout=5000; PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0; \
-         PRAGMA cache_size=-{READER_CACHE_KIB}; PRAGMA query_only=ON;"
+         PRAGMA cache_size=-{READER_CACHE_KIB}; PRAGMA query_only=ON; SELECT count(*) FROM sqlite_schema;"
     ))
+}
+
+/// Commits a row that means nothing.
+pub(super) fn commit_nothing(connection: &mut Connection) -> QueryResult<()> {
+    connection.batch_execute(BEGIN_WRITE)?;
+    connection.batch_execute("INSERT OR REPLACE INTO counter (type, live) VALUES (0, 0); COMMIT")
 }
 
 /// Opens a connection for maintenance: checkpoints, backups, checks.

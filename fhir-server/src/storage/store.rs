@@ -94,6 +94,10 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SetReaderUp 
     }
 }
 
+/// For how long after a failed commit the storage is not ready: long enough
+/// for who looks every few seconds to see it.
+const UNREADY_AFTER_FAILURE_MICROS: i64 = 3_000_000;
+
 impl Store {
     /// Opens the data of a folder, and brings its schema up to date.
     ///
@@ -119,7 +123,8 @@ impl Store {
         let last = last_instant(&mut connection)?;
         let readers = Pool::builder()
             .max_size(settings.readers_max.max(1))
-            .min_idle(Some(0))
+            // One is always open: see `sqlite::set_reader_up`.
+            .min_idle(Some(1))
             .test_on_check_out(false)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -243,6 +248,12 @@ impl Store {
     /// # Errors
     /// As a write would end now.
     pub async fn probe(&self) -> Result<(), Issue> {
+        // A probe is small: it may find room where the last write did not.
+        let since = jiff::Timestamp::now().as_microsecond()
+            - self.statistics.failed_at_micros.load(std::sync::atomic::Ordering::Relaxed);
+        if since < UNREADY_AFTER_FAILURE_MICROS {
+            return Err(StorageError::Unavailable("the last write failed".to_owned()).into());
+        }
         self.write(|unit| Ok(unit.probe()?)).await
     }
 

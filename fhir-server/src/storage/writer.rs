@@ -8,7 +8,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Moment};
@@ -56,6 +56,8 @@ pub struct WriterStatistics {
     pub refused: AtomicU64,
     /// Commits that failed.
     pub failures: AtomicU64,
+    /// When the last of them failed, in microseconds since 1970; 0 for never.
+    pub failed_at_micros: AtomicI64,
     /// Microseconds spent in commits.
     pub commit_micros: AtomicU64,
     /// Bytes in the write-ahead log after the last commit.
@@ -205,10 +207,13 @@ impl State {
         if let Some(error) = &failure {
             tracing::error!(%error, jobs = done.len(), "a commit failed; nothing of it was acknowledged");
             self.statistics.failures.fetch_add(1, Ordering::Relaxed);
+            let now = jiff::Timestamp::now().as_microsecond();
+            self.statistics.failed_at_micros.store(now, Ordering::Relaxed);
             // What the connection knows of the file is in doubt. Closing it
             // rolls back what is open.
             self.connection = None;
             self.batch.forget();
+            self.overwrite_what_failed();
         } else {
             self.tell_observer();
         }
@@ -219,6 +224,20 @@ impl State {
         if failure.is_none() {
             self.checkpoint(false);
         }
+    }
+
+    /// Writes a commit that means nothing over the one that failed, so that
+    /// what was not acknowledged cannot come back by a recovery of the log,
+    /// even if the process is killed now. Whether this one reaches the disk
+    /// does not matter for that.
+    fn overwrite_what_failed(&mut self) {
+        let reopened = open(&mut self.connection, &self.path, &self.shared, &mut self.size_bytes_set);
+        let Ok(connection) = reopened else { return };
+        if let Err(error) = sqlite::commit_nothing(connection) {
+            tracing::warn!(%error, "the log still ends with a commit that failed");
+            self.connection = None;
+        }
+        let _ = take_fault();
     }
 
     /// Runs `first` and what else has arrived, and commits. Whatever comes of
