@@ -11,6 +11,9 @@ use tests::Server;
 const JSON: (&str, &str) = ("content-type", "application/fhir+json");
 const XML: (&str, &str) = ("content-type", "application/fhir+xml");
 
+/// Method, path, headers, body, and the status that is due.
+type Case<'c> = (&'c str, &'c str, Vec<(&'c str, &'c str)>, &'c [u8], u16);
+
 #[test]
 fn bad_requests_are_told_so() {
     let folder = tempfile::tempdir().expect("folder");
@@ -46,7 +49,7 @@ fn bad_requests_are_told_so() {
     let many = json!({"resourceType": "Bundle", "type": "batch", "entry": many}).to_string();
     let good = r#"{"resourceType":"Patient","id":"here"}"#;
     let long = format!("Patient?name={}", "a".repeat(40_000));
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, &[u8], u16)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("POST", "Patient", vec![JSON], b"\xff\xfe{}", 400),
         ("POST", "Patient", vec![JSON], b"{\"resourceType\":\"Patient\",\"name\":[{", 400),
         ("POST", "Patient", vec![JSON], b"", 400),

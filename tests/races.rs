@@ -56,7 +56,7 @@ fn a_conditional_create_creates_one() {
         let condition = format!("identifier=urn:race|{round}");
         let body = json!({"resourceType": "Patient", "identifier": [{"system": "urn:race", "value": round.to_string()}]});
         // Half of the rounds in a transaction: the same gate, another way in.
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             return client.json("POST", "Patient", &[("if-none-exist", &condition)], &body).expect("answer");
         }
         let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
@@ -65,7 +65,7 @@ fn a_conditional_create_creates_one() {
     };
     at_once(&server, create, rounds, |round, answers| {
         let told = |answer: &Answer| -> (String, String) {
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 return (answer.status.to_string(), answer.id());
             }
             let response = &answer.json()["entry"][0]["response"];

@@ -4,7 +4,7 @@
 //! The stages are values, and only the last touches the stores:
 //!
 //! 1. [`parse`]: pairs to a [`Query`] of conditions over the index, with
-//!    [`chain`], [`filter`], [`include`], [`sort`] and [`page`] for their parts.
+//!    [`chain`], [`filter`], [`mod@include`], [`sort`] and [`page`] for their parts.
 //!    [`registry`] knows the parameters, and one file per type in [`parameter`]
 //!    makes values into what they ask of the index.
 //! 2. [`plan`]: which condition drives, and what is checked; [`explain`] prints it.
