@@ -1,5 +1,6 @@
 //! The commands of `lanterna`.
 
+pub mod check;
 pub mod explain;
 pub mod import;
 pub mod serve;
@@ -47,6 +48,8 @@ enum Command {
         after_help = "Example:\n  lanterna explain 'Observation?patient=1&code=http://loinc.org|8302-2'"
     )]
     Explain(explain::ExplainArguments),
+    /// Checks that the data is whole
+    Check,
 }
 
 /// Runs the command that was given.
@@ -59,6 +62,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve::serve(&settings, &serve),
         Command::Import(import) => import::import(&settings, &import),
+        Command::Check => check::check(&settings),
         Command::Explain(explain) => explain::explain(&settings, &explain),
     };
     match result {

@@ -41,15 +41,20 @@ impl<'n> ParameterName<'n> {
     /// [`SearchError::TooMany`] past the depth; [`SearchError::Unusable`]
     /// when a part is empty.
     pub fn parse(name: &'n str, depth_max: usize) -> Result<ParameterName<'n>, SearchError> {
+        ParameterName::parse_within(name, depth_max, depth_max)
+    }
+
+    /// As [`ParameterName::parse`], with `left` of the steps left.
+    fn parse_within(name: &'n str, left: usize, depth_max: usize) -> Result<ParameterName<'n>, SearchError> {
         let broken = || SearchError::Unusable {
             name: name.to_owned(),
             why: format!("`{name}` is not the name of a search parameter: a part of it is empty"),
         };
         let step = |rest: &'n str| -> Result<Box<ParameterName<'n>>, SearchError> {
-            let deeper = depth_max
+            let deeper = left
                 .checked_sub(1)
                 .ok_or(SearchError::TooMany { what: "steps in a chain", limit: depth_max })?;
-            Ok(Box::new(ParameterName::parse(rest, deeper)?))
+            Ok(Box::new(ParameterName::parse_within(rest, deeper, depth_max)?))
         };
         if let Some(inner) = name.strip_prefix("_has:") {
             let mut parts = inner.splitn(3, ':');

@@ -165,8 +165,8 @@ impl Run<'_> {
         order: Order,
         visits_all: bool,
     ) -> Result<Plan, Issue> {
-        let (types, pairing) = (self.query.types.clone(), self.query.pairing.clone());
-        let question = Question { types, condition, order, visits_all, pairing };
+        let (types, hints) = (self.query.types.clone(), self.query.hints.clone());
+        let question = Question { types, condition, order, visits_all, hints };
         plan(&question, |access, limit| probe(data, access, limit))
     }
 

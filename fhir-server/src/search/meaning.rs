@@ -20,8 +20,9 @@ use super::error::SearchError;
 use super::filter::{FilterExpression, FilterOperator, FilterStep, FilterTest, parse_filter};
 use super::limits::SearchLimits;
 use super::parameter::{self, QueryContext, ValueError, split_unescaped, unescape};
-use super::plan::Pairing;
+use super::plan::Hints;
 use super::registry::{BranchUse, Definition, Definitions, patient_compartment_branch};
+use super::sort::{occurs_once, span_hashes};
 use crate::index::row::{BranchCode, Link, TargetHash};
 
 /// What is needed to understand the conditions of a search.
@@ -29,8 +30,8 @@ pub(crate) struct Meaning<'m> {
     definitions: &'m Definitions,
     limits: &'m SearchLimits,
     context: QueryContext<'m>,
-    /// What was seen that the index has paired.
-    pairing: RefCell<Pairing>,
+    /// What is known of the values seen so far.
+    hints: RefCell<Hints>,
 }
 
 impl<'m> Meaning<'m> {
@@ -39,12 +40,12 @@ impl<'m> Meaning<'m> {
         limits: &'m SearchLimits,
         context: QueryContext<'m>,
     ) -> Meaning<'m> {
-        Meaning { definitions, limits, context, pairing: RefCell::default() }
+        Meaning { definitions, limits, context, hints: RefCell::default() }
     }
 
-    /// What of the search the index has paired with the patient.
-    pub(crate) fn into_pairing(self) -> Pairing {
-        self.pairing.into_inner()
+    /// What is known of the values that were seen.
+    pub(crate) fn into_hints(self) -> Hints {
+        self.hints.into_inner()
     }
 
     /// It is this resource.
@@ -346,7 +347,7 @@ impl<'m> Meaning<'m> {
                 .map_err(|e| refused(name, e))?;
             let condition = Condition::from(predicate);
             if !is_negated {
-                self.note_paired(of, definition, modifier, text, &condition);
+                self.note_hints(of, definition, modifier, text, &condition);
             }
             parts.push(condition);
         }
@@ -354,8 +355,9 @@ impl<'m> Meaning<'m> {
         Ok(if is_negated { condition.negate() } else { condition })
     }
 
-    /// Notes the values that the index holds in pairs with the patient.
-    fn note_paired(
+    /// Notes the values that the index holds in pairs with the patient, and
+    /// those that occur once.
+    fn note_hints(
         &self,
         of: TypeId,
         definition: &Definition,
@@ -364,7 +366,7 @@ impl<'m> Meaning<'m> {
         condition: &Condition,
     ) {
         let Some(of_type) = self.definitions.index_of(of) else { return };
-        let mut pairing = self.pairing.borrow_mut();
+        let mut hints = self.hints.borrow_mut();
         match condition {
             // A token by its system alone is not paired.
             Condition::Equal(hashes) if definition.kind == Kind::Token && modifier.is_none() => {
@@ -372,7 +374,16 @@ impl<'m> Meaning<'m> {
                     |used: &BranchUse| of_type.branches.iter().any(|b| b.code == used.branch && b.is_paired);
                 let is_system_only = split_unescaped(text, '|').last() == Some(&"");
                 if definition.branches.iter().all(is_paired) && !is_system_only {
-                    pairing.values.extend(hashes);
+                    hints.values.extend(hashes);
+                }
+            }
+            _ if matches!(definition.kind, Kind::Date | Kind::Number | Kind::Quantity) => {
+                let is_single = |used: &BranchUse| {
+                    let branch = of_type.branches.iter().find(|b| b.code == used.branch);
+                    branch.is_some_and(|b| occurs_once(b.expression.text()))
+                };
+                if definition.branches.iter().all(is_single) {
+                    hints.single.extend(span_hashes(parameter::present(definition)));
                 }
             }
             Condition::Link(links) => {
@@ -381,7 +392,7 @@ impl<'m> Meaning<'m> {
                 let Some(id) = id else { return };
                 let patient = TargetHash::of_resource(ty::PATIENT, id.as_str());
                 let is_paired = |l: &&Link| l.target == patient && of_type.patient_links.contains(&l.branch);
-                pairing.links.extend(links.iter().filter(is_paired));
+                hints.links.extend(links.iter().filter(is_paired));
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use super::limits::SearchLimits;
 use super::meaning::Meaning;
 use super::page::{CURSOR_PARAMETER, Cursor, fingerprint};
 use super::parameter::{QueryContext, split_unescaped};
-use super::plan::{Order, Pairing, SortKey};
+use super::plan::{Hints, Order, SortKey};
 use super::registry::Definitions;
 use super::sort;
 
@@ -57,8 +57,8 @@ pub struct Query {
     pub kept: Vec<(String, String)>,
     /// Tells this search from others, whatever the page.
     pub fingerprint: u64,
-    /// What of the condition the index has in pairs.
-    pub pairing: Pairing,
+    /// What is known of the values of the condition.
+    pub hints: Hints,
     /// What was passed over, for the Bundle's OperationOutcome.
     pub warnings: Vec<Issue>,
 }
@@ -299,7 +299,7 @@ impl<'r> Reading<'r> {
             path,
             kept: self.kept,
             fingerprint,
-            pairing: self.meaning.into_pairing(),
+            hints: self.meaning.into_hints(),
             warnings: self.warnings,
         })
     }

@@ -121,6 +121,8 @@ pub struct SortKey {
     pub by: SortBy,
     /// Greatest first.
     pub descending: bool,
+    /// Whether a resource has at most one value of it.
+    pub is_single: bool,
 }
 
 /// What rows are ordered by.
@@ -177,13 +179,16 @@ pub struct Question {
     pub order: Order,
     /// Whether every match will be visited anyway, as for a count.
     pub visits_all: bool,
-    /// What of the condition the index has in pairs.
-    pub pairing: Pairing,
+    /// What is known of its values.
+    pub hints: Hints,
 }
 
-/// What of a search the index has in pairs of patient and value.
+/// What is known of the values of a search from the definitions: what the
+/// index has in pairs of patient and value, and what occurs once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pairing {
+pub struct Hints {
+    /// Intervals of which a resource has at most one.
+    pub single: Vec<EqualHash>,
     /// Links to patients.
     pub links: Vec<Link>,
     /// Values.
@@ -219,6 +224,7 @@ pub fn plan<E>(
         Condition::All(parts) => parts.clone(),
         single => vec![single.clone()],
     };
+    let terms = merge_spans(terms, &question.hints);
     let mut made = Plan {
         types: question.types.clone(),
         driver: Driver::Walk,
@@ -226,11 +232,11 @@ pub fn plan<E>(
         order: question.order.clone(),
         probes: Vec::new(),
     };
-    if question.condition.is_never() {
+    if question.condition.is_never() || terms.iter().any(Condition::is_never) {
         made.driver = Driver::Nothing;
         return Ok(made);
     }
-    let choice = match paired(&terms, &question.pairing) {
+    let choice = match paired(&terms, &question.hints) {
         Some((streams, used)) => Choice { driver: Driver::Streams(streams), used },
         None => choose(question, &terms, &mut made.probes, &mut probe)?,
     };
@@ -256,24 +262,79 @@ struct Choice {
     used: Vec<usize>,
 }
 
+/// Intervals merged from several conditions at most.
+const MERGED_MAX: usize = 8;
+
+/// Puts conditions on the same single interval together: `date=ge2020&date=lt2021`
+/// is one range.
+fn merge_spans(terms: Vec<Condition>, hints: &Hints) -> Vec<Condition> {
+    let mut merged: Vec<Condition> = Vec::with_capacity(terms.len());
+    for term in terms {
+        let found = spans_of(&term, hints).and_then(|new| {
+            merged.iter().enumerate().find_map(|(at, before)| {
+                let old = spans_of(before, hints).filter(|old| old[0].hash == new[0].hash)?;
+                (old.len() * new.len() <= MERGED_MAX).then(|| (at, meet(&old, &new)))
+            })
+        });
+        match found {
+            Some((at, both)) => merged[at] = Condition::any(both.into_iter().map(Condition::Span)),
+            None => merged.push(term),
+        }
+    }
+    merged
+}
+
+/// The intervals that a condition consists of, all under one hash of which a
+/// resource has at most one; never an empty list.
+fn spans_of(condition: &Condition, hints: &Hints) -> Option<Vec<SpanRange>> {
+    let parts = match condition {
+        Condition::Any(parts) => parts.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    let ranges = parts
+        .iter()
+        .map(|part| match part {
+            Condition::Span(range) => Some(*range),
+            _ => None,
+        })
+        .collect::<Option<Vec<_>>>()?;
+    let first = ranges.first()?.hash;
+    (hints.single.contains(&first) && ranges.iter().all(|r| r.hash == first)).then_some(ranges)
+}
+
+fn meet(a: &[SpanRange], b: &[SpanRange]) -> Vec<SpanRange> {
+    let both = |a: (i64, i64), b: (i64, i64)| (a.0.max(b.0), a.1.min(b.1));
+    let mut ranges: Vec<SpanRange> = a
+        .iter()
+        .flat_map(|a| {
+            b.iter().map(move |b| SpanRange {
+                hash: a.hash,
+                low: both(a.low, b.low),
+                high: both(a.high, b.high),
+            })
+        })
+        .filter(|r| r.low.0 <= r.low.1 && r.high.0 <= r.high.1 && r.low.0 <= r.high.1)
+        .collect();
+    ranges.dedup();
+    ranges
+}
+
 /// A link to a patient together with a value: answered by pairs in one range.
-fn paired(terms: &[Condition], pairing: &Pairing) -> Option<(Vec<Stream>, Vec<usize>)> {
+fn paired(terms: &[Condition], hints: &Hints) -> Option<(Vec<Stream>, Vec<usize>)> {
     let (link_at, links) = terms.iter().enumerate().find_map(|(at, term)| match term {
-        Condition::Link(links) if links.iter().any(|l| pairing.links.contains(l)) => Some((at, links)),
+        Condition::Link(links) if links.iter().any(|l| hints.links.contains(l)) => Some((at, links)),
         _ => None,
     })?;
     let (value_at, values) = terms
         .iter()
         .enumerate()
         .filter_map(|(at, term)| match term {
-            Condition::Equal(values) if values.iter().all(|v| pairing.values.contains(v)) => {
-                Some((at, values))
-            }
+            Condition::Equal(values) if values.iter().all(|v| hints.values.contains(v)) => Some((at, values)),
             _ => None,
         })
         .min_by_key(|(_, values)| values.len())?;
     // A link to anything but a patient has no pairs: then pairs cannot answer.
-    if links.len() * values.len() > STREAMS_MAX || !links.iter().all(|l| pairing.links.contains(l)) {
+    if links.len() * values.len() > STREAMS_MAX || !links.iter().all(|l| hints.links.contains(l)) {
         return None;
     }
     let pairs = links.iter().flat_map(|link| {

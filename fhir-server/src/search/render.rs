@@ -3,13 +3,16 @@
 //! padded to few lengths or passed as one JSON array, so that the texts stay few
 //! and their prepared statements are found again.
 
+mod statement;
+
 use fhir_model::schema::TypeId;
 
-use super::condition::{Condition, SpanRange, TextComparison, TextMatch};
+use super::condition::SpanRange;
 use super::page::SortValue;
 use super::plan::{Access, Driver, Order, Plan, Position, SORT_TEXT_CHARS, SortBy, SortKey, Source, Stream};
-use crate::index::row::{BranchCode, EqualHash, Link, TypeCode};
-use crate::storage::{Bind, RESOURCE_COLUMNS, RenderedSql};
+use crate::index::row::BranchCode;
+use crate::storage::{RESOURCE_COLUMNS, RenderedSql};
+use statement::{Row, Sql, by_branch, span_bounds, starts, updated_between};
 
 /// What of the matches a statement is to give.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -331,7 +334,8 @@ fn sorted(sql: &mut Sql, plan: &Plan, keys: &[SortKey], page: &Page<'_>) {
         sql.push(" WHERE (SELECT updated FROM resource WHERE key=c.key)<=");
         sql.integer(since);
     }
-    sql.push(") q");
+    // The limit keeps the values from being computed anew wherever they are named.
+    sql.push(" LIMIT -1) q");
     if let Some(position) = page.after {
         sql.push(" WHERE ");
         after_position(sql, keys, position, page.reversed);
@@ -355,10 +359,12 @@ fn ordered(sql: &mut Sql, plan: &Plan, key: &SortKey, page: &Page<'_>) {
             sql.among(hashes.iter().map(|h| h.0));
             // Of several intervals of one resource, only the one it is ordered by.
             let further = if key.descending { '>' } else { '<' };
-            sql.push(&format!(
-                " AND NOT EXISTS(SELECT 1 FROM span o WHERE o.key=d.key AND o.hash=d.hash \
-                 AND (o.low{further}d.low OR (o.low=d.low AND o.high>d.high)))"
-            ));
+            if !key.is_single {
+                sql.push(&format!(
+                    " AND NOT EXISTS(SELECT 1 FROM span o WHERE o.key=d.key AND o.hash=d.hash \
+                     AND (o.low{further}d.low OR (o.low=d.low AND o.high>d.high)))"
+                ));
+            }
             ("d.low", Row::keyed("d.key"))
         }
         SortBy::Updated | SortBy::Id | SortBy::Text(_) => {
@@ -511,11 +517,7 @@ fn source_sql(sql: &mut Sql, source: &Source) {
                 sql.integer(i64::from(branch.0));
             }
         }
-        Source::Span(range) => {
-            sql.push("SELECT key FROM span WHERE hash=");
-            sql.integer(range.hash.0);
-            span_bounds(sql, range);
-        }
+        Source::Span(range) => span_source(sql, range),
         Source::Text(branch, folded) => {
             sql.push("SELECT key FROM text WHERE branch=");
             sql.integer(i64::from(branch.0));
@@ -567,362 +569,25 @@ fn source_sql(sql: &mut Sql, source: &Source) {
     }
 }
 
-fn by_branch(links: &[Link]) -> Vec<(BranchCode, Vec<i64>)> {
-    let mut groups: Vec<(BranchCode, Vec<i64>)> = Vec::new();
-    for link in links {
-        match groups.iter_mut().find(|(branch, _)| *branch == link.branch) {
-            Some((_, targets)) => targets.push(link.target.0),
-            None => groups.push((link.branch, vec![link.target.0])),
-        }
+/// Intervals of at most this length are found by their lower end; the others
+/// have an index by their upper end. Stands in the migration as well.
+const WIDE_SPAN: i64 = 100_000_000_000;
+
+fn span_source(sql: &mut Sql, range: &SpanRange) {
+    sql.push("SELECT key FROM span WHERE hash=");
+    sql.integer(range.hash.0);
+    let least = range.high.0.saturating_sub(WIDE_SPAN);
+    if range.low.0 >= least {
+        return span_bounds(sql, range);
     }
-    groups
-}
-
-fn span_bounds(sql: &mut Sql, range: &SpanRange) {
-    for (column, (least, greatest)) in [("low", range.low), ("high", range.high)] {
-        if least > i64::MIN {
-            sql.push(&format!(" AND {column}>="));
-            sql.integer(least);
-        }
-        if greatest < i64::MAX {
-            sql.push(&format!(" AND {column}<="));
-            sql.integer(greatest);
-        }
-    }
-}
-
-/// The texts that start so are those from it up to what follows all of them.
-fn starts(sql: &mut Sql, folded: &str) {
-    sql.push(" AND folded>=");
-    sql.text(folded);
-    if let Some(end) = successor(folded) {
-        sql.push(" AND folded<");
-        sql.text(&end);
-    }
-}
-
-/// The least text greater than every text that starts so.
-fn successor(folded: &str) -> Option<String> {
-    let mut chars: Vec<char> = folded.chars().collect();
-    while let Some(last) = chars.pop() {
-        let next = match last {
-            char::MAX => continue,
-            '\u{D7FF}' => '\u{E000}',
-            other => char::from_u32(u32::from(other) + 1).unwrap_or(char::MAX),
-        };
-        chars.push(next);
-        return Some(chars.into_iter().collect());
-    }
-    None
-}
-
-fn updated_between(sql: &mut Sql, column: &str, low: i64, high: i64) {
-    if low > i64::MIN {
-        sql.push(&format!(" AND {column}>="));
-        sql.integer(low);
-    }
-    if high < i64::MAX {
-        sql.push(&format!(" AND {column}<="));
-        sql.integer(high);
-    }
-}
-
-/// The row that a condition is checked of.
-struct Row {
-    key: String,
-    /// The alias of its row in `resource`, where the statement reads that.
-    resource: Option<String>,
-}
-
-impl Row {
-    fn keyed(key: impl Into<String>) -> Row {
-        Row { key: key.into(), resource: None }
-    }
-
-    fn whole(alias: &str) -> Row {
-        Row { key: format!("{alias}.key"), resource: Some(alias.to_owned()) }
-    }
-}
-
-/// A statement in the making.
-#[derive(Default)]
-struct Sql {
-    text: String,
-    binds: Vec<Bind>,
-    aliases: usize,
-    /// Whether the text hardly comes again.
-    is_rare: bool,
-}
-
-impl Sql {
-    fn finish(self) -> RenderedSql {
-        RenderedSql { sql: self.text, binds: self.binds, is_rare: self.is_rare }
-    }
-
-    fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    fn column(&mut self, prefix: &str, at: usize) {
-        self.text.push_str(prefix);
-        self.text.push_str(&at.to_string());
-    }
-
-    fn alias(&mut self) -> String {
-        self.aliases += 1;
-        format!("t{}", self.aliases)
-    }
-
-    fn integer(&mut self, value: i64) {
-        self.text.push('?');
-        self.binds.push(Bind::Integer(value));
-    }
-
-    fn text(&mut self, value: &str) {
-        self.text.push('?');
-        self.binds.push(Bind::Text(value.to_owned()));
-    }
-
-    fn value(&mut self, value: &SortValue) {
-        match value {
-            SortValue::Integer(number) => self.integer(*number),
-            SortValue::Text(text) => self.text(text),
-            SortValue::Missing => self.push("NULL"),
-        }
-    }
-
-    fn type_code(&mut self, of: TypeId) {
-        self.integer(i64::from(TypeCode::of(of).0));
-    }
-
-    fn json(&mut self, values: impl Iterator<Item = i64>) {
-        let mut list = String::from("[");
-        for (at, value) in values.enumerate() {
-            if at > 0 {
-                list.push(',');
-            }
-            list.push_str(&value.to_string());
-        }
-        list.push(']');
-        self.text.push('?');
-        self.binds.push(Bind::Text(list));
-    }
-
-    /// `=?`, `IN (?,..)` padded to a power of two, or a JSON array past sixteen.
-    fn among(&mut self, values: impl ExactSizeIterator<Item = i64>) {
-        match values.len() {
-            0 => self.push("IN ()"),
-            1 => {
-                self.push("=");
-                values.for_each(|v| self.integer(v));
-            }
-            count @ 2..=16 => {
-                self.push("IN (");
-                let mut last = 0;
-                for (at, value) in values.enumerate() {
-                    self.push(if at == 0 { "" } else { "," });
-                    self.integer(value);
-                    last = value;
-                }
-                for _ in count..count.next_power_of_two() {
-                    self.push(",");
-                    self.integer(last);
-                }
-                self.push(")");
-            }
-            _ => {
-                self.push("IN (SELECT value FROM json_each(");
-                self.json(values);
-                self.push("))");
-            }
-        }
-    }
-
-    fn of_types(&mut self, types: &Option<Vec<TypeId>>, column: &str) {
-        match types.as_deref() {
-            None => {}
-            Some([one]) => {
-                self.push(&format!(" AND {column}="));
-                self.type_code(*one);
-            }
-            Some(many) => {
-                // The sign keeps the statement on the order of the keys.
-                self.push(&format!(" AND +{column} "));
-                self.among(many.iter().map(|t| i64::from(TypeCode::of(*t).0)));
-            }
-        }
-    }
-
-    fn and_all(&mut self, conditions: &[Condition], row: &Row) {
-        for condition in conditions {
-            self.push(" AND ");
-            self.condition(condition, row);
-        }
-    }
-
-    fn series(&mut self, parts: &[Condition], word: &str, empty: &str, row: &Row) {
-        if parts.is_empty() {
-            return self.push(empty);
-        }
-        self.push("(");
-        for (at, part) in parts.iter().enumerate() {
-            self.push(if at == 0 { "" } else { word });
-            self.condition(part, row);
-        }
-        self.push(")");
-    }
-
-    fn condition(&mut self, condition: &Condition, row: &Row) {
-        let key = &row.key;
-        match condition {
-            Condition::All(parts) => self.series(parts, " AND ", "1", row),
-            Condition::Any(parts) => self.series(parts, " OR ", "0", row),
-            Condition::Not(inner) => {
-                self.push("NOT ");
-                self.condition(inner, row);
-            }
-            Condition::Equal(hashes) => {
-                self.push("EXISTS(SELECT 1 FROM equal WHERE hash ");
-                self.among(hashes.iter().map(|h: &EqualHash| h.0));
-                self.push(&format!(" AND key={key})"));
-            }
-            Condition::Link(links) => self.linked_to(links, key),
-            Condition::Linked(branches) => {
-                self.push(&format!("EXISTS(SELECT 1 FROM link WHERE key={key} AND branch "));
-                self.among(branches.iter().map(|b| i64::from(b.0)));
-                self.push(")");
-            }
-            Condition::Span(range) => {
-                self.push(&format!("EXISTS(SELECT 1 FROM span WHERE key={key} AND hash="));
-                self.integer(range.hash.0);
-                span_bounds(self, range);
-                self.push(")");
-            }
-            Condition::Text(text) => self.text_like(text, key),
-            Condition::Id(_) | Condition::Updated { .. } | Condition::Type(_) => {
-                self.of_resource(condition, row)
-            }
-            Condition::Chain(chain) => {
-                let (l, x) = (self.alias(), self.alias());
-                self.push(&format!(
-                    "EXISTS(SELECT 1 FROM link {l} CROSS JOIN resource {x} ON {x}.ref={l}.target"
-                ));
-                self.push(&format!(" AND {x}.deleted=0 WHERE {l}.key={key} AND {l}.branch "));
-                self.among(chain.branches.iter().map(|b| i64::from(b.0)));
-                self.push(" AND (");
-                for (at, (target, inner)) in chain.targets.iter().enumerate() {
-                    self.push(if at == 0 { "" } else { " OR " });
-                    self.push(&format!("({x}.type="));
-                    self.type_code(*target);
-                    self.push(" AND ");
-                    self.condition(inner, &Row::whole(&x));
-                    self.push(")");
-                }
-                self.push(if chain.targets.is_empty() { "0))" } else { "))" });
-            }
-            Condition::Has(has) => {
-                let l = self.alias();
-                let reference = match &row.resource {
-                    Some(alias) => format!("{alias}.ref"),
-                    None => format!("(SELECT ref FROM resource WHERE key={key})"),
-                };
-                self.push(&format!(
-                    "EXISTS(SELECT 1 FROM link {l} WHERE {l}.target={reference} AND {l}.branch "
-                ));
-                self.among(has.branches.iter().map(|b| i64::from(b.0)));
-                self.push(" AND ");
-                self.condition(&has.condition, &Row::keyed(format!("{l}.key")));
-                self.push(")");
-            }
-            Condition::Keys(keys) => {
-                self.push(&format!("{key} IN (SELECT value FROM json_each("));
-                self.json(keys.iter().copied());
-                self.push("))");
-            }
-            // Resolved to keys before the plan; what is left unresolved matches nothing.
-            Condition::Scan(_) => self.push("0"),
-        }
-    }
-
-    fn linked_to(&mut self, links: &[Link], key: &str) {
-        let groups = by_branch(links);
-        self.push("(");
-        for (at, (branch, targets)) in groups.into_iter().enumerate() {
-            self.push(if at == 0 { "" } else { " OR " });
-            self.push(&format!("EXISTS(SELECT 1 FROM link WHERE key={key} AND branch="));
-            self.integer(i64::from(branch.0));
-            self.push(" AND target ");
-            self.among(targets.into_iter());
-            self.push(")");
-        }
-        self.push(")");
-    }
-
-    fn text_like(&mut self, text: &TextMatch, key: &str) {
-        self.push(&format!("EXISTS(SELECT 1 FROM text WHERE key={key} AND branch "));
-        self.among(text.branches.iter().map(|b| i64::from(b.0)));
-        match text.comparison {
-            TextComparison::Starts => starts(self, &text.folded),
-            TextComparison::Contains => {
-                self.push(" AND instr(folded,");
-                self.text(&text.folded);
-                self.push(")>0");
-            }
-            TextComparison::Ends => {
-                self.push(" AND substr(folded,-length(");
-                self.text(&text.folded);
-                self.push("))=");
-                self.text(&text.folded);
-            }
-            TextComparison::Is => {
-                self.push(" AND folded=");
-                self.text(&text.folded);
-            }
-            TextComparison::Exists => {}
-        }
-        self.push(")");
-    }
-
-    fn of_resource(&mut self, condition: &Condition, row: &Row) {
-        let whole = row.resource.as_ref();
-        let prefix = whole.map(|alias| format!("{alias}.")).unwrap_or_default();
-        if whole.is_none() {
-            self.push(&format!("EXISTS(SELECT 1 FROM resource WHERE key={}", row.key));
-        } else {
-            self.push("(1");
-        }
-        match condition {
-            Condition::Id(ids) => {
-                self.push(&format!(" AND {prefix}ref "));
-                self.among(ids.iter().map(|i| i.0));
-            }
-            Condition::Updated { low, high } => {
-                updated_between(self, &format!("{prefix}updated"), *low, *high)
-            }
-            Condition::Type(types) => {
-                self.push(&format!(" AND {prefix}type "));
-                self.among(types.iter().map(|t| i64::from(TypeCode::of(*t).0)));
-            }
-            _ => {}
-        }
-        self.push(")");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_follows_all_that_starts_so() {
-        for (text, expected) in [
-            ("abc", Some("abd")),
-            ("a\u{10FFFF}", Some("b")),
-            ("\u{D7FF}", Some("\u{E000}")),
-            ("\u{10FFFF}", None),
-            ("", None),
-        ] {
-            assert_eq!(successor(text).as_deref(), expected, "{text}");
-        }
+    // Only the upper end is bounded from below.
+    span_bounds(sql, &SpanRange { low: (least, range.low.1), ..*range });
+    sql.push(" UNION ALL SELECT key FROM span INDEXED BY span_wide WHERE hash=");
+    sql.integer(range.hash.0);
+    span_bounds(sql, &SpanRange { low: (i64::MIN, range.low.1.min(least - 1)), ..*range });
+    sql.push(&format!(" AND high-low>{WIDE_SPAN}"));
+    if range.low.0 > i64::MIN {
+        sql.push(" AND low>=");
+        sql.integer(range.low.0);
     }
 }

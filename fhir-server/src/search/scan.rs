@@ -11,7 +11,7 @@ use super::condition::{BodyTest, Condition, Scan};
 use super::error::SearchError;
 use super::execute::{by_keys, probe};
 use super::limits::SearchLimits;
-use super::plan::{Order, Pairing, Question, plan};
+use super::plan::{Hints, Order, Question, plan};
 use super::render::{Wanted, render};
 use super::words::Words;
 use crate::storage::{Connection, Reads};
@@ -60,7 +60,7 @@ fn run(data: &mut Connection, scan: Scan, limits: &SearchLimits) -> Result<Condi
         condition: scan.narrowed,
         order: Order::Newest,
         visits_all: true,
-        pairing: Pairing::default(),
+        hints: Hints::default(),
     };
     let plan = plan(&question, |access, limit| probe(data, access, limit))?;
     let limit = limits.scanned_max as u64 + 1;

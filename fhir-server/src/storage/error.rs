@@ -1,6 +1,20 @@
 //! What can go wrong in the storage, and how it is told.
 
+use std::cell::RefCell;
+
 use fhir_model::outcome::{Issue, IssueType, Reason};
+
+thread_local! {
+    /// The last failure of disk, memory or locks that a statement of this thread met.
+    static FAULT: RefCell<Option<StorageError>> = const { RefCell::new(None) };
+}
+
+/// Takes the fault that a statement of this thread met since this was last
+/// asked, even if whoever ran the statement paid no heed to it: after it, an
+/// open transaction cannot be trusted.
+pub(super) fn take_fault() -> Option<StorageError> {
+    FAULT.take()
+}
 
 /// A failure of the storage. The causes are for the log, never for the caller.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -20,6 +34,15 @@ pub enum StorageError {
         /// The internal key of the resource.
         key: i64,
     },
+    /// The database found itself damaged.
+    #[error("the database is damaged: {0}")]
+    Corrupt(String),
+    /// A statement was refused: a mistake of this program.
+    #[error("a statement failed: {0}")]
+    Statement(String),
+    /// The resource is not as the caller saw it.
+    #[error("the resource has changed since it was read")]
+    Outdated,
     /// Another resource has the same hash of type and id.
     #[error("the id cannot be used")]
     IdTaken,
@@ -55,6 +78,10 @@ impl From<StorageError> for Issue {
                 .retry_after_seconds(1),
             StorageError::Damaged { .. } => Issue::fatal(IssueType::Exception)
                 .text("the stored resource is damaged; the operators have been told"),
+            StorageError::Corrupt(_) => Issue::fatal(IssueType::Exception)
+                .text("the database is damaged; the operators have been told"),
+            StorageError::Outdated => Issue::error(IssueType::Conflict)
+                .text("the resource has changed meanwhile; nothing was stored"),
             StorageError::IdTaken => {
                 Issue::error(IssueType::Conflict).text("this id cannot be used; choose another")
             }
@@ -64,6 +91,7 @@ impl From<StorageError> for Issue {
             StorageError::Locked(_)
             | StorageError::NewerSchema(_)
             | StorageError::Open(_)
+            | StorageError::Statement(_)
             | StorageError::Panicked => {
                 Issue::fatal(IssueType::Exception).text("an unexpected error; nothing was stored")
             }
@@ -73,12 +101,10 @@ impl From<StorageError> for Issue {
 
 impl From<diesel::result::Error> for StorageError {
     fn from(error: diesel::result::Error) -> StorageError {
-        // SQLite's texts are all that diesel gives to tell the causes apart.
-        let text = error.to_string();
-        if text.contains("disk is full") || text.contains("disk full") {
-            StorageError::Full(text)
-        } else {
-            StorageError::Unavailable(text)
+        let error = super::sqlite::error_of(&error);
+        if matches!(error, StorageError::Full(_) | StorageError::Unavailable(_)) {
+            FAULT.set(Some(error.clone()));
         }
+        error
     }
 }

@@ -9,7 +9,10 @@
 //! (`index/row.rs`) and runs the statements that `search/render.rs` wrote.
 
 mod body;
+mod checkpoint;
+mod clock;
 mod error;
+mod index_tables;
 mod packed;
 mod read;
 mod resource;
@@ -23,12 +26,12 @@ mod writer;
 pub use body::StoredBody;
 pub use error::StorageError;
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
-pub use resource::{Operation, PreparedResource, StoredResource, Written};
+pub use resource::{Effect, Operation, PreparedResource, StoredResource, Written};
 pub use sql::{Bind, RenderedSql};
 pub use sqlite::Connection;
 pub use store::{Reader, Store, StoreSettings};
 pub use write::WriteUnit;
-pub use writer::WriterStatistics;
+pub use writer::{Observer, WriterStatistics};
 
 #[cfg(test)]
 mod tests;

@@ -1,141 +1,267 @@
-//! The index rows of a resource, packed beside its body: so that an update
-//! removes and adds only what differs, and a reindex knows what is there.
+//! The index rows of one resource, packed to lie beside its body, so that an
+//! update knows which rows to remove without looking for them.
 //!
-//! Lists one after another: a count, then the fields, numbers little-endian.
+//! A form byte, then each list with its length in front, then a CRC-32 of it
+//! all. Numbers are little-endian, lengths and places are LEB128. A pair names
+//! its link and its value by their place in the lists before it (plus one), or
+//! has 0 and the hash itself. No rows at all is no bytes at all.
 
 use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Pair, Span, TargetHash, Text};
 
-/// Packs rows.
+const FORM: u8 = 1;
+const SUM_BYTES: usize = 4;
+
+/// Packs rows; the lists have to be sorted, as [`IndexRows::normalize`] leaves them.
 pub(super) fn pack(rows: &IndexRows) -> Vec<u8> {
-    let numbers =
-        rows.equal.len() * 8 + rows.links.len() * 12 + rows.pairs.len() * 16 + rows.spans.len() * 24;
-    let mut out = Vec::with_capacity(numbers + rows.texts.len() * 24 + 20);
-    count(rows.equal.len(), &mut out);
-    for row in &rows.equal {
-        out.extend_from_slice(&row.0.to_le_bytes());
+    if *rows == IndexRows::default() {
+        return Vec::new();
     }
-    count(rows.links.len(), &mut out);
-    for row in &rows.links {
-        out.extend_from_slice(&row.target.0.to_le_bytes());
-        out.extend_from_slice(&row.branch.0.to_le_bytes());
+    let mut out = Vec::with_capacity(
+        32 + rows.equal.len() * 8 + rows.links.len() * 12 + rows.pairs.len() * 2 + rows.spans.len() * 18,
+    );
+    out.push(FORM);
+    put_length(rows.equal.len(), &mut out);
+    for hash in &rows.equal {
+        put_i64(hash.0, &mut out);
     }
-    count(rows.pairs.len(), &mut out);
-    for row in &rows.pairs {
-        out.extend_from_slice(&row.focus.0.to_le_bytes());
-        out.extend_from_slice(&row.value.0.to_le_bytes());
+    put_length(rows.links.len(), &mut out);
+    for link in &rows.links {
+        put_i64(link.target.0, &mut out);
+        out.extend_from_slice(&link.branch.0.to_le_bytes());
     }
-    count(rows.spans.len(), &mut out);
-    for row in &rows.spans {
-        out.extend_from_slice(&row.hash.0.to_le_bytes());
-        out.extend_from_slice(&row.low.to_le_bytes());
-        out.extend_from_slice(&row.high.to_le_bytes());
+    put_pairs(rows, &mut out);
+    put_length(rows.spans.len(), &mut out);
+    for span in &rows.spans {
+        put_i64(span.hash.0, &mut out);
+        put_i64(span.low, &mut out);
+        put_varint(span.high.wrapping_sub(span.low) as u64, &mut out);
     }
-    count(rows.texts.len(), &mut out);
-    for row in &rows.texts {
-        out.extend_from_slice(&row.branch.0.to_le_bytes());
-        count(row.folded.len(), &mut out);
-        out.extend_from_slice(row.folded.as_bytes());
+    put_length(rows.texts.len(), &mut out);
+    for text in &rows.texts {
+        out.extend_from_slice(&text.branch.0.to_le_bytes());
+        put_length(text.folded.len(), &mut out);
+        out.extend_from_slice(text.folded.as_bytes());
     }
+    let sum = crc32fast::hash(&out);
+    out.extend_from_slice(&sum.to_le_bytes());
     out
 }
 
-fn count(value: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(value as u32).to_le_bytes());
+fn put_pairs(rows: &IndexRows, out: &mut Vec<u8>) {
+    put_length(rows.pairs.len(), out);
+    if rows.pairs.is_empty() {
+        return;
+    }
+    let foci = foci(&rows.links);
+    for pair in &rows.pairs {
+        put_place_or_hash(foci.iter().position(|f| *f == pair.focus), pair.focus, out);
+        put_place_or_hash(rows.equal.binary_search(&pair.value).ok(), pair.value, out);
+    }
 }
 
-/// Takes rows out of their packing; `None` when it is not what was packed.
-pub(super) fn unpack(packed: &[u8]) -> Option<IndexRows> {
-    let mut input = Input(packed);
-    let rows = IndexRows {
-        equal: input.list(8, |i| Some(EqualHash(i.long()?)))?,
-        links: input
-            .list(12, |i| Some(Link { target: TargetHash(i.long()?), branch: BranchCode(i.int()?) }))?,
-        pairs: input.list(16, |i| Some(Pair { focus: EqualHash(i.long()?), value: EqualHash(i.long()?) }))?,
-        spans: input
-            .list(24, |i| Some(Span { hash: EqualHash(i.long()?), low: i.long()?, high: i.long()? }))?,
-        texts: input.list(8, |i| Some(Text { branch: BranchCode(i.int()?), folded: i.text()? }))?,
-    };
-    input.0.is_empty().then_some(rows)
+fn foci(links: &[Link]) -> Vec<EqualHash> {
+    links.iter().map(|link| EqualHash::of_link(link.branch, link.target)).collect()
 }
 
-struct Input<'p>(&'p [u8]);
+fn put_place_or_hash(place: Option<usize>, hash: EqualHash, out: &mut Vec<u8>) {
+    match place {
+        Some(place) => put_length(place + 1, out),
+        None => {
+            out.push(0);
+            put_i64(hash.0, out);
+        }
+    }
+}
 
-impl Input<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, tail) = self.0.split_first_chunk::<N>()?;
-        self.0 = tail;
-        Some(*head)
+fn put_i64(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_length(length: usize, out: &mut Vec<u8>) {
+    put_varint(length as u64, out);
+}
+
+fn put_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Unpacks rows; `None` when the bytes are not what [`pack`] made.
+pub(super) fn unpack(bytes: &[u8]) -> Option<IndexRows> {
+    if bytes.is_empty() {
+        return Some(IndexRows::default());
+    }
+    checked(bytes).and_then(read_rows)
+}
+
+/// Returns what lies between form and checksum.
+fn checked(bytes: &[u8]) -> Option<&[u8]> {
+    let (packed, sum) = bytes.split_last_chunk::<SUM_BYTES>()?;
+    if u32::from_le_bytes(*sum) != crc32fast::hash(packed) {
+        return None;
+    }
+    packed.split_first().filter(|(form, _)| **form == FORM).map(|(_, rest)| rest)
+}
+
+fn read_rows(bytes: &[u8]) -> Option<IndexRows> {
+    let mut from = Source(bytes);
+    let equal = from.list(|from| from.i64().map(EqualHash))?;
+    let links =
+        from.list(|from| Some(Link { target: TargetHash(from.i64()?), branch: BranchCode(from.i32()?) }))?;
+    let mut known_foci: Option<Vec<EqualHash>> = None;
+    let pairs = from.list(|from| {
+        let known = known_foci.get_or_insert_with(|| foci(&links));
+        Some(Pair { focus: from.place_or_hash(known)?, value: from.place_or_hash(&equal)? })
+    })?;
+    let spans = from.list(|from| {
+        let hash = EqualHash(from.i64()?);
+        let low = from.i64()?;
+        Some(Span { hash, low, high: low.wrapping_add(from.varint()? as i64) })
+    })?;
+    let texts = from.list(|from| {
+        let branch = BranchCode(from.i32()?);
+        let length = from.length()?;
+        let folded = std::str::from_utf8(from.take(length)?).ok()?.to_owned();
+        Some(Text { branch, folded })
+    })?;
+    from.0.is_empty().then_some(IndexRows { equal, links, pairs, spans, texts })
+}
+
+/// Bytes that are yet to be read.
+struct Source<'a>(&'a [u8]);
+
+impl<'a> Source<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
     }
 
-    fn long(&mut self) -> Option<i64> {
-        self.take().map(i64::from_le_bytes)
+    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
     }
 
-    fn int(&mut self) -> Option<i32> {
-        self.take().map(i32::from_le_bytes)
+    fn i64(&mut self) -> Option<i64> {
+        self.chunk().map(i64::from_le_bytes)
     }
 
-    fn text(&mut self) -> Option<String> {
-        let length = u32::from_le_bytes(self.take()?) as usize;
-        let (head, tail) = self.0.split_at_checked(length)?;
-        self.0 = tail;
-        std::str::from_utf8(head).ok().map(str::to_owned)
+    fn i32(&mut self) -> Option<i32> {
+        self.chunk().map(i32::from_le_bytes)
     }
 
-    /// Reads a list; `size` is the least size of an item, so that a wrong
-    /// count cannot ask for more memory than the input could fill.
-    fn list<T>(&mut self, size: usize, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let count = u32::from_le_bytes(self.take()?) as usize;
-        if count.checked_mul(size)? > self.0.len() {
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.chunk()?;
+            value |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.varint()?).ok()
+    }
+
+    fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let count = self.length()?;
+        // Each item takes two bytes at least: a damaged count cannot ask for more.
+        if count > self.0.len() / 2 {
             return None;
         }
-        (0..count).map(|_| item(self)).collect()
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            items.push(item(self)?);
+        }
+        Some(items)
     }
-}
 
-/// Returns what stands in `a` and not in `b`; both sorted.
-pub(super) fn only_in_first<'a, T: Ord>(a: &'a [T], b: &'a [T]) -> impl Iterator<Item = &'a T> {
-    let mut others = b.iter().peekable();
-    a.iter().filter(move |item| {
-        while others.next_if(|other| other < item).is_some() {}
-        others.peek() != Some(item)
-    })
+    fn place_or_hash(&mut self, known: &[EqualHash]) -> Option<EqualHash> {
+        match self.length()? {
+            0 => self.i64().map(EqualHash),
+            place => known.get(place - 1).copied(),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) mod tests {
     use proptest::prelude::*;
+
+    use super::*;
+
+    /// Any rows, of numbers that often meet.
+    pub(in crate::storage) fn any_rows() -> impl Strategy<Value = IndexRows> {
+        let number = prop_oneof![Just(i64::MIN), Just(i64::MAX), 0i64..40, any::<i64>()];
+        let branch = prop_oneof![0i32..4, any::<i32>()];
+        let equal = proptest::collection::vec(number.clone().prop_map(EqualHash), 0..12);
+        let links = proptest::collection::vec(
+            (number.clone(), branch.clone())
+                .prop_map(|(t, b)| Link { target: TargetHash(t), branch: BranchCode(b) }),
+            0..4,
+        );
+        let spans = proptest::collection::vec(
+            (number.clone(), number.clone(), number.clone()).prop_map(|(h, a, b)| Span {
+                hash: EqualHash(h),
+                low: a.min(b),
+                high: a.max(b),
+            }),
+            0..4,
+        );
+        let texts = proptest::collection::vec(
+            (branch, "[a-zè%_]{0,12}").prop_map(|(b, folded)| Text { branch: BranchCode(b), folded }),
+            0..4,
+        );
+        let strangers = proptest::collection::vec((number.clone(), number), 0..3);
+        (equal, links, spans, texts, strangers).prop_map(|(equal, links, spans, texts, strangers)| {
+            let mut rows = IndexRows { equal, links, spans, texts, pairs: Vec::new() };
+            for focus in foci(&rows.links) {
+                rows.pairs.extend(rows.equal.iter().map(|value| Pair { focus, value: *value }));
+            }
+            rows.pairs
+                .extend(strangers.iter().map(|(f, v)| Pair { focus: EqualHash(*f), value: EqualHash(*v) }));
+            rows.normalize();
+            rows
+        })
+    }
 
     proptest! {
         #[test]
-        fn unpacking_undoes_packing(
-            equal in prop::collection::vec(any::<i64>(), 0..5),
-            links in prop::collection::vec((any::<i64>(), any::<i32>()), 0..5),
-            spans in prop::collection::vec((any::<i64>(), any::<i64>(), any::<i64>()), 0..5),
-            texts in prop::collection::vec((any::<i32>(), "\\PC{0,9}"), 0..5),
-        ) {
-            let rows = IndexRows {
-                equal: equal.into_iter().map(EqualHash).collect(),
-                links: links.into_iter().map(|(t, b)| Link { target: TargetHash(t), branch: BranchCode(b) }).collect(),
-                pairs: vec![Pair { focus: EqualHash(1), value: EqualHash(2) }],
-                spans: spans.into_iter().map(|(h, low, high)| Span { hash: EqualHash(h), low, high }).collect(),
-                texts: texts.into_iter().map(|(b, folded)| Text { branch: BranchCode(b), folded }).collect(),
-            };
+        fn rows_come_back(rows in any_rows()) {
             prop_assert_eq!(unpack(&pack(&rows)), Some(rows));
         }
 
         #[test]
-        fn whatever_lies_there_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = unpack(&bytes);
+            let _ = read_rows(&bytes);
         }
 
         #[test]
-        fn differences(a in prop::collection::btree_set(0u8..20, 0..10), b in prop::collection::btree_set(0u8..20, 0..10)) {
-            let (a, b): (Vec<u8>, Vec<u8>) = (a.into_iter().collect(), b.into_iter().collect());
-            let only: Vec<u8> = only_in_first(&a, &b).copied().collect();
-            let expected: Vec<u8> = a.iter().filter(|x| !b.contains(x)).copied().collect();
-            prop_assert_eq!(only, expected);
+        fn damage_is_noticed(rows in any_rows(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let mut bytes = pack(&rows);
+            prop_assume!(!bytes.is_empty());
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert_eq!(unpack(&bytes), None);
         }
+    }
+
+    #[test]
+    fn a_pair_of_known_hashes_takes_two_bytes() {
+        let link = Link { target: TargetHash(7), branch: BranchCode(1) };
+        let focus = EqualHash::of_link(link.branch, link.target);
+        let mut rows = IndexRows { equal: vec![EqualHash(5)], links: vec![link], ..IndexRows::default() };
+        let without = pack(&rows).len();
+        rows.pairs.push(Pair { focus, value: EqualHash(5) });
+        assert_eq!(pack(&rows).len(), without + 2);
+        assert!(pack(&IndexRows::default()).is_empty());
     }
 }

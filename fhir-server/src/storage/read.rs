@@ -56,9 +56,18 @@ fn stored(row: ResourceRow) -> Result<StoredResource, StorageError> {
 }
 
 /// What can be read of the data, on whatever connection.
+///
+/// Fixed statements use `get_result`, not `first`: that would bind a `LIMIT ?`,
+/// which SQLite plans anew at each run (see `sql.rs`).
 pub trait Reads {
-    /// Returns the connection.
+    /// Returns the connection, on which all that was written before is seen.
     fn connection(&mut self) -> &mut SqliteConnection;
+
+    /// Returns the connection for statements that ask only for resources and
+    /// their versions; the index and the counters may lag behind.
+    fn resource_connection(&mut self) -> &mut SqliteConnection {
+        self.connection()
+    }
 
     /// Returns the current version of a resource, which may be a deletion.
     ///
@@ -66,12 +75,13 @@ pub trait Reads {
     /// When the database fails.
     fn current(&mut self, key: &ResourceKey) -> Result<Option<StoredResource>, StorageError> {
         let reference = TargetHash::of_resource(key.resource_type, key.id.as_str());
-        type Row = (i64, String, i32, i64, i32, i32, i32, Vec<u8>);
+        type Row = (i64, String, i32, i32, i64, i32, i32, i32, Vec<u8>);
         let found: Option<Row> = resource::table
             .filter(resource::reference.eq(reference.0))
             .select((
                 resource::key,
                 resource::id,
+                resource::type_code,
                 resource::version,
                 resource::updated,
                 resource::operation,
@@ -79,11 +89,12 @@ pub trait Reads {
                 resource::hole,
                 resource::body,
             ))
-            .first(self.connection())
+            .get_result(self.resource_connection())
             .optional()?;
-        // The hash finds; the id decides.
-        Ok(found.filter(|row| row.1 == key.id.as_str()).map(|row| {
-            let (number, _, version, updated, operation, deleted, hole, packed_body) = row;
+        // The hash finds; type and id decide.
+        let is_it = |row: &Row| row.1 == key.id.as_str() && row.2 == TypeCode::of(key.resource_type).0;
+        Ok(found.filter(is_it).map(|row| {
+            let (number, _, _, version, updated, operation, deleted, hole, packed_body) = row;
             StoredResource {
                 key: key.clone(),
                 number,
@@ -114,7 +125,7 @@ pub trait Reads {
         let found: Option<Row> = version::table
             .filter(version::key.eq(current.number).and(version::number.eq(wanted.0 as i32)))
             .select((version::updated, version::operation, version::deleted, version::hole, version::body))
-            .first(self.connection())
+            .get_result(self.resource_connection())
             .optional()?;
         Ok(found.map(|(updated, operation, deleted, hole, packed_body)| StoredResource {
             version: wanted,
@@ -139,7 +150,7 @@ pub trait Reads {
     ) -> Result<Vec<StoredResource>, StorageError> {
         let statement = history_statement(scope, bounds, limit);
         type Types = (BigInt, Text, Text, Integer, BigInt, Integer, Integer, Integer, Binary);
-        let rows = statement.load::<Types, ResourceRow>(self.connection())?;
+        let rows = statement.load::<Types, ResourceRow>(self.resource_connection())?;
         rows.into_iter().map(stored).collect()
     }
 
@@ -242,9 +253,7 @@ fn history_statement(scope: &HistoryScope, bounds: &HistoryBounds, limit: usize)
             binds.push(Bind::Integer(high.0));
             if part > 0 {
                 // It was current until the next version was stored.
-                sql.push_str(
-                    " AND coalesce((SELECT n.updated FROM version n WHERE n.key = v.key AND n.version = v.version + 1), r.updated) > ?",
-                );
+                sql.push_str(" AND v.superseded > ?");
                 binds.push(Bind::Integer(low.0));
             }
         }

@@ -1,7 +1,6 @@
 //! What goes into the storage and what comes out of it.
 
 use fhir_model::interaction::{ResourceKey, VersionId};
-use fhir_model::json::write::stamp;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::instant::Instant;
 
@@ -59,13 +58,13 @@ impl PreparedResource {
     /// Packs a resource. `rows` must be normalized.
     ///
     /// # Errors
-    /// When it cannot be compressed.
+    /// None now; kept for forms of packing that can fail.
     pub fn new(
         key: ResourceKey,
         body: StoredBody,
         rows: IndexRows,
     ) -> Result<PreparedResource, StorageError> {
-        let packed_body = body::pack(&body.bytes)?;
+        let packed_body = body::pack(&body);
         let packed_rows = packed::pack(&rows);
         Ok(PreparedResource { key, body, rows, packed_body, packed_rows })
     }
@@ -109,12 +108,17 @@ pub struct StoredResource {
 }
 
 impl StoredResource {
-    /// Appends the resource as JSON, with version and time.
+    /// Appends the resource as JSON, with version and time; nothing for a deletion.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] when the body is not what was stored.
     pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), StorageError> {
-        write_packed(&self.packed_body, self.number, self.hole, self.version, self.updated, out)
+        if self.deleted || body::write_stamped(&self.packed_body, self.hole, self.version, self.updated, out)
+        {
+            return Ok(());
+        }
+        tracing::error!(key = self.number, "the checksum of a stored body does not hold");
+        Err(StorageError::Damaged { key: self.number })
     }
 
     /// Returns how many bytes the body takes in the database.
@@ -137,22 +141,6 @@ impl StoredResource {
     }
 }
 
-/// Appends a packed body as JSON, with version and time.
-pub(super) fn write_packed(
-    packed: &[u8],
-    number: i64,
-    hole: usize,
-    version: VersionId,
-    updated: Instant,
-    out: &mut Vec<u8>,
-) -> Result<(), StorageError> {
-    let json = body::unpack(packed, number).inspect_err(|_| {
-        tracing::error!(key = number, "the checksum of a stored body does not hold");
-    })?;
-    stamp(&json, hole, version, updated, out);
-    Ok(())
-}
-
 /// What a write led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
@@ -162,4 +150,19 @@ pub struct Written {
     pub updated: Instant,
     /// Whether anything changed: an identical update changes nothing.
     pub changed: bool,
+}
+
+/// One change that was committed, for caches and notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// Which resource.
+    pub key: ResourceKey,
+    /// Its number in the database.
+    pub number: i64,
+    /// How it was changed.
+    pub operation: Operation,
+    /// The version that is current now.
+    pub version: VersionId,
+    /// When it was stored.
+    pub updated: Instant,
 }

@@ -1,4 +1,5 @@
-//! The tables, for diesel. Keep in step with `migrations/sqlite`.
+//! The tables that fixed statements use, for diesel. Keep in step with
+//! `migrations/sqlite`. The index tables are written by `index_tables.rs`.
 
 diesel::table! {
     resource (key) {
@@ -20,13 +21,14 @@ diesel::table! {
 }
 
 diesel::table! {
-    version (key, number) {
+    version (updated) {
+        updated -> BigInt,
+        superseded -> BigInt,
         key -> BigInt,
         #[sql_name = "version"]
         number -> Integer,
         #[sql_name = "type"]
         type_code -> Integer,
-        updated -> BigInt,
         operation -> Integer,
         deleted -> Integer,
         hole -> Integer,
@@ -35,50 +37,17 @@ diesel::table! {
 }
 
 diesel::table! {
-    equal (hash, key) {
-        hash -> BigInt,
-        key -> BigInt,
-    }
-}
-
-diesel::table! {
-    link (target, branch, key) {
-        target -> BigInt,
-        branch -> Integer,
-        key -> BigInt,
-    }
-}
-
-diesel::table! {
-    pair (focus, value, key) {
-        focus -> BigInt,
-        value -> BigInt,
-        key -> BigInt,
-    }
-}
-
-diesel::table! {
-    span (hash, low, high, key) {
-        hash -> BigInt,
-        low -> BigInt,
-        high -> BigInt,
-        key -> BigInt,
-    }
-}
-
-diesel::table! {
-    text (branch, folded, key) {
-        branch -> Integer,
-        folded -> Text,
-        key -> BigInt,
-    }
-}
-
-diesel::table! {
     counter (type_code) {
         #[sql_name = "type"]
         type_code -> Integer,
         live -> BigInt,
+    }
+}
+
+diesel::table! {
+    setting (name) {
+        name -> Text,
+        value -> Text,
     }
 }
 

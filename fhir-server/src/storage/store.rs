@@ -1,24 +1,29 @@
 //! The way into the storage.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::sqlite::SqliteConnection;
 use fhir_model::interaction::ResourceKey;
-use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::outcome::Issue;
 
+use super::clock::Clock;
 use super::error::StorageError;
 use super::read::Reads;
 use super::resource::StoredResource;
 use super::schema::{resource, version};
 use super::sqlite;
-use super::write::{Clock, WriteUnit};
-use super::writer::{Job, Writer, WriterStatistics};
+use super::write::{Batch, WriteUnit};
+use super::writer::{Job, Observer, Shared, Writer, WriterStatistics};
+
+/// How long a job that may block waits for room in the queue.
+const BLOCKING_WAIT: Duration = Duration::from_secs(60);
 
 /// How the storage is set up.
 #[derive(Debug, Clone)]
@@ -44,10 +49,13 @@ impl StoreSettings {
 pub struct Store {
     writer: Writer,
     readers: Pool<ConnectionManager<SqliteConnection>>,
+    /// Connections for reads by id, one for each thread that serves requests.
+    local: Box<[Mutex<Option<SqliteConnection>>]>,
     statistics: Arc<WriterStatistics>,
+    shared: Arc<Shared>,
     path: PathBuf,
-    /// Held for as long as the folder is ours.
-    _lock: File,
+    /// Locked for as long as the folder is ours.
+    lock: File,
 }
 
 /// A connection that reads.
@@ -61,6 +69,22 @@ impl Reads for Reader {
     }
 }
 
+impl Reader {
+    /// Runs several statements that all see the database as it is at the first.
+    ///
+    /// # Errors
+    /// Those of `then`, and when the database fails.
+    pub fn snapshot<T>(&mut self, then: impl FnOnce(&mut Reader) -> Result<T, Issue>) -> Result<T, Issue> {
+        use diesel::connection::{AnsiTransactionManager, TransactionManager};
+        let begun = AnsiTransactionManager::begin_transaction(&mut *self.connection);
+        begun.map_err(StorageError::from)?;
+        let result = then(self);
+        // Nothing was written, so that an end of either kind is the same.
+        AnsiTransactionManager::rollback_transaction(&mut *self.connection).map_err(StorageError::from)?;
+        result
+    }
+}
+
 #[derive(Debug)]
 struct SetReaderUp;
 
@@ -69,6 +93,10 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SetReaderUp 
         sqlite::set_reader_up(connection).map_err(diesel::r2d2::Error::QueryError)
     }
 }
+
+/// For how long after a failed commit the storage is not ready: long enough
+/// for who looks every few seconds to see it.
+const UNREADY_AFTER_FAILURE_MICROS: i64 = 3_000_000;
 
 impl Store {
     /// Opens the data of a folder, and brings its schema up to date.
@@ -86,12 +114,16 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_with_clock(settings: &StoreSettings, now: fn() -> i64) -> Result<Store, StorageError> {
         let lock = lock(&settings.folder)?;
-        let path = settings.folder.join("lanterna.sqlite");
+        let folder = settings.folder.canonicalize().map_err(|e| unusable(&settings.folder, &e))?;
+        let path = folder.join("lanterna.sqlite");
         let mut connection = sqlite::open_writer(&path)?;
         sqlite::migrate(&mut connection)?;
+        // The entry of a new file in its folder has to be durable as well.
+        File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| unusable(&folder, &e))?;
         let last = last_instant(&mut connection)?;
         let readers = Pool::builder()
-            .max_size(settings.readers_max)
+            .max_size(settings.readers_max.max(1))
+            // One is always open: see `sqlite::set_reader_up`.
             .min_idle(Some(1))
             .test_on_check_out(false)
             .idle_timeout(None)
@@ -101,11 +133,18 @@ impl Store {
             .build(ConnectionManager::new(path.to_string_lossy()))
             .map_err(|e| StorageError::Open(e.to_string()))?;
         let statistics = Arc::new(WriterStatistics::default());
-        let clock = Clock { last, now };
-        let writer =
-            Writer::start(path.clone(), connection, clock, settings.queue_jobs_max, Arc::clone(&statistics))
-                .map_err(|e| StorageError::Open(e.to_string()))?;
-        Ok(Store { writer, readers, statistics, path, _lock: lock })
+        let shared = Arc::new(Shared::default());
+        let writer = Writer::start(
+            path.clone(),
+            connection,
+            Batch::new(Clock::after(last, now)),
+            settings.queue_jobs_max,
+            Arc::clone(&statistics),
+            Arc::clone(&shared),
+        )?;
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let local = (0..threads.clamp(1, 16)).map(|_| Mutex::new(None)).collect();
+        Ok(Store { writer, readers, local, statistics, shared, path, lock })
     }
 
     /// Returns a connection that reads.
@@ -113,16 +152,62 @@ impl Store {
     /// # Errors
     /// [`StorageError::Busy`] when none gets free in time.
     pub fn reader(&self) -> Result<Reader, StorageError> {
-        let connection = self.readers.get().map_err(|_| StorageError::Busy("reads"))?;
+        let connection = self.readers.get().map_err(|_| self.why_no_reader())?;
         Ok(Reader { connection })
     }
 
-    /// Returns the current version of a resource, which may be a deletion.
+    /// Returns the current version of a resource, which may be a deletion. On
+    /// a connection of this thread, so that it costs microseconds.
     ///
     /// # Errors
     /// When the database fails.
     pub fn read_current(&self, key: &ResourceKey) -> Result<Option<StoredResource>, StorageError> {
+        let begin = thread_number();
+        let slots = (0..self.local.len()).filter_map(|n| self.local.get((begin + n) % self.local.len()));
+        for slot in slots {
+            let mut guard = match slot.try_lock() {
+                Ok(guard) => guard,
+                Err(TryLockError::Poisoned(poisoned)) => {
+                    let mut guard = poisoned.into_inner();
+                    *guard = None;
+                    slot.clear_poison();
+                    guard
+                }
+                Err(TryLockError::WouldBlock) => continue,
+            };
+            let connection = match guard.as_mut() {
+                Some(connection) => connection,
+                None => guard.insert(sqlite::open_reader(&self.path)?),
+            };
+            let found = connection.current(key);
+            if found.is_err() {
+                *guard = None;
+            }
+            return found;
+        }
         self.reader()?.current(key)
+    }
+
+    fn why_no_reader(&self) -> StorageError {
+        // The pool says the same of connections in use and of connections that fail.
+        sqlite::open_reader(&self.path).map_or_else(|error| error, |_| StorageError::Busy("reads"))
+    }
+
+    /// Sets who is told of commits; the first one set stays.
+    pub fn observe(&self, observer: Observer) {
+        let _ = self.shared.observer.set(observer);
+    }
+
+    /// Bounds the size of the database, in bytes: what exceeds it is refused
+    /// as a full disk is. `None` lifts the bound.
+    pub fn limit_size(&self, size_bytes_max: Option<u64>) {
+        self.shared.size_bytes_max.store(size_bytes_max.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Closes the store: jobs that wait are run and answered, later ones are
+    /// refused. Blocks until that is done.
+    pub fn close(&self) {
+        self.writer.close();
     }
 
     /// Runs a job in the writer, and returns what it led to when that is durable.
@@ -139,7 +224,7 @@ impl Store {
         receiver.await.map_err(|_| Issue::from(StorageError::Closed))?
     }
 
-    /// As [`Store::write`], for callers that may block.
+    /// As [`Store::write`], for callers that may block: waits for room in the queue.
     ///
     /// # Errors
     /// As [`Store::write`].
@@ -148,7 +233,8 @@ impl Store {
         job: impl FnOnce(&mut WriteUnit<'_>) -> Result<T, Issue> + Send + 'static,
     ) -> Result<T, Issue> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.writer.send(Box::new(Pending { job: Some(job), result: None, sender }))?;
+        let pending = Pending { job: Some(job), result: None, sender };
+        self.writer.send_waiting(Box::new(pending), BLOCKING_WAIT)?;
         receiver.blocking_recv().map_err(|_| Issue::from(StorageError::Closed))?
     }
 
@@ -162,37 +248,54 @@ impl Store {
     /// # Errors
     /// As a write would end now.
     pub async fn probe(&self) -> Result<(), Issue> {
+        // A probe is small: it may find room where the last write did not.
+        let since = jiff::Timestamp::now().as_microsecond()
+            - self.statistics.failed_at_micros.load(std::sync::atomic::Ordering::Relaxed);
+        if since < UNREADY_AFTER_FAILURE_MICROS {
+            return Err(StorageError::Unavailable("the last write failed".to_owned()).into());
+        }
         self.write(|unit| Ok(unit.probe()?)).await
     }
 
-    /// Checks the whole database; returns what SQLite finds wrong.
+    /// Checks the whole database; returns what SQLite finds wrong. Reads all of
+    /// it; nobody waits for it.
     ///
     /// # Errors
     /// When the database fails.
     pub fn check(&self) -> Result<Vec<String>, StorageError> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = diesel::sql_types::Text)]
-            integrity_check: String,
-        }
-        let rows: Vec<Row> =
-            diesel::sql_query("PRAGMA integrity_check").load(&mut self.reader()?.connection)?;
-        Ok(rows.into_iter().map(|r| r.integrity_check).filter(|text| text != "ok").collect())
+        sqlite::integrity(&mut sqlite::open_maintenance(&self.path)?)
     }
 
-    /// Writes a consistent copy of the database to `target`, which must not exist.
+    /// Writes a consistent copy of the database to `target`, which must not
+    /// exist, while others go on reading and writing.
     ///
     /// # Errors
     /// When the copy cannot be written.
     pub fn backup(&self, target: &Path) -> Result<(), StorageError> {
-        let mut connection = SqliteConnection::establish(&self.path.to_string_lossy())
-            .map_err(|e| StorageError::Unavailable(e.to_string()))?;
-        diesel::sql_query("VACUUM INTO ?")
-            .bind::<diesel::sql_types::Text, _>(target.to_string_lossy().into_owned())
-            .execute(&mut connection)?;
-        connection.batch_execute("PRAGMA optimize")?;
-        Ok(())
+        let text = target.to_str().ok_or_else(|| StorageError::Open("the path is not UTF-8".to_owned()))?;
+        sqlite::copy_into(&mut sqlite::open_maintenance(&self.path)?, text)?;
+        File::open(target)
+            .and_then(|file| file.sync_all())
+            .map_err(|e| StorageError::Unavailable(e.to_string()))
     }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.writer.close();
+        // Closing the file is not enough while a child that is just being
+        // started has a copy of its descriptor.
+        let _ = self.lock.unlock();
+    }
+}
+
+/// A number that each thread keeps, so that each finds its own connection first.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    NUMBER.get()
 }
 
 /// A job with its answer.
@@ -217,10 +320,6 @@ where
         kept
     }
 
-    fn found_no_space(&self) -> bool {
-        matches!(&self.result, Some(Err(issue)) if issue.code == IssueType::NoStore)
-    }
-
     fn finish(self: Box<Self>, failure: Option<StorageError>) {
         let result = match failure {
             Some(error) => Err(error.into()),
@@ -231,21 +330,22 @@ where
     }
 }
 
+fn unusable(folder: &Path, error: &std::io::Error) -> StorageError {
+    StorageError::Open(format!("the data folder `{}` cannot be used: {error}", folder.display()))
+}
+
 fn lock(folder: &Path) -> Result<File, StorageError> {
-    let told = |e: std::io::Error| {
-        StorageError::Open(format!("the data folder `{}` cannot be used: {e}", folder.display()))
-    };
-    std::fs::create_dir_all(folder).map_err(told)?;
+    std::fs::create_dir_all(folder).map_err(|e| unusable(folder, &e))?;
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(folder.join("lanterna.lock"))
-        .map_err(told)?;
+        .map_err(|e| unusable(folder, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StorageError::Locked(folder.display().to_string())),
-        Err(std::fs::TryLockError::Error(error)) => Err(told(error)),
+        Err(std::fs::TryLockError::Error(error)) => Err(unusable(folder, &error)),
     }
 }
 

@@ -5,82 +5,156 @@ use diesel::sqlite::SqliteConnection;
 use fhir_model::interaction::VersionId;
 use fhir_model::primitive::instant::Instant;
 
+use super::body;
+use super::clock::Clock;
 use super::error::StorageError;
-use super::packed::{self, only_in_first};
+use super::index_tables::IndexChanges;
+use super::packed;
 use super::read::Reads;
-use super::resource::{Operation, PreparedResource, StoredResource, Written};
-use super::schema::{counter, equal, link, pair, resource, span, text, version};
+use super::resource::{Effect, Operation, PreparedResource, StoredResource, Written};
+use super::schema::{resource, setting};
+use super::sql::{Value, execute};
 use crate::index::row::{IndexRows, TypeCode};
+
+const INSERT: &str = "INSERT OR IGNORE INTO resource \
+     (key, ref, type, type_name, id, version, updated, operation, deleted, hole, body, index_keys) \
+     VALUES (?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?)";
+const SUPERSEDE: &str = "INSERT INTO version \
+     (updated, superseded, key, version, type, operation, deleted, hole, body) \
+     SELECT updated, ?, key, version, type, operation, deleted, hole, body \
+     FROM resource WHERE key = ? AND version = ?";
+const UPDATE: &str = "UPDATE resource SET version = ?, updated = ?, operation = ?, deleted = 0, \
+     hole = ?, body = ?, index_keys = ? WHERE key = ?";
+const DELETE: &str = "UPDATE resource SET version = ?, updated = ?, operation = ?, deleted = 1, \
+     hole = 0, body = x'', index_keys = x'' WHERE key = ?";
+const REINDEX: &str = "UPDATE resource SET index_keys = ? WHERE key = ?";
+
+/// What the jobs of a transaction share.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) clock: Clock,
+    pub(super) changes: IndexChanges,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Batch {
+    pub(super) fn new(clock: Clock) -> Batch {
+        Batch { clock, changes: IndexChanges::default(), effects: Vec::new() }
+    }
+
+    /// Forgets what was not committed. The clock goes on: no instant comes twice.
+    pub(super) fn forget(&mut self) {
+        self.changes = IndexChanges::default();
+        self.effects.clear();
+    }
+}
 
 /// The unit in which a job writes: all or nothing.
 pub struct WriteUnit<'w> {
-    pub(super) connection: &'w mut SqliteConnection,
-    pub(super) clock: &'w mut Clock,
-    /// Live resources more or less, by type; written when the batch ends.
-    pub(super) counts: Vec<(i32, i64)>,
-}
-
-/// Gives instants that grow strictly, whatever the system's clock does.
-#[derive(Debug)]
-pub(super) struct Clock {
-    pub(super) last: i64,
-    pub(super) now: fn() -> i64,
-}
-
-impl Clock {
-    fn next(&mut self) -> Instant {
-        self.last = (self.now)().max(self.last + 1);
-        Instant(self.last)
-    }
+    connection: &'w mut SqliteConnection,
+    batch: &'w mut Batch,
+    /// Whether other jobs wrote in this transaction before.
+    is_shared: bool,
+    has_savepoint: bool,
+    effects_from: usize,
+    /// A failure that could not be told where it was met.
+    failure: Option<StorageError>,
 }
 
 impl Reads for WriteUnit<'_> {
     fn connection(&mut self) -> &mut SqliteConnection {
+        if let Err(error) = self.batch.changes.write(self.connection, self.has_savepoint) {
+            self.failure.get_or_insert(error);
+        }
+        self.connection
+    }
+
+    fn resource_connection(&mut self) -> &mut SqliteConnection {
         self.connection
     }
 }
 
-impl WriteUnit<'_> {
+impl<'w> WriteUnit<'w> {
+    pub(super) fn new(
+        connection: &'w mut SqliteConnection,
+        batch: &'w mut Batch,
+        is_shared: bool,
+    ) -> WriteUnit<'w> {
+        batch.changes.job_begins();
+        let effects_from = batch.effects.len();
+        WriteUnit { connection, batch, is_shared, has_savepoint: false, effects_from, failure: None }
+    }
+
+    /// Ends the job. Returns `false` when what it wrote cannot be separated
+    /// from the transaction, which then has to be rolled back and begun anew.
+    pub(super) fn end(mut self, succeeded: bool) -> Result<bool, StorageError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if succeeded {
+            if self.has_savepoint {
+                execute(self.connection, "RELEASE job", &[])?;
+            }
+            return Ok(true);
+        }
+        self.batch.effects.truncate(self.effects_from);
+        if !self.is_shared {
+            return Ok(false);
+        }
+        if self.has_savepoint {
+            execute(self.connection, "ROLLBACK TO job", &[])?;
+            execute(self.connection, "RELEASE job", &[])?;
+        }
+        self.batch.changes.job_failed();
+        Ok(true)
+    }
+
+    /// Returns an instant that no other has: later than all before it.
+    pub fn now(&mut self) -> Instant {
+        self.batch.clock.next()
+    }
+
     /// Stores a resource that was never there.
     ///
     /// # Errors
-    /// [`StorageError::IdTaken`] when the hash of type and id belongs to
-    /// another resource; otherwise when the database fails.
+    /// [`StorageError::IdTaken`] when there is one of this type and id, or the
+    /// hash of type and id belongs to another; otherwise when the database fails.
     pub fn create(
         &mut self,
         prepared: PreparedResource,
         operation: Operation,
     ) -> Result<Written, StorageError> {
-        let updated = self.clock.next();
-        let inserted = diesel::insert_or_ignore_into(resource::table)
-            .values((
-                resource::key.eq(updated.0),
-                resource::reference.eq(prepared.reference()),
-                resource::type_code.eq(prepared.type_code()),
-                resource::type_name.eq(prepared.key.resource_type.name()),
-                resource::id.eq(prepared.key.id.as_str()),
-                resource::version.eq(1),
-                resource::updated.eq(updated.0),
-                resource::operation.eq(operation.number()),
-                resource::deleted.eq(0),
-                resource::hole.eq(prepared.body().hole as i32),
-                resource::body.eq(&prepared.packed_body),
-                resource::index_keys.eq(&prepared.packed_rows),
-            ))
-            .execute(self.connection)?;
-        if inserted == 0 {
+        self.begin_write()?;
+        let now = self.now();
+        let values = [
+            Value::Integer(now.0),
+            Value::Integer(prepared.reference()),
+            Value::Integer(prepared.type_code().into()),
+            Value::Text(prepared.key.resource_type.name()),
+            Value::Text(prepared.key.id.as_str()),
+            Value::Integer(now.0),
+            Value::Integer(operation.number().into()),
+            Value::Integer(prepared.body().hole as i64),
+            Value::Blob(&prepared.packed_body),
+            Value::Blob(&prepared.packed_rows),
+        ];
+        if execute(self.connection, INSERT, &values)? == 0 {
             return Err(StorageError::IdTaken);
         }
-        self.insert_rows(updated.0, prepared.rows(), &IndexRows::default())?;
-        self.counts.push((prepared.type_code(), 1));
-        Ok(Written { version: VersionId(1), updated, changed: true })
+        self.batch.changes.add(prepared.rows(), now.0);
+        self.batch.changes.count(TypeCode(prepared.type_code()), 1);
+        let written = Written { version: VersionId(1), updated: now, changed: true };
+        self.batch.effects.push(effect(prepared.key, now.0, operation, &written));
+        Ok(written)
     }
 
     /// Stores a new version of a resource that is there, live or deleted. A
-    /// body equal to the current one changes nothing.
+    /// body equal to the current one changes nothing but the index, where its
+    /// rows differ.
     ///
     /// # Errors
-    /// When the database fails.
+    /// `Outdated` when `current` is not the current version, `Damaged` when its
+    /// rows cannot be told; otherwise when the database fails.
     pub fn update(
         &mut self,
         current: &StoredResource,
@@ -88,180 +162,161 @@ impl WriteUnit<'_> {
         operation: Operation,
     ) -> Result<Written, StorageError> {
         let hole = prepared.body().hole;
-        if !current.deleted && current.hole == hole && current.packed_body == prepared.packed_body {
+        let packed_before = self.packed_rows_of(current)?;
+        if !current.deleted
+            && current.hole == hole
+            && body::same(&current.packed_body, &prepared.packed_body, hole)
+        {
+            if packed_before != prepared.packed_rows {
+                self.put_rows(current.number, &packed_before, prepared.rows(), &prepared.packed_rows)?;
+            }
             return Ok(Written { version: current.version, updated: current.updated, changed: false });
         }
-        let before = self.rows_of(current)?;
+        let before = unpack(&packed_before, current.number)?;
         let written = self.supersede(current)?;
-        diesel::update(resource::table.filter(resource::key.eq(current.number)))
-            .set((
-                resource::version.eq(written.version.0 as i32),
-                resource::updated.eq(written.updated.0),
-                resource::operation.eq(operation.number()),
-                resource::deleted.eq(0),
-                resource::hole.eq(hole as i32),
-                resource::body.eq(&prepared.packed_body),
-                resource::index_keys.eq(&prepared.packed_rows),
-            ))
-            .execute(self.connection)?;
-        self.delete_rows(current.number, &before, prepared.rows())?;
-        self.insert_rows(current.number, prepared.rows(), &before)?;
+        let values = [
+            Value::Integer(written.version.0.into()),
+            Value::Integer(written.updated.0),
+            Value::Integer(operation.number().into()),
+            Value::Integer(hole as i64),
+            Value::Blob(&prepared.packed_body),
+            Value::Blob(&prepared.packed_rows),
+            Value::Integer(current.number),
+        ];
+        execute(self.connection, UPDATE, &values)?;
+        self.batch.changes.replace(&before, prepared.rows(), current.number);
         if current.deleted {
-            self.counts.push((prepared.type_code(), 1));
+            self.batch.changes.count(TypeCode(prepared.type_code()), 1);
         }
+        self.batch.effects.push(effect(prepared.key, current.number, operation, &written));
         Ok(written)
     }
 
     /// Deletes a live resource; its history stays.
     ///
     /// # Errors
-    /// When the database fails.
+    /// As [`WriteUnit::update`].
     pub fn delete(&mut self, current: &StoredResource) -> Result<Written, StorageError> {
-        let before = self.rows_of(current)?;
+        if current.deleted {
+            return Ok(Written { version: current.version, updated: current.updated, changed: false });
+        }
+        let before = unpack(&self.packed_rows_of(current)?, current.number)?;
         let written = self.supersede(current)?;
-        diesel::update(resource::table.filter(resource::key.eq(current.number)))
-            .set((
-                resource::version.eq(written.version.0 as i32),
-                resource::updated.eq(written.updated.0),
-                resource::operation.eq(Operation::Delete.number()),
-                resource::deleted.eq(1),
-                resource::hole.eq(0),
-                resource::body.eq(&[] as &[u8]),
-                resource::index_keys.eq(&packed::pack(&IndexRows::default())),
-            ))
-            .execute(self.connection)?;
-        self.delete_rows(current.number, &before, &IndexRows::default())?;
-        self.counts.push((TypeCode::of(current.key.resource_type).0, -1));
+        let values = [
+            Value::Integer(written.version.0.into()),
+            Value::Integer(written.updated.0),
+            Value::Integer(Operation::Delete.number().into()),
+            Value::Integer(current.number),
+        ];
+        execute(self.connection, DELETE, &values)?;
+        self.batch.changes.remove(&before, current.number);
+        self.batch.changes.count(TypeCode::of(current.key.resource_type), -1);
+        self.batch.effects.push(effect(current.key.clone(), current.number, Operation::Delete, &written));
         Ok(written)
     }
 
     /// Replaces the index rows of a resource, whose body stays: for a reindex.
     ///
     /// # Errors
-    /// When the database fails.
+    /// As [`WriteUnit::update`].
     pub fn reindex(&mut self, current: &StoredResource, rows: &IndexRows) -> Result<(), StorageError> {
-        let before = self.rows_of(current)?;
-        if before == *rows {
+        let packed_before = self.packed_rows_of(current)?;
+        let packed = packed::pack(rows);
+        if packed_before == packed {
             return Ok(());
         }
-        diesel::update(resource::table.filter(resource::key.eq(current.number)))
-            .set(resource::index_keys.eq(packed::pack(rows)))
-            .execute(self.connection)?;
-        self.delete_rows(current.number, &before, rows)?;
-        self.insert_rows(current.number, rows, &before)
+        self.put_rows(current.number, &packed_before, rows, &packed)
+    }
+
+    /// Returns a fact about the database that was noted under a name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn setting(&mut self, name: &str) -> Result<Option<String>, StorageError> {
+        let query = setting::table.filter(setting::name.eq(name)).select(setting::value);
+        Ok(query.get_result(self.connection).optional()?)
+    }
+
+    /// Notes a fact about the database under a name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), StorageError> {
+        self.begin_write()?;
+        let sql = "INSERT INTO setting (name, value) VALUES (?, ?) \
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        execute(self.connection, sql, &[Value::Text(name), Value::Text(value)])?;
+        Ok(())
     }
 
     /// Writes a row that means nothing, so that the commit reaches the disk.
     pub(super) fn probe(&mut self) -> Result<(), StorageError> {
-        diesel::replace_into(counter::table)
-            .values((counter::type_code.eq(0), counter::live.eq(0)))
-            .execute(self.connection)?;
+        self.begin_write()?;
+        let sql = "INSERT OR REPLACE INTO counter (type, live) VALUES (0, 0)";
+        execute(self.connection, sql, &[])?;
         Ok(())
     }
 
-    fn rows_of(&mut self, current: &StoredResource) -> Result<IndexRows, StorageError> {
-        let packed_rows: Vec<u8> = resource::table
-            .filter(resource::key.eq(current.number))
-            .select(resource::index_keys)
-            .first(self.connection)?;
-        packed::unpack(&packed_rows).ok_or(StorageError::Damaged { key: current.number })
+    /// Opens the savepoint before the first write, if there are jobs to be
+    /// kept apart from.
+    fn begin_write(&mut self) -> Result<(), StorageError> {
+        if self.is_shared && !self.has_savepoint {
+            execute(self.connection, "SAVEPOINT job", &[])?;
+            self.has_savepoint = true;
+        }
+        if self.batch.changes.is_large() {
+            self.batch.changes.write(self.connection, self.has_savepoint)?;
+        }
+        Ok(())
+    }
+
+    fn packed_rows_of(&mut self, current: &StoredResource) -> Result<Vec<u8>, StorageError> {
+        let query = resource::table
+            .filter(resource::key.eq(current.number).and(resource::version.eq(current.version.0 as i32)))
+            .select(resource::index_keys);
+        query.get_result(self.connection).optional()?.ok_or(StorageError::Outdated)
+    }
+
+    fn put_rows(
+        &mut self,
+        number: i64,
+        packed_before: &[u8],
+        rows: &IndexRows,
+        packed: &[u8],
+    ) -> Result<(), StorageError> {
+        let before = unpack(packed_before, number)?;
+        self.begin_write()?;
+        execute(self.connection, REINDEX, &[Value::Blob(packed), Value::Integer(number)])?;
+        self.batch.changes.replace(&before, rows, number);
+        Ok(())
     }
 
     /// Moves the current version to the history, and names the next one.
     fn supersede(&mut self, current: &StoredResource) -> Result<Written, StorageError> {
-        diesel::insert_into(version::table)
-            .values((
-                version::key.eq(current.number),
-                version::number.eq(current.version.0 as i32),
-                version::type_code.eq(TypeCode::of(current.key.resource_type).0),
-                version::updated.eq(current.updated.0),
-                version::operation.eq(current.operation.number()),
-                version::deleted.eq(i32::from(current.deleted)),
-                version::hole.eq(current.hole as i32),
-                version::body.eq(&current.packed_body),
-            ))
-            .execute(self.connection)?;
-        let version = VersionId(current.version.0 + 1);
-        Ok(Written { version, updated: self.clock.next(), changed: true })
+        self.begin_write()?;
+        let next = current.version.0.checked_add(1).ok_or(StorageError::Damaged { key: current.number })?;
+        let written = Written { version: VersionId(next), updated: self.now(), changed: true };
+        let values = [
+            Value::Integer(written.updated.0),
+            Value::Integer(current.number),
+            Value::Integer(current.version.0.into()),
+        ];
+        if execute(self.connection, SUPERSEDE, &values)? != 1 {
+            return Err(StorageError::Outdated);
+        }
+        Ok(written)
     }
+}
 
-    /// Inserts the rows that stand in `rows` and not in `before`.
-    fn insert_rows(&mut self, key: i64, rows: &IndexRows, before: &IndexRows) -> Result<(), StorageError> {
-        let connection = &mut *self.connection;
-        for row in only_in_first(&rows.equal, &before.equal) {
-            diesel::insert_into(equal::table)
-                .values((equal::hash.eq(row.0), equal::key.eq(key)))
-                .execute(connection)?;
-        }
-        for row in only_in_first(&rows.links, &before.links) {
-            diesel::insert_into(link::table)
-                .values((link::target.eq(row.target.0), link::branch.eq(row.branch.0), link::key.eq(key)))
-                .execute(connection)?;
-        }
-        for row in only_in_first(&rows.pairs, &before.pairs) {
-            diesel::insert_into(pair::table)
-                .values((pair::focus.eq(row.focus.0), pair::value.eq(row.value.0), pair::key.eq(key)))
-                .execute(connection)?;
-        }
-        for row in only_in_first(&rows.spans, &before.spans) {
-            diesel::insert_into(span::table)
-                .values((
-                    span::hash.eq(row.hash.0),
-                    span::low.eq(row.low),
-                    span::high.eq(row.high),
-                    span::key.eq(key),
-                ))
-                .execute(connection)?;
-        }
-        for row in only_in_first(&rows.texts, &before.texts) {
-            diesel::insert_into(text::table)
-                .values((text::branch.eq(row.branch.0), text::folded.eq(&row.folded), text::key.eq(key)))
-                .execute(connection)?;
-        }
-        Ok(())
-    }
+fn unpack(packed: &[u8], key: i64) -> Result<IndexRows, StorageError> {
+    packed::unpack(packed).ok_or(StorageError::Damaged { key })
+}
 
-    /// Deletes the rows that stand in `before` and not in `rows`.
-    fn delete_rows(&mut self, key: i64, before: &IndexRows, rows: &IndexRows) -> Result<(), StorageError> {
-        let connection = &mut *self.connection;
-        for row in only_in_first(&before.equal, &rows.equal) {
-            let gone = equal::table.filter(equal::hash.eq(row.0).and(equal::key.eq(key)));
-            diesel::delete(gone).execute(connection)?;
-        }
-        for row in only_in_first(&before.links, &rows.links) {
-            let of = link::target.eq(row.target.0).and(link::branch.eq(row.branch.0));
-            diesel::delete(link::table.filter(of.and(link::key.eq(key)))).execute(connection)?;
-        }
-        for row in only_in_first(&before.pairs, &rows.pairs) {
-            let of = pair::focus.eq(row.focus.0).and(pair::value.eq(row.value.0));
-            diesel::delete(pair::table.filter(of.and(pair::key.eq(key)))).execute(connection)?;
-        }
-        for row in only_in_first(&before.spans, &rows.spans) {
-            let of = span::hash.eq(row.hash.0).and(span::low.eq(row.low)).and(span::high.eq(row.high));
-            diesel::delete(span::table.filter(of.and(span::key.eq(key)))).execute(connection)?;
-        }
-        for row in only_in_first(&before.texts, &rows.texts) {
-            let of = text::branch.eq(row.branch.0).and(text::folded.eq(&row.folded));
-            diesel::delete(text::table.filter(of.and(text::key.eq(key)))).execute(connection)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the counters that the jobs so far have changed.
-    pub(super) fn write_counts(&mut self) -> Result<(), StorageError> {
-        self.counts.sort_unstable();
-        for of_type in self.counts.chunk_by(|a, b| a.0 == b.0) {
-            let (type_code, more) = (of_type[0].0, of_type.iter().map(|c| c.1).sum::<i64>());
-            if more != 0 {
-                diesel::insert_into(counter::table)
-                    .values((counter::type_code.eq(type_code), counter::live.eq(more)))
-                    .on_conflict(counter::type_code)
-                    .do_update()
-                    .set(counter::live.eq(counter::live + more))
-                    .execute(self.connection)?;
-            }
-        }
-        self.counts.clear();
-        Ok(())
-    }
+fn effect(
+    key: fhir_model::interaction::ResourceKey,
+    number: i64,
+    operation: Operation,
+    written: &Written,
+) -> Effect {
+    Effect { key, number, operation, version: written.version, updated: written.updated }
 }

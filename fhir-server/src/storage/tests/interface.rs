@@ -1,4 +1,4 @@
-//! Tests of the storage as a whole.
+//! The interface as the interactions use it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::ty;
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Span, TargetHash, Text};
 
 fn key(id: &str) -> ResourceKey {

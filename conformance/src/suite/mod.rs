@@ -1,0 +1,74 @@
+//! The official suites, one file each, and the table of them.
+
+pub mod examples;
+pub mod fhirpath;
+pub mod patch;
+
+use std::path::Path;
+
+/// What a suite came to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// Cases that pass.
+    pub passed: usize,
+    /// Cases that fail: which, and how.
+    pub failures: Vec<String>,
+    /// Cases that do not apply: which, and why.
+    pub not_applicable: Vec<String>,
+}
+
+impl Tally {
+    /// Returns how many cases there are.
+    pub fn cases(&self) -> usize {
+        self.passed + self.failures.len() + self.not_applicable.len()
+    }
+
+    fn failed(&mut self, what: String) {
+        self.failures.push(what);
+    }
+
+    fn not_applicable(&mut self, what: String) {
+        self.not_applicable.push(what);
+    }
+
+    fn count(&mut self, is_right: bool, what: impl FnOnce() -> String) {
+        if is_right { self.passed += 1 } else { self.failed(what()) }
+    }
+}
+
+/// A suite.
+pub struct Suite {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// What a case of it is.
+    pub what: &'static str,
+    /// Runs it on the test material.
+    pub run: fn(&Path) -> Result<Tally, String>,
+}
+
+/// The suites.
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "json-round-trip",
+        what: "an example of the R4 examples package read and written as JSON, equal as JSON values",
+        run: examples::json_round_trip,
+    },
+    Suite {
+        name: "xml-round-trip",
+        what: "an example from JSON to XML to JSON, equal as JSON values",
+        run: examples::xml_round_trip,
+    },
+    Suite {
+        name: "search-parameters",
+        what: "a search parameter of the R4 core package, its expression evaluated on every example",
+        run: examples::search_parameters,
+    },
+    Suite { name: "json-patch", what: "a case of test-cases/r4/patch", run: patch::json_patch_suite },
+    Suite { name: "fhirpath-patch", what: "a case of test-cases/r4/patch", run: patch::fhirpath_patch_suite },
+    Suite { name: "fhirpath", what: "a case of test-cases/r4/fhirpath", run: fhirpath::run_suite },
+];
+
+/// Says that test material is absent.
+fn absent(path: &Path) -> String {
+    format!("absent: {}", path.file_name().unwrap_or_default().display())
+}
