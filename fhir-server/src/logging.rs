@@ -2,6 +2,8 @@
 //!
 //! Nothing of a patient is in it: no bodies, no ids, no values of searches.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Settings;
@@ -14,6 +16,7 @@ pub fn start(settings: &Settings) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(&settings.log_level))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     let started =
         if settings.log_json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
