@@ -142,6 +142,8 @@ pub enum Reason {
     InsufficientStorage,
     /// The URL is longer than this server takes (414).
     UriTooLong,
+    /// The caller sent too slowly (408).
+    RequestTimeout,
 }
 
 /// One problem, told so that the caller can mend it.

@@ -21,9 +21,14 @@ pub enum ConfigError {
         /// What is wrong.
         why: String,
     },
-    /// A database that this build does not have.
-    #[error("`{0}` is no database of this version: leave --database out, or give sqlite:FOLDER")]
+    /// What is no database.
+    #[error("`{0}` is no database: leave --database out, or give sqlite:FOLDER")]
     Database(String),
+    /// A database that this build does not have.
+    #[error(
+        "this version does not have PostgreSQL yet: leave --database out for SQLite in the data folder, or give sqlite:FOLDER"
+    )]
+    Postgres,
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -137,11 +142,19 @@ macro_rules! limits_file {
 
 limits_file! {
     body_bytes_max: usize,
+    bodies_bytes_max: usize,
     bundle_entries_max: usize,
     url_bytes_max: usize,
+    parameters_max: usize,
     connections_max: usize,
+    running_max: usize,
+    waiting_max: usize,
+    waiting_seconds_max: u64,
     head_seconds_max: u64,
     body_seconds_max: u64,
+    body_grace_seconds: u64,
+    body_rate_min: u64,
+    read_seconds_max: u64,
     idle_seconds_max: u64,
     drain_seconds_max: u64,
 }
@@ -190,7 +203,13 @@ impl Settings {
         let mut data =
             arguments.data.clone().or_else(|| file.data.clone()).unwrap_or_else(|| "lanterna-data".into());
         if let Some(url) = arguments.database.as_ref().or(file.database.as_ref()) {
-            let folder = url.strip_prefix("sqlite:").ok_or_else(|| ConfigError::Database(url.clone()))?;
+            if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+                return Err(ConfigError::Postgres);
+            }
+            // The rest of the URL may hold a password: only its scheme is told.
+            let folder = url.strip_prefix("sqlite:").ok_or_else(|| {
+                ConfigError::Database(url.split("://").next().unwrap_or_default().to_owned())
+            })?;
             data = PathBuf::from(folder.trim_start_matches("//"));
         }
         let base = arguments.base.clone().or_else(|| file.base.clone());
@@ -241,7 +260,35 @@ impl Settings {
 fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
     let failed = |why: String| ConfigError::File { path: path.display().to_string(), why };
     let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
-    toml::from_str(&text).map_err(|e| failed(e.to_string()))
+    toml::from_str(&text).map_err(|e| failed(told(e.message()).unwrap_or_else(|| e.to_string())))
+}
+
+/// Says of a key that is not known which one was meant. The parser's own
+/// message is ``unknown field `a`, expected one of `b`, `c` ``.
+fn told(message: &str) -> Option<String> {
+    let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let given = quoted.next()?;
+    let nearest = quoted.min_by_key(|known| distance(&given.to_ascii_lowercase(), known))?;
+    Some(format!("`{given}` is no setting; did you mean `{nearest}`?"))
+}
+
+/// Counts the letters to insert, take out or change to come from `a` to `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let value = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
+            diagonal = *cell;
+            *cell = value;
+            left = value;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
 }
 
 fn tls(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, ConfigError> {
@@ -268,16 +315,32 @@ mod tests {
         let text = include_str!("../../docs/lanterna.toml");
         let file: SettingsFile = toml::from_str(text).expect("the example is valid");
         assert_eq!(file.limits.limits(), Limits::default());
+        assert!(!format!("{:?}", file.limits).contains("None"), "the example names every limit: {file:?}");
         assert_eq!(file.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
         assert_eq!(file.data, Some("lanterna-data".into()));
     }
 
     #[test]
     fn unknown_keys_and_databases_are_told() {
-        let error = toml::from_str::<SettingsFile>("lisen = \"x\"").expect_err("unknown").to_string();
-        assert!(error.contains("lisen") && error.contains("listen"), "{error}");
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.toml");
+        for (text, expected) in [
+            ("lisen = \"x\"", "`lisen` is no setting; did you mean `listen`?"),
+            ("[limits]\nbody_byte_max = 1", "`body_byte_max` is no setting; did you mean `body_bytes_max`?"),
+            ("[log]\nLevel = \"x\"", "`Level` is no setting; did you mean `level`?"),
+            ("listen = 5", "listen"),
+            ("x = = 1", "x = = 1"),
+        ] {
+            std::fs::write(&path, text).expect("written");
+            let error = read_file(&path).expect_err(text).to_string();
+            assert!(error.contains(expected) && error.contains("x.toml"), "{error}");
+        }
         let arguments = SettingsArguments { database: Some("postgres://x".to_owned()), ..Default::default() };
-        assert!(matches!(Settings::of(&arguments), Err(ConfigError::Database(_))));
+        assert!(matches!(Settings::of(&arguments), Err(ConfigError::Postgres)));
+        let arguments =
+            SettingsArguments { database: Some("x://u:secret@h".to_owned()), ..Default::default() };
+        let error = Settings::of(&arguments).expect_err("no database").to_string();
+        assert!(error.contains("`x`") && !error.contains("secret"), "{error}");
     }
 
     #[test]

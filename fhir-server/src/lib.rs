@@ -5,12 +5,15 @@
 
 pub mod command;
 pub mod config;
+pub mod health;
 pub mod import;
 pub mod index;
 pub mod interaction;
 pub mod limits;
+pub mod logging;
 pub mod metrics;
 mod operation;
 pub mod rest;
 pub mod search;
+pub mod shutdown;
 pub mod storage;

@@ -58,7 +58,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return failed(&error),
     };
-    start_log(&settings);
+    crate::logging::start(&settings);
     let result = match arguments.command {
         Command::Serve(serve) => serve::serve(&settings, &serve),
         Command::Import(import) => import::import(&settings, &import),
@@ -74,15 +74,6 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn failed(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("lanterna: {error}");
     ExitCode::from(2)
-}
-
-fn start_log(settings: &Settings) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // A log that is set already (by a test) stays.
-    let _ = if settings.log_json { builder.json().try_init() } else { builder.try_init() };
 }
 
 /// Opens the data, and makes the server over it.

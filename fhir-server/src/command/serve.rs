@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::{ServeArguments, Settings};
-use crate::rest::server::{self, ServerSettings};
+use crate::rest::server::{self, Served, ServerSettings};
+use crate::shutdown;
 
 /// Serves until it is asked to end.
 ///
@@ -34,15 +35,24 @@ pub fn serve(
             eprintln!("lanterna serves FHIR R4 at {scheme}://{address}/fhir, data in {data}");
         }
     };
+    let served = Served { api: Arc::new(api), readiness: vec![store.clone()], numbers: vec![store] };
     let listen = serve.listen;
     actix_web::rt::System::new()
-        .block_on(server::serve(Arc::new(api), store, server_settings, started))
+        .block_on(server::serve(served, server_settings, shutdown::asked_to_end(), started))
         .map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AddrInUse {
-                format!("{listen} is in use: stop what listens there, or choose another with --listen").into()
-            } else {
-                Box::<dyn std::error::Error>::from(format!("cannot serve at {listen}: {error}"))
-            }
+            let advice = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "it is in use: stop what listens there, or choose another with --listen".to_owned()
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "not allowed: ports below 1024 are the system's, choose another with --listen".to_owned()
+                }
+                std::io::ErrorKind::AddrNotAvailable => {
+                    "this machine has no such address; 0.0.0.0 stands for all it has".to_owned()
+                }
+                _ => error.to_string(),
+            };
+            format!("cannot listen on {listen}: {advice}")
         })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,9 +2,12 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/binary.html#rest>
 
+use bytes::Bytes;
 use fhir_model::primitive::base64;
 use fhir_model::schema::{name, ty};
 use fhir_model::tree::Resource;
+
+use super::negotiate::{self, Accepted};
 
 /// Wraps bytes into a Binary.
 pub(super) fn wrap(content_type: &str, bytes: &[u8], security_context: Option<&str>) -> Resource {
@@ -37,16 +40,44 @@ pub(super) fn set_id(binary: &mut Resource, id: &str) {
     }
 }
 
-/// Takes media type and bytes out of a Binary in JSON; `None` when it is none.
-pub(super) fn unwrap(json: &[u8]) -> Option<(String, Vec<u8>)> {
+/// What a Binary carries.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Carried {
+    /// The media type of the bytes.
+    pub(super) media_type: String,
+    /// The bytes.
+    pub(super) bytes: Vec<u8>,
+    /// The reference that governs access, for `X-Security-Context`.
+    pub(super) security_context: Option<String>,
+}
+
+/// Takes out what a Binary carries; `None` when it is none, or carries what
+/// cannot be decoded.
+pub(super) fn unwrap(json: Bytes) -> Option<Carried> {
     let binary = fhir_model::json::read(json).ok().filter(|r| r.resource_type() == ty::BINARY)?;
-    let content_type = binary.root().text_of(name::CONTENT_TYPE)?.to_owned();
-    let data = binary.root().text_of(name::DATA).unwrap_or("");
-    Some((content_type, base64::decode(data)?))
+    let root = binary.root();
+    let context = root.child_named("securityContext").and_then(|c| c.child_named("reference"));
+    Some(Carried {
+        media_type: root.text_of(name::CONTENT_TYPE)?.to_owned(),
+        bytes: base64::decode(root.text_of(name::DATA).unwrap_or(""))?,
+        security_context: context.and_then(|c| c.value()).map(str::to_owned),
+    })
+}
+
+/// Tells whether a Binary with that media type is answered as the bytes that it
+/// carries: unless the caller asks for FHIR, or for JSON or XML where the
+/// bytes are none.
+pub(super) fn is_raw_wanted(accepted: &Accepted, media_type: &str) -> bool {
+    match accepted {
+        Accepted::Fhir(_) => false,
+        Accepted::Generic(_, wanted) => negotiate::is_same_kind(wanted, media_type),
+        Accepted::Any | Accepted::Other => true,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::negotiate::Format;
     use super::*;
 
     #[test]
@@ -54,8 +85,27 @@ mod tests {
         let mut binary = wrap("image/png", b"\x89PNG", Some("Patient/1"));
         set_id(&mut binary, "x");
         let json = fhir_model::json::to_json(&binary);
-        assert_eq!(unwrap(&json), Some(("image/png".to_owned(), b"\x89PNG".to_vec())));
         assert!(String::from_utf8_lossy(&json).contains(r#""id":"x""#));
-        assert_eq!(unwrap(b"{}"), None);
+        let expected = Carried {
+            media_type: "image/png".to_owned(),
+            bytes: b"\x89PNG".to_vec(),
+            security_context: Some("Patient/1".to_owned()),
+        };
+        assert_eq!(unwrap(json.into()), Some(expected));
+        assert_eq!(unwrap(Bytes::from_static(b"{}")), None);
+    }
+
+    #[test]
+    fn who_gets_the_bytes() {
+        let generic = |media_type: &str| Accepted::Generic(Format::Json, media_type.to_owned());
+        for (accepted, media_type, expected) in [
+            (Accepted::Any, "application/pdf", true),
+            (Accepted::Other, "application/pdf", true),
+            (Accepted::Fhir(Format::Xml), "application/pdf", false),
+            (generic("application/json"), "application/pdf", false),
+            (generic("application/json"), "application/json; charset=utf-8", true),
+        ] {
+            assert_eq!(is_raw_wanted(&accepted, media_type), expected, "{accepted:?} {media_type}");
+        }
     }
 }

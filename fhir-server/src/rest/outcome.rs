@@ -21,6 +21,7 @@ pub fn status(issue: &Issue) -> u16 {
         Reason::Unprocessable => 422,
         Reason::InsufficientStorage => 507,
         Reason::UriTooLong => 414,
+        Reason::RequestTimeout => 408,
         Reason::None => by_type(issue.code),
     }
 }
@@ -62,6 +63,7 @@ fn phrase(code: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
+        408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",
         412 => "Precondition Failed",

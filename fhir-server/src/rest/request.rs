@@ -2,153 +2,150 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
-use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
-use fhir_model::interaction::BundleRequest;
 use fhir_model::interaction::{
-    CreateRequest, DeleteRequest, Handling, HistoryRequest, Interaction, OperationCall, PatchDocument,
-    PatchRequest, ReadRequest, ResourceKey, Scope, SearchRequest, Target, UpdateRequest, VersionId,
-    VreadRequest,
+    BundleRequest, CreateRequest, Criteria, DeleteRequest, Handling, HistoryRequest, Interaction,
+    OperationCall, PatchDocument, PatchRequest, ReadRequest, ResourceKey, Scope, SearchRequest, Target,
+    UpdateRequest, VersionId, VreadRequest,
 };
-use fhir_model::outcome::{Issue, IssueType, Reason};
+use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::Resource;
 
+use super::binary;
+use super::etag::{self, NoneMatch};
 use super::negotiate::{self, Content, Format};
-use super::prefer::Preference;
-use super::{binary, etag};
+use super::query::Parameters;
+use super::routes::{Action, Places, Route};
 use crate::interaction::entry::criteria;
-use crate::interaction::url::{Path, RelativeUrl, clip, decode_query};
 
-/// A request, as much of it as matters.
-pub(super) struct Incoming<'r> {
-    pub(super) method: &'r Method,
-    /// The path behind the base, percent-decoded.
-    pub(super) path: &'r str,
-    /// The query as sent.
-    pub(super) query: &'r str,
-    pub(super) headers: &'r HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) preference: Preference,
+/// On what an interaction is made to depend by headers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Conditions {
+    pub(super) if_match: Option<VersionId>,
+    pub(super) if_none_match: Option<NoneMatch>,
+    pub(super) if_modified_since: Option<Instant>,
+    pub(super) if_none_exist: Option<Criteria>,
 }
 
-/// Parameters that concern the answer and not the interaction.
-const OF_THE_ANSWER: &[&str] = &["_format", "_pretty"];
-
-impl Incoming<'_> {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+impl Conditions {
+    /// Reads the headers.
+    ///
+    /// # Errors
+    /// When they name no version of this server, or are no criteria.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Conditions, Issue> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        Ok(Conditions {
+            if_match: header("if-match").map(etag::if_match).transpose()?,
+            if_none_match: header("if-none-match").map(NoneMatch::parse),
+            if_modified_since: header("if-modified-since").and_then(etag::if_modified_since),
+            if_none_exist: header("if-none-exist").map(criteria).transpose()?,
+        })
     }
+}
 
+/// A request, as much of it as makes the interaction; owned, so that a large
+/// body can be read on another thread.
+pub(super) struct Incoming {
+    pub(super) route: &'static Route,
+    pub(super) places: Places,
+    /// Those of the URL and of a form, without those of the answer.
+    pub(super) parameters: Parameters,
+    pub(super) conditions: Conditions,
+    pub(super) handling: Handling,
+    pub(super) content_type: String,
+    pub(super) security_context: Option<String>,
+    pub(super) body: Bytes,
+}
+
+/// Tells whether a route takes a body.
+pub(super) fn takes_body(route: &Route) -> bool {
+    match route.action {
+        Action::Update | Action::Patch | Action::Create | Action::Bundle | Action::SearchByForm => true,
+        Action::Operation => route.method == "POST",
+        Action::Read
+        | Action::Vread
+        | Action::Delete
+        | Action::History
+        | Action::Search
+        | Action::Capabilities => false,
+    }
+}
+
+/// Says no to a form that is none.
+///
+/// # Errors
+/// 415.
+pub(super) fn check_form(content_type: &str, body: &[u8]) -> Result<(), Issue> {
+    if body.is_empty() || negotiate::content(content_type) == Some(Content::Form) {
+        return Ok(());
+    }
+    let mut issue = negotiate::unsupported(content_type);
+    issue.diagnostics = "the body of a search is sent as application/x-www-form-urlencoded".to_owned();
+    Err(issue)
+}
+
+impl Incoming {
     /// Makes the interaction that the request asks for.
     ///
     /// # Errors
-    /// What is wrong with the URL, the headers or the body.
-    pub(super) fn interaction(self) -> Result<Interaction, Issue> {
-        let mut url = RelativeUrl::parse(self.path)?;
-        url.query = decode_query(self.query)?;
-        url.query.retain(|(name, _)| !OF_THE_ANSWER.contains(&name.as_str()));
-        match *self.method {
-            Method::GET | Method::HEAD => self.read(url),
-            Method::POST => self.post(url),
-            Method::PUT => self.put(url),
-            Method::PATCH => self.patch(url),
-            Method::DELETE => self.delete(url),
-            Method::OPTIONS => Ok(Interaction::Capabilities),
-            _ => Err(not_allowed(self.method, self.path)),
+    /// What is wrong with the URL or the body.
+    pub(super) fn interaction(mut self) -> Result<Interaction, Issue> {
+        let handling = self.handling;
+        match self.route.action {
+            Action::Read => self.read(),
+            Action::Vread => {
+                let key = self.key()?;
+                let version = self.places.version.as_deref().and_then(VersionId::parse);
+                Ok(Interaction::Vread(VreadRequest { key, version }))
+            }
+            Action::Update => self.update(),
+            Action::Patch => self.patch(),
+            Action::Delete => {
+                let if_match = self.conditions.if_match;
+                let (resource_type, target) = self.target()?;
+                Ok(Interaction::Delete(DeleteRequest { resource_type, target, if_match }))
+            }
+            Action::History => {
+                let (scope, parameters) = (self.places.scope(), self.parameters);
+                Ok(Interaction::History(HistoryRequest { scope, parameters, handling }))
+            }
+            Action::Create => self.create(),
+            Action::Search | Action::SearchByForm => {
+                let (scope, parameters) = (self.places.scope(), self.parameters);
+                Ok(Interaction::Search(SearchRequest { scope, parameters, handling }))
+            }
+            Action::Bundle => self.bundle(),
+            Action::Capabilities => Ok(Interaction::Capabilities),
+            Action::Operation => self.operation(),
         }
     }
 
-    fn read(self, url: RelativeUrl) -> Result<Interaction, Issue> {
-        if self.path.ends_with("/_search") {
-            return Err(not_allowed(self.method, self.path));
-        }
-        let (parameters, handling) = (url.query, self.preference.handling);
-        Ok(match url.path {
-            Path::Metadata => Interaction::Capabilities,
-            Path::System => Interaction::Search(SearchRequest { scope: Scope::System, parameters, handling }),
-            Path::Type(of) => {
-                Interaction::Search(SearchRequest { scope: Scope::Type(of), parameters, handling })
-            }
-            Path::Compartment(focus, member) => {
-                let scope = Scope::Compartment { focus, member };
-                Interaction::Search(SearchRequest { scope, parameters, handling })
-            }
-            Path::Instance(key) => Interaction::Read(ReadRequest {
-                key,
-                if_none_match: self.header("if-none-match").and_then(etag::if_none_match),
-                if_modified_since: self.header("if-modified-since").and_then(etag::if_modified_since),
-            }),
-            Path::Version(key, version) => {
-                Interaction::Vread(VreadRequest { key, version: VersionId::parse(&version) })
-            }
-            Path::History(scope) => Interaction::History(HistoryRequest { scope, parameters, handling }),
-            Path::Operation(scope, name) => Interaction::Operation(OperationCall {
-                name,
-                scope,
-                query: parameters,
-                body: None,
-                safe: true,
-            }),
-        })
-    }
-
-    fn post(self, mut url: RelativeUrl) -> Result<Interaction, Issue> {
-        let handling = self.preference.handling;
-        if self.path.trim_matches('/').rsplit('/').next() == Some("_search") {
-            url.query.extend(self.form()?);
-            return self.search_by_post(url, handling);
-        }
-        match url.path {
-            Path::System => {
-                let bundle = self.resource(None)?;
-                if bundle.resource_type() != ty::BUNDLE {
-                    let text = "what is posted to the base is a Bundle of type batch or transaction";
-                    return Err(Issue::error(IssueType::Invalid).at("resourceType").text(text));
-                }
-                Ok(Interaction::Bundle(BundleRequest { bundle, handling }))
-            }
-            Path::Type(resource_type) => {
-                let if_none_exist = self.header("if-none-exist").map(criteria).transpose()?;
-                let resource = self.resource(Some(resource_type))?;
-                Ok(Interaction::Create(CreateRequest { resource_type, resource, if_none_exist }))
-            }
-            Path::Operation(scope, name) => {
-                let query = url.query;
-                let body = if self.body.is_empty() { None } else { Some(self.resource(None)?) };
-                Ok(Interaction::Operation(OperationCall { name, scope, query, body, safe: false }))
-            }
-            _ => Err(not_allowed(self.method, self.path)),
-        }
-    }
-
-    fn search_by_post(self, url: RelativeUrl, handling: Handling) -> Result<Interaction, Issue> {
-        let scope = match url.path {
-            Path::System => Scope::System,
-            Path::Type(of) => Scope::Type(of),
-            Path::Compartment(focus, member) => Scope::Compartment { focus, member },
-            _ => return Err(not_allowed(self.method, self.path)),
+    fn read(self) -> Result<Interaction, Issue> {
+        let key = self.key()?;
+        let (if_none_match, if_modified_since) = match &self.conditions.if_none_match {
+            // Several versions, or `*`, are compared with what was read.
+            Some(NoneMatch::Versions(versions)) if versions.len() == 1 => (versions.first().copied(), None),
+            // HTTP: the date counts only where no ETag is given.
+            Some(_) => (None, None),
+            None => (None, self.conditions.if_modified_since),
         };
-        Ok(Interaction::Search(SearchRequest { scope, parameters: url.query, handling }))
+        Ok(Interaction::Read(ReadRequest { key, if_none_match, if_modified_since }))
     }
 
-    fn form(&self) -> Result<Vec<(String, String)>, Issue> {
-        let content_type = self.header("content-type").unwrap_or("application/x-www-form-urlencoded");
-        if !self.body.is_empty() && negotiate::content(content_type) != Some(Content::Form) {
-            return Err(negotiate::unsupported(content_type));
-        }
-        let text = std::str::from_utf8(&self.body)
-            .map_err(|_| Issue::error(IssueType::Value).text("the form is not UTF-8"))?;
-        let mut fields = decode_query(text)?;
-        fields.retain(|(name, _)| !OF_THE_ANSWER.contains(&name.as_str()));
-        Ok(fields)
+    fn create(mut self) -> Result<Interaction, Issue> {
+        let resource_type = self.resource_type()?;
+        let if_none_exist = self.conditions.if_none_exist.take();
+        let resource = self.resource(Some(resource_type))?;
+        Ok(Interaction::Create(CreateRequest { resource_type, resource, if_none_exist }))
     }
 
-    fn put(self, url: RelativeUrl) -> Result<Interaction, Issue> {
-        let if_match = self.if_match()?;
-        let if_none_exist = self.header("if-none-match").is_some_and(|h| h.trim() == "*");
-        let (resource_type, target) = self.target(url)?;
+    fn update(mut self) -> Result<Interaction, Issue> {
+        let if_match = self.conditions.if_match;
+        let if_none_exist = self.conditions.if_none_match == Some(NoneMatch::Any);
+        let (resource_type, target) = self.target()?;
         let mut resource = self.resource(Some(resource_type))?;
         if resource_type == ty::BINARY
             && let (None, Target::Id(id)) = (resource.id(), &target)
@@ -159,11 +156,10 @@ impl Incoming<'_> {
         Ok(Interaction::Update(UpdateRequest { resource_type, target, resource, if_match, if_none_exist }))
     }
 
-    fn patch(self, url: RelativeUrl) -> Result<Interaction, Issue> {
-        let if_match = self.if_match()?;
-        let (resource_type, target) = self.target(url)?;
-        let content_type = self.header("content-type").unwrap_or("").to_owned();
-        let document = match negotiate::content(&content_type) {
+    fn patch(mut self) -> Result<Interaction, Issue> {
+        let if_match = self.conditions.if_match;
+        let (resource_type, target) = self.target()?;
+        let document = match negotiate::content(&self.content_type) {
             Some(Content::JsonPatch) => PatchDocument::Json(self.body),
             Some(Content::Resource(format)) => {
                 let parameters = parse(format, self.body)?;
@@ -173,60 +169,78 @@ impl Incoming<'_> {
                 }
                 PatchDocument::FhirPath(parameters)
             }
-            Some(Content::Form) | None => return Err(negotiate::unsupported(&content_type)),
+            Some(Content::Form) | None => return Err(negotiate::unsupported(&self.content_type)),
         };
         Ok(Interaction::Patch(PatchRequest { resource_type, target, document, if_match }))
     }
 
-    fn delete(self, url: RelativeUrl) -> Result<Interaction, Issue> {
-        let if_match = self.if_match()?;
-        let (resource_type, target) = self.target(url)?;
-        Ok(Interaction::Delete(DeleteRequest { resource_type, target, if_match }))
-    }
-
-    fn if_match(&self) -> Result<Option<VersionId>, Issue> {
-        self.header("if-match").map(etag::if_match).transpose()
-    }
-
-    fn target(&self, url: RelativeUrl) -> Result<(TypeId, Target), Issue> {
-        match url.path {
-            Path::Instance(ResourceKey { resource_type, id }) => Ok((resource_type, Target::Id(id))),
-            Path::Type(resource_type) => Ok((resource_type, Target::Criteria(url.into_criteria()?))),
-            _ => Err(not_allowed(self.method, self.path)),
+    fn bundle(self) -> Result<Interaction, Issue> {
+        let handling = self.handling;
+        let bundle = self.resource(None)?;
+        if bundle.resource_type() != ty::BUNDLE {
+            let text = "what is posted to the base is a Bundle of type batch or transaction";
+            return Err(Issue::error(IssueType::Invalid).at("resourceType").text(text));
         }
+        Ok(Interaction::Bundle(BundleRequest { bundle, handling }))
+    }
+
+    fn operation(mut self) -> Result<Interaction, Issue> {
+        let scope: Scope = self.places.scope();
+        let name = self.places.operation.take().unwrap_or_default();
+        let query = std::mem::take(&mut self.parameters);
+        let safe = self.route.method == "GET";
+        let body = if self.body.is_empty() { None } else { Some(self.resource(None)?) };
+        Ok(Interaction::Operation(OperationCall { name, scope, query, body, safe }))
+    }
+
+    fn resource_type(&self) -> Result<TypeId, Issue> {
+        self.places.resource_type.ok_or_else(|| Issue::fatal(IssueType::Exception))
+    }
+
+    fn key(&self) -> Result<ResourceKey, Issue> {
+        let resource_type = self.resource_type()?;
+        let id = self.places.id.clone().ok_or_else(|| Issue::fatal(IssueType::Exception))?;
+        Ok(ResourceKey { resource_type, id })
+    }
+
+    /// Says which resource is written: that of the id, or that of the criteria.
+    fn target(&mut self) -> Result<(TypeId, Target), Issue> {
+        let resource_type = self.resource_type()?;
+        if let Some(id) = self.places.id.take() {
+            return Ok((resource_type, Target::Id(id)));
+        }
+        let criteria = std::mem::take(&mut self.parameters);
+        if criteria.is_empty() {
+            let text = "without an id in the URL, criteria after `?` must say which resource is meant";
+            return Err(Issue::error(IssueType::Invalid).text(text));
+        }
+        Ok((resource_type, Target::Criteria(Criteria(criteria))))
     }
 
     /// Reads the body as a resource; bytes of another kind become a Binary
     /// where one is expected.
-    fn resource(&self, expected: Option<TypeId>) -> Result<Resource, Issue> {
-        let content_type = self.header("content-type").unwrap_or("");
-        match negotiate::content(content_type) {
-            Some(Content::Resource(format)) => {
-                let generic = matches!(
-                    content_type.split(';').next(),
-                    Some("application/json" | "application/xml" | "text/xml" | "text/json")
-                );
+    fn resource(self, expected: Option<TypeId>) -> Result<Resource, Issue> {
+        let wrap = |body: &[u8]| binary::wrap(&self.content_type, body, self.security_context.as_deref());
+        let is_binary = expected == Some(ty::BINARY);
+        match negotiate::content(&self.content_type) {
+            Some(Content::Resource(format)) if is_binary && negotiate::is_generic(&self.content_type) => {
+                // Plain JSON or XML may be a Binary, or what one carries.
                 match parse(format, self.body.clone()) {
-                    // Plain JSON or XML may be the content of a Binary.
-                    Err(_) if generic && expected == Some(ty::BINARY) => {
-                        Ok(binary::wrap(content_type, &self.body, self.header("x-security-context")))
-                    }
-                    parsed => parsed,
+                    Ok(resource) if resource.resource_type() == ty::BINARY => Ok(resource),
+                    _ => Ok(wrap(&self.body)),
                 }
             }
-            _ if expected == Some(ty::BINARY) && !content_type.is_empty() => {
-                Ok(binary::wrap(content_type, &self.body, self.header("x-security-context")))
-            }
-            _ => Err(negotiate::unsupported(content_type)),
+            Some(Content::Resource(format)) => parse(format, self.body),
+            _ if is_binary && self.content_type.contains('/') => Ok(wrap(&self.body)),
+            _ => Err(negotiate::unsupported(&self.content_type)),
         }
     }
 }
 
 fn parse(format: Format, body: Bytes) -> Result<Resource, Issue> {
     if body.is_empty() {
-        return Err(
-            Issue::error(IssueType::Required).text("the body is empty, and a resource should stand there")
-        );
+        let text = "the body is empty, and a resource should stand there";
+        return Err(Issue::error(IssueType::Required).text(text));
     }
     let bytes: Vec<u8> = body.into();
     Ok(match format {
@@ -235,39 +249,13 @@ fn parse(format: Format, body: Bytes) -> Result<Resource, Issue> {
     })
 }
 
-fn not_allowed(method: &Method, path: &str) -> Issue {
-    Issue::error(IssueType::NotSupported).because(Reason::MethodNotAllowed).text(format!(
-        "{} is not possible on `{}`",
-        clip(method.as_str()),
-        clip(path)
-    ))
-}
-
 /// Returns the word for an interaction in metrics and logs, in the
 /// specification's own codes.
-pub(super) fn code(interaction: &Interaction) -> &'static str {
+pub(super) fn code(route: &Route, interaction: &Interaction) -> &'static str {
     match interaction {
-        Interaction::Read(_) => "read",
-        Interaction::Vread(_) => "vread",
-        Interaction::Create(_) => "create",
-        Interaction::Update(_) => "update",
-        Interaction::Patch(_) => "patch",
-        Interaction::Delete(_) => "delete",
-        Interaction::History(request) => match request.scope {
-            Scope::System | Scope::Compartment { .. } => "history-system",
-            Scope::Type(_) => "history-type",
-            Scope::Instance(_) => "history-instance",
-        },
-        Interaction::Search(request) => match request.scope {
-            Scope::System => "search-system",
-            Scope::Type(_) | Scope::Instance(_) => "search-type",
-            Scope::Compartment { .. } => "search-compartment",
-        },
-        Interaction::Bundle(request) => match request.bundle.root().text_of(name::TYPE) {
-            Some("transaction") => "transaction",
-            _ => "batch",
-        },
-        Interaction::Operation(_) => "operation",
-        Interaction::Capabilities => "capabilities",
+        Interaction::Bundle(request) if request.bundle.root().text_of(name::TYPE) != Some("transaction") => {
+            "batch"
+        }
+        _ => route.code,
     }
 }

@@ -1,32 +1,34 @@
 //! From what was performed to an HTTP response.
 //!
-//! JSON passes through as it was stored; other formats and parts of resources
-//! are made here.
+//! JSON passes through as it was stored, without a copy; other formats, raw
+//! Binaries and parts of resources are made here, off the thread where they
+//! are large.
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, RETRY_AFTER,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use fhir_model::interaction::{Body, Performed, Status};
-use fhir_model::outcome::{Issue, IssueType, Reason, operation_outcome_json};
+use fhir_model::outcome::{Issue, IssueType, operation_outcome_json};
 use fhir_model::schema::ty;
 use fhir_model::subset::{Elements, Subset, subset, subset_entries};
 use fhir_model::{json, xml};
 
-use super::negotiate::Format;
+use super::heavy::Heavy;
+use super::negotiate::{Accepted, Format};
 use super::prefer::Return;
 use super::{binary, etag, outcome};
 
 /// How an answer is wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
-    /// The format; `None` when `Accept` names none of ours.
-    pub(super) format: Option<Format>,
+    /// The format.
+    pub(super) accepted: Accepted,
     pub(super) pretty: bool,
     pub(super) subset: Option<Subset>,
     /// What a write answers with; `None` for what only reads.
@@ -36,123 +38,217 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads `_summary` and `_elements` of a query.
+    /// Begins with what is wanted by who says nothing.
+    pub(super) fn plain(base: String) -> Wanted {
+        Wanted { accepted: Accepted::Any, pretty: false, subset: None, returns: None, base }
+    }
+
+    /// Reads `_pretty`, `_summary` and `_elements`.
     ///
     /// # Errors
     /// When their values are not what they should be.
-    pub(super) fn subset_of(query: &[(String, String)]) -> Result<Option<Subset>, Issue> {
-        let mut found = None;
-        for (name, value) in query {
+    pub(super) fn read(&mut self, parameters: &[(String, String)]) -> Result<(), Issue> {
+        for (name, value) in parameters {
             match (name.as_str(), value.as_str()) {
-                ("_summary", "true") => found = Some(Subset::Summary),
-                ("_summary", "text") => found = Some(Subset::Text),
-                ("_summary", "data") => found = Some(Subset::Data),
+                ("_pretty", value) => self.pretty = value == "true",
+                ("_summary", "true") => self.subset = Some(Subset::Summary),
+                ("_summary", "text") => self.subset = Some(Subset::Text),
+                ("_summary", "data") => self.subset = Some(Subset::Data),
+                // A count is the search's own matter.
                 ("_summary", "false" | "count") => {}
                 ("_summary", _) => {
                     let text = "`_summary` is one of true, text, data, count, false";
                     return Err(Issue::error(IssueType::Value).at("_summary").text(text));
                 }
-                ("_elements", list) => found = Some(Subset::Elements(Elements::parse(list)?)),
+                ("_elements", list) => self.subset = Some(Subset::Elements(Elements::parse(list)?)),
                 _ => {}
             }
         }
-        Ok(found)
+        Ok(())
+    }
+
+    fn format(&self) -> Format {
+        self.accepted.format().unwrap_or(Format::Json)
+    }
+}
+
+/// A response whose body is still at hand.
+pub(super) struct Answer {
+    pub(super) head: HttpResponse<()>,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// Begins an answer that nobody may keep.
+    pub(super) fn new(status: StatusCode) -> Answer {
+        let mut answer = Answer { head: HttpResponse::with_body(status, ()), body: Bytes::new() };
+        answer.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer.set(VARY, HeaderValue::from_static("Accept, Accept-Encoding, Authorization"));
+        answer
+    }
+
+    pub(super) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.head.headers_mut().insert(name, value);
+    }
+
+    /// Sets a header to a text of our own making; one that is no header value
+    /// is left out.
+    fn set_text(&mut self, name: HeaderName, text: String) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
+            self.set(name, value);
+        }
+    }
+
+    fn set_resource(&mut self, rendered: Rendered) {
+        self.body = rendered.bytes;
+        match rendered.carried {
+            None => self.set(CONTENT_TYPE, HeaderValue::from_static(rendered.format.media_type())),
+            Some((media_type, security_context)) => {
+                let media_type = HeaderValue::from_str(&media_type)
+                    .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+                self.set(CONTENT_TYPE, media_type);
+                // Whatever it is, no browser is to run it in our name.
+                self.set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                self.set(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+                self.set(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+                if let Some(context) = security_context {
+                    self.set_text(HeaderName::from_static("x-security-context"), context);
+                }
+            }
+        }
     }
 }
 
 /// Makes the response to what was performed.
-pub(super) fn performed(performed: Performed, wanted: &Wanted) -> HttpResponse {
-    let mut builder = HttpResponseBuilder::new(match performed.status {
+///
+/// # Errors
+/// When what was performed cannot be shown as wanted.
+pub(super) async fn performed(performed: Performed, wanted: &Wanted, heavy: &Heavy) -> Result<Answer, Issue> {
+    let shows_outcome = wanted.returns == Some(Return::OperationOutcome);
+    let status = match performed.status {
         Status::Ok => StatusCode::OK,
         Status::Created => StatusCode::CREATED,
+        Status::NoContent if shows_outcome => StatusCode::OK,
         Status::NoContent => StatusCode::NO_CONTENT,
         Status::NotModified => StatusCode::NOT_MODIFIED,
-    });
-    builder.insert_header((CACHE_CONTROL, "no-store")).insert_header((VARY, "Accept, Authorization"));
-    if let Some(version) = performed.version {
-        builder.insert_header((ETAG, format!("W/\"{version}\"")));
-        if let (Some(key), Some(Return::Minimal | Return::Representation | Return::OperationOutcome)) =
-            (&performed.key, wanted.returns)
-            && performed.status != Status::NoContent
-        {
-            let location = format!("{}/{}/{}/_history/{version}", wanted.base, key.resource_type, key.id);
-            builder.insert_header((LOCATION, location));
-        }
+    };
+    let mut answer = Answer::new(status);
+    identify(&performed, wanted, &mut answer);
+    if performed.status == Status::NotModified {
+        return Ok(answer);
     }
-    if let Some(updated) = performed.updated {
-        builder.insert_header((LAST_MODIFIED, etag::http_date(updated)));
-    }
-    match (wanted.returns, performed.body) {
-        (_, _) if performed.status == Status::NotModified => builder.finish(),
+    let is_binary_read =
+        wanted.returns.is_none() && performed.key.as_ref().is_some_and(|k| k.resource_type == ty::BINARY);
+    let json = match (wanted.returns, performed.body) {
         (Some(Return::OperationOutcome), _) => {
-            if performed.status == Status::NoContent {
-                builder.status(StatusCode::OK);
-            }
             let mut issues = performed.issues;
             if issues.is_empty() {
                 issues.push(Issue::information(IssueType::Informational).text("done"));
             }
-            resource(builder, operation_outcome_json(&issues).into(), wanted)
+            operation_outcome_json(&issues).into()
         }
-        (_, Body::Empty) | (Some(Return::Minimal), _) => builder.finish(),
-        (_, Body::Json(json)) => {
-            let is_binary = performed.key.as_ref().is_some_and(|k| k.resource_type == ty::BINARY);
-            if let (None, true, Some((media_type, bytes))) =
-                (wanted.format, is_binary, binary_of(&json, is_binary))
-            {
-                return builder
-                    .insert_header((CONTENT_TYPE, media_type))
-                    .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                    .insert_header((CONTENT_DISPOSITION, "attachment"))
-                    .body(bytes);
-            }
-            resource(builder, json, wanted)
-        }
-    }
+        (_, Body::Empty) | (Some(Return::Minimal), _) => return Ok(answer),
+        (_, Body::Json(json)) => json,
+    };
+    let rendering = Rendering {
+        raw: is_binary_read.then(|| wanted.accepted.clone()),
+        format: wanted.format(),
+        pretty: wanted.pretty,
+        subset: wanted.subset.clone().filter(|_| !shows_outcome),
+    };
+    let cost = if rendering.changes_nothing() { 0 } else { json.len() };
+    answer.set_resource(heavy.run(cost, move || rendering.render(json)).await?);
+    Ok(answer)
 }
 
-fn binary_of(json: &[u8], is_binary: bool) -> Option<(String, Vec<u8>)> {
-    if is_binary { binary::unwrap(json) } else { None }
+/// Adds the headers that say which version this is.
+fn identify(performed: &Performed, wanted: &Wanted, answer: &mut Answer) {
+    if let Some(updated) = performed.updated {
+        answer.set_text(LAST_MODIFIED, etag::http_date(updated));
+    }
+    let Some(version) = performed.version else { return };
+    answer.set_text(ETAG, format!("W/\"{version}\""));
+    let Some(key) = performed.key.as_ref().filter(|_| performed.status != Status::NoContent) else { return };
+    let versioned = format!("{}/{}/{}/_history/{version}", wanted.base, key.resource_type, key.id);
+    let name = if wanted.returns.is_some() { LOCATION } else { CONTENT_LOCATION };
+    answer.set_text(name, versioned);
 }
 
 /// Makes the response to a failure.
-pub(super) fn failure(issue: &Issue, wanted: &Wanted) -> HttpResponse {
-    let status = StatusCode::from_u16(outcome::status(issue)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut builder = HttpResponseBuilder::new(status);
-    builder.insert_header((CACHE_CONTROL, "no-store"));
-    if let Some(seconds) = issue.retry_after_seconds {
-        builder.insert_header((RETRY_AFTER, seconds.to_string()));
+pub(super) fn failure(issue: &Issue, wanted: &Wanted) -> Answer {
+    let code = outcome::status(issue);
+    let mut answer = Answer::new(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    let retry = issue.retry_after_seconds.or(matches!(code, 429 | 503 | 507).then_some(5));
+    if let Some(seconds) = retry {
+        answer.set_text(RETRY_AFTER, seconds.to_string());
     }
-    if issue.reason == Reason::MethodNotAllowed {
-        builder.insert_header((ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    let rendering = Rendering { raw: None, format: wanted.format(), pretty: wanted.pretty, subset: None };
+    let json: Bytes = issue.to_operation_outcome_json().into();
+    match rendering.render(json.clone()) {
+        Ok(rendered) => answer.set_resource(rendered),
+        Err(_) => answer.set_resource(Rendered { bytes: json, format: Format::Json, carried: None }),
     }
-    let plain = Wanted { subset: None, ..wanted.clone() };
-    resource(builder, issue.to_operation_outcome_json().into(), &plain)
+    answer
 }
 
-/// Puts a resource into the wanted form.
-fn resource(mut builder: HttpResponseBuilder, json: Bytes, wanted: &Wanted) -> HttpResponse {
-    let format = wanted.format.unwrap_or(Format::Json);
-    builder.insert_header((CONTENT_TYPE, format.media_type()));
-    if format == Format::Json && wanted.subset.is_none() {
-        return builder.body(if wanted.pretty { json::pretty(&json).into() } else { json });
+/// What is to be made of a resource in JSON.
+struct Rendering {
+    /// What is accepted, where the bytes of a Binary may be meant.
+    raw: Option<Accepted>,
+    format: Format,
+    pretty: bool,
+    subset: Option<Subset>,
+}
+
+/// What was made of it.
+struct Rendered {
+    bytes: Bytes,
+    format: Format,
+    /// Media type and security context, where `bytes` are what a Binary carries.
+    carried: Option<(String, Option<String>)>,
+}
+
+impl Rendering {
+    fn changes_nothing(&self) -> bool {
+        self.raw.is_none() && self.format == Format::Json && !self.pretty && self.subset.is_none()
     }
-    let Ok(mut tree) = json::read(json) else {
-        tracing::error!("an answer of this server is no resource");
-        return HttpResponse::InternalServerError().finish();
-    };
-    if let Some(part) = &wanted.subset {
-        tree = if tree.resource_type() == ty::BUNDLE {
-            subset_entries(&tree, part)
-        } else {
-            subset(&tree, part)
+
+    fn render(self, json: Bytes) -> Result<Rendered, Issue> {
+        if let Some(accepted) = &self.raw
+            && *accepted != Accepted::Fhir(self.format)
+            && let Some(carried) = binary::unwrap(json.clone())
+            && binary::is_raw_wanted(accepted, &carried.media_type)
+        {
+            return Ok(Rendered {
+                bytes: carried.bytes.into(),
+                format: self.format,
+                carried: Some((carried.media_type, carried.security_context)),
+            });
+        }
+        let bytes = self.written(json)?;
+        Ok(Rendered { bytes, format: self.format, carried: None })
+    }
+
+    fn written(&self, json: Bytes) -> Result<Bytes, Issue> {
+        if self.format == Format::Json && self.subset.is_none() {
+            return Ok(if self.pretty { json::pretty(&json).into() } else { json });
+        }
+        let mut tree = json::read(json).map_err(|_| {
+            tracing::error!("an answer of this server is no resource");
+            Issue::fatal(IssueType::Exception).text("the answer cannot be written in the form asked for")
+        })?;
+        if let Some(part) = &self.subset {
+            tree = match tree.resource_type() {
+                ty::BUNDLE => subset_entries(&tree, part),
+                _ => subset(&tree, part),
+            };
+        }
+        let bytes = match (self.format, self.pretty) {
+            (Format::Json, false) => json::to_json(&tree),
+            (Format::Json, true) => json::pretty(&json::to_json(&tree)),
+            (Format::Xml, false) => xml::to_xml(&tree),
+            (Format::Xml, true) => xml::to_xml_pretty(&tree),
         };
+        Ok(bytes.into())
     }
-    let bytes = match (format, wanted.pretty) {
-        (Format::Json, false) => json::to_json(&tree),
-        (Format::Json, true) => json::pretty(&json::to_json(&tree)),
-        (Format::Xml, false) => xml::to_xml(&tree),
-        (Format::Xml, true) => xml::to_xml_pretty(&tree),
-    };
-    builder.body(bytes)
 }

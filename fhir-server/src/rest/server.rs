@@ -1,30 +1,33 @@
-//! The HTTP server: one handler for the FHIR base, and the pages for operators.
+//! The HTTP server: where it listens, its pages for operators, and its end.
 
-use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::middleware::Compress;
-use actix_web::web::{self, Bytes, Data, PayloadConfig};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, error::PayloadError};
-use fhir_model::interaction::{Caller, FhirApi, Interaction};
-use fhir_model::outcome::{Issue, IssueType, Reason};
-use futures_util::FutureExt;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, HttpServer};
+use fhir_model::interaction::FhirApi;
 
-use super::negotiate::{self, Format};
-use super::prefer;
-use super::request::{Incoming, code};
-use super::response::{self, Wanted};
-use crate::interaction::url::decode_path;
+use super::admission::Admission;
+use super::answer;
+use super::body::Budget;
+use super::heavy::Heavy;
+use crate::health::{self, Readiness};
 use crate::limits::Limits;
-use crate::metrics::Metrics;
-use crate::storage::Store;
+use crate::metrics::{Metrics, Numbers};
 
 /// The path of the FHIR base.
-const BASE_PATH: &str = "/fhir";
+pub const BASE_PATH: &str = "/fhir";
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 2_048;
+
+/// Seconds that a connection which was closed may take to say so, too.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How the server is set up.
 #[derive(Debug, Clone)]
@@ -43,62 +46,82 @@ pub struct ServerSettings {
     pub cors_origins: Vec<String>,
 }
 
+/// What is served.
+#[derive(Clone)]
+pub struct Served {
+    /// Performs the interactions.
+    pub api: Arc<dyn FhirApi>,
+    /// What must be ready for `/health/ready`.
+    pub readiness: Vec<Arc<dyn Readiness>>,
+    /// What has numbers for `/metrics`.
+    pub numbers: Vec<Arc<dyn Numbers>>,
+}
+
 /// What all requests share.
-struct Shared {
-    api: Arc<dyn FhirApi>,
-    store: Arc<Store>,
-    metrics: Metrics,
-    settings: ServerSettings,
+pub(super) struct Shared {
+    pub(super) api: Arc<dyn FhirApi>,
+    pub(super) metrics: Metrics,
+    pub(super) settings: ServerSettings,
+    pub(super) admission: Admission,
+    pub(super) budget: Budget,
+    pub(super) heavy: Heavy,
+    readiness: Vec<Arc<dyn Readiness>>,
+    numbers: Vec<Arc<dyn Numbers>>,
     is_stopping: AtomicBool,
 }
 
-/// Serves until the process is asked to end, then lets running requests end.
+/// Serves until `asked_to_end` resolves, then lets running requests end.
 ///
 /// `started` is called when connections are accepted.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn serve(
-    api: Arc<dyn FhirApi>,
-    store: Arc<Store>,
+    served: Served,
     settings: ServerSettings,
+    asked_to_end: impl Future<Output = ()> + 'static,
     started: impl FnOnce(&[SocketAddr]),
-) -> std::io::Result<()> {
+) -> io::Result<()> {
+    let limits = settings.limits.clone();
+    let listener = listen(settings.listen, &limits)?;
+    let (workers, tls) = (settings.workers, settings.tls.clone());
     let shared = Data::new(Shared {
-        api,
-        store,
+        api: served.api,
+        readiness: served.readiness,
+        numbers: served.numbers,
         metrics: Metrics::default(),
-        settings: settings.clone(),
+        admission: Admission::new(&limits),
+        budget: Budget::default(),
+        heavy: Heavy::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get)),
+        settings,
         is_stopping: AtomicBool::new(false),
     });
-    let limits = settings.limits.clone();
     let for_app = shared.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(for_app.clone())
-            .app_data(PayloadConfig::new(for_app.settings.limits.body_bytes_max))
-            .wrap(Compress::default())
-            .route("/health/live", web::get().to(|| async { HttpResponse::Ok().body("live\n") }))
-            .route("/health/ready", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics))
-            .default_service(web::to(fhir))
+            .route("/health/live", web::to(live))
+            .route("/health/ready", web::to(ready))
+            .route("/metrics", web::to(metrics))
+            .default_service(web::to(answer::answer))
     })
-    .workers(settings.workers)
+    .workers(workers)
     .max_connections(limits.connections_max)
     .client_request_timeout(Duration::from_secs(limits.head_seconds_max))
-    .client_disconnect_timeout(Duration::from_secs(5))
+    .client_disconnect_timeout(GOODBYE)
+    .tls_handshake_timeout(Duration::from_secs(limits.head_seconds_max))
     .keep_alive(Duration::from_secs(limits.idle_seconds_max))
     .shutdown_timeout(limits.drain_seconds_max)
     .disable_signals();
-    let server = match settings.tls {
-        Some(tls) => server.bind_rustls_0_23(settings.listen, (*tls).clone())?,
-        None => server.bind(settings.listen)?,
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, (*tls).clone())?,
+        None => server.listen(listener)?,
     };
     started(&server.addrs());
     let running = server.run();
     let handle = running.handle();
     actix_web::rt::spawn(async move {
-        wait_for_end().await;
+        asked_to_end.await;
         tracing::info!("asked to end: letting running requests end");
         shared.is_stopping.store(true, Ordering::Relaxed);
         handle.stop(true).await;
@@ -106,202 +129,38 @@ pub async fn serve(
     running.await
 }
 
-/// Waits until the process is asked to end.
-async fn wait_for_end() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            futures_util::future::select(Box::pin(interrupt), Box::pin(terminate.recv())).await;
-        }
-        Err(_) => {
-            let _ = interrupt.await;
-        }
-    }
+/// Opens the socket. What is set on it holds for every connection.
+fn listen(address: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    // A client that takes nothing of what waits for it is let go; HTTP's own
+    // timeouts do not see one who sends and never reads.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(limits.read_seconds_max)))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = limits;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+async fn live() -> HttpResponse {
+    page(HttpResponse::Ok(), "application/json", r#"{"live":true}"#.to_owned())
 }
 
 async fn ready(shared: Data<Shared>) -> HttpResponse {
-    if shared.is_stopping.load(Ordering::Relaxed) {
-        return HttpResponse::ServiceUnavailable().body("stopping\n");
-    }
-    match shared.store.probe().await {
-        Ok(()) => HttpResponse::Ok().body("ready\n"),
-        Err(issue) => HttpResponse::ServiceUnavailable().body(format!("storage: {issue}\n")),
-    }
+    let is_stopping = shared.is_stopping.load(Ordering::Relaxed);
+    let (is_ready, text) = health::readiness(&shared.readiness, is_stopping).await;
+    let status = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    page(status, "application/json", text)
 }
 
 async fn metrics(shared: Data<Shared>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(shared.metrics.write(&shared.store))
+    page(HttpResponse::Ok(), "text/plain; version=0.0.4", shared.metrics.write(&shared.numbers))
 }
 
-/// Answers everything else: what lies under the base, and that nothing else is there.
-async fn fhir(
-    shared: Data<Shared>,
-    request: HttpRequest,
-    body: Result<Bytes, actix_web::Error>,
-) -> HttpResponse {
-    let begin = Instant::now();
-    shared.metrics.begin();
-    let request_id = request_id(&request);
-    let mut label = "none";
-    let base = base_of(&shared, &request);
-    let answered =
-        AssertUnwindSafe(answer(&shared, &request, body, &base, &request_id, &mut label)).catch_unwind();
-    let mut answer = answered.await.unwrap_or_else(|_| {
-        tracing::error!(request = request_id, "a request panicked");
-        let issue = Issue::fatal(IssueType::Exception).text("an unexpected error");
-        response::failure(&issue, &plain(&base))
-    });
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        answer.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
-    }
-    allow_origin(&shared, &request, &mut answer);
-    let (status, took) = (answer.status().as_u16(), begin.elapsed());
-    shared.metrics.end(label, status, took);
-    tracing::info!(
-        request = request_id,
-        method = request.method().as_str(),
-        interaction = label,
-        status,
-        micros = took.as_micros() as u64,
-        "answered"
-    );
-    answer
-}
-
-async fn answer(
-    shared: &Shared,
-    request: &HttpRequest,
-    body: Result<Bytes, actix_web::Error>,
-    base: &str,
-    request_id: &str,
-    label: &mut &'static str,
-) -> HttpResponse {
-    let mut wanted = plain(base);
-    match prepared(shared, request, body, &mut wanted) {
-        Err(issue) => response::failure(&issue, &wanted),
-        Ok(interaction) => {
-            *label = code(&interaction);
-            if request.headers().contains_key("access-control-request-method") {
-                return HttpResponse::NoContent().finish();
-            }
-            if !writes(&interaction) {
-                wanted.returns = None;
-            }
-            let caller = Caller { request_id: request_id.to_owned(), base: base.to_owned() };
-            match shared.api.perform(&caller, interaction).await {
-                Ok(performed) => response::performed(performed, &wanted),
-                Err(issue) => response::failure(&issue, &wanted),
-            }
-        }
-    }
-}
-
-/// Reads everything that the request says.
-fn prepared(
-    shared: &Shared,
-    request: &HttpRequest,
-    body: Result<Bytes, actix_web::Error>,
-    wanted: &mut Wanted,
-) -> Result<Interaction, Issue> {
-    let uri = request.uri();
-    if uri.path().len() + uri.query().map_or(0, str::len) > shared.settings.limits.url_bytes_max {
-        return Err(Issue::error(IssueType::TooLong)
-            .because(Reason::UriTooLong)
-            .text("the URL is longer than this server takes; search by POST to `_search`"));
-    }
-    let query = uri.query().unwrap_or("");
-    let parameters = crate::interaction::url::decode_query(query)?;
-    let of = |name: &str| parameters.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
-    wanted.format = negotiate::accepted(of("_format"), header("accept"));
-    wanted.pretty = of("_pretty") == Some("true");
-    wanted.subset = Wanted::subset_of(&parameters)?;
-    let preferences = request.headers().get_all("prefer").filter_map(|v| v.to_str().ok());
-    let preference = prefer::parse(preferences);
-    wanted.returns = Some(preference.returns);
-    let path = decode_path(uri.path())?;
-    let path =
-        path.strip_prefix(BASE_PATH).filter(|rest| rest.is_empty() || rest.starts_with('/')).ok_or_else(
-            || Issue::error(IssueType::NotFound).text(format!("FHIR is to be had under {BASE_PATH}")),
-        )?;
-    let body = body.map_err(body_failure)?;
-    let incoming =
-        Incoming { method: request.method(), path, query, headers: request.headers(), body, preference };
-    let interaction = incoming.interaction()?;
-    let is_binary_read = matches!(&interaction, Interaction::Read(r) if r.key.resource_type == fhir_model::schema::ty::BINARY)
-        || matches!(&interaction, Interaction::Vread(r) if r.key.resource_type == fhir_model::schema::ty::BINARY);
-    if wanted.format.is_none() && !is_binary_read {
-        return Err(negotiate::not_acceptable());
-    }
-    Ok(interaction)
-}
-
-fn body_failure(error: actix_web::Error) -> Issue {
-    match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => Issue::error(IssueType::TooLong)
-            .text("the body is larger than this server takes; send it in parts, or import it"),
-        Some(PayloadError::EncodingCorrupted) => Issue::error(IssueType::Structure)
-            .at("http.content-encoding")
-            .text("the body cannot be decompressed"),
-        _ => Issue::error(IssueType::Structure).text("the body did not arrive whole"),
-    }
-}
-
-fn writes(interaction: &Interaction) -> bool {
-    matches!(
-        interaction,
-        Interaction::Create(_) | Interaction::Update(_) | Interaction::Patch(_) | Interaction::Delete(_)
-    )
-}
-
-fn plain(base: &str) -> Wanted {
-    Wanted { format: Some(Format::Json), pretty: false, subset: None, returns: None, base: base.to_owned() }
-}
-
-fn base_of(shared: &Shared, request: &HttpRequest) -> String {
-    if let Some(base) = &shared.settings.public_base {
-        return base.clone();
-    }
-    let info = request.connection_info();
-    let scheme = if shared.settings.tls.is_some() { "https" } else { "http" };
-    let host = info.host();
-    let is_sane =
-        host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'));
-    let host = if is_sane { host.to_owned() } else { shared.settings.listen.to_string() };
-    format!("{scheme}://{host}{BASE_PATH}")
-}
-
-/// Takes the caller's request id where it is harmless, or makes one.
-fn request_id(request: &HttpRequest) -> String {
-    let given = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
-    let is_sane = |id: &&str| {
-        (1..=64).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
-    given.filter(is_sane).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
-}
-
-/// Lets browsers of allowed origins read the answer.
-///
-/// Spec: <https://hl7.org/fhir/R4/http.html#custom>
-fn allow_origin(shared: &Shared, request: &HttpRequest, answer: &mut HttpResponse) {
-    let Some(origin) = request.headers().get("origin") else { return };
-    let origins = &shared.settings.cors_origins;
-    let allowed = origins.iter().any(|o| o == "*" || o.as_bytes() == origin.as_bytes());
-    if !allowed {
-        return;
-    }
-    let headers = answer.headers_mut();
-    headers.insert(HeaderName::from_static("access-control-allow-origin"), origin.clone());
-    for (name, value) in [
-        ("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-        (
-            "access-control-allow-headers",
-            "Accept, Authorization, Content-Type, If-Match, If-None-Exist, If-None-Match, If-Modified-Since, Prefer, X-Request-Id",
-        ),
-        ("access-control-expose-headers", "Content-Location, ETag, Last-Modified, Location, X-Request-Id"),
-        ("access-control-max-age", "3600"),
-    ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+fn page(mut status: actix_web::HttpResponseBuilder, media_type: &'static str, text: String) -> HttpResponse {
+    status.insert_header((CONTENT_TYPE, media_type)).insert_header((CACHE_CONTROL, "no-store")).body(text)
 }
