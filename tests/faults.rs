@@ -45,8 +45,13 @@ fn recovered(client: &Client) -> String {
 /// Waits until the server says that it is ready.
 fn ready_again(client: &Client, server: &Server) {
     let begin = Instant::now();
-    while client.get(&format!("{}/health/ready", server.origin())).status != 200 {
-        assert!(begin.elapsed() < Duration::from_secs(10), "not ready within 10 seconds");
+    loop {
+        let answer = client.get(&format!("{}/health/ready", server.origin()));
+        if answer.status == 200 {
+            return;
+        }
+        let told = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(begin.elapsed() < Duration::from_secs(10), "not ready within 10 seconds: {told}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -71,14 +76,15 @@ impl Drop for Mounted {
 fn a_full_disk_refuses_and_recovers() {
     let folder = tempfile::tempdir().expect("folder");
     let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(folder.path()).output();
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(folder.path()).output();
     if !mounted.is_ok_and(|m| m.status.success()) {
         println!("no tmpfs may be mounted here: not run");
         return;
     }
     let _mounted = Mounted(folder.path().to_owned());
+    // As much as the log may take: folding it into the database needs that space again.
     let ballast = folder.path().join("ballast");
-    std::fs::write(&ballast, vec![1u8; 4 << 20]).expect("written");
+    std::fs::write(&ballast, vec![1u8; 24 << 20]).expect("written");
     let server = Server::start(&folder.path().join("data"));
     let client = server.client();
     let (mut acknowledged, status) = until_refused(&client, 60_000);

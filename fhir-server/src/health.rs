@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn reasons_are_told() {
         for (parts, is_stopping, expected) in [
             (vec![], false, r#"{"ready":true,"reasons":[]}"#),
