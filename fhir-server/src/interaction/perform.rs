@@ -1,7 +1,7 @@
 //! The one gate to the data: everything that enters becomes an interaction
 //! and is performed here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed};
 use fhir_model::outcome::{Issue, IssueType};
@@ -15,6 +15,7 @@ use super::unit::{NoView, Snapshot, Unit, View};
 use super::{bundle, capabilities, read};
 use crate::limits::Limits;
 use crate::search::Search;
+use crate::search::registry::Definitions;
 use crate::storage::Store;
 
 /// From how many entries on a Bundle is prepared off the thread that serves requests.
@@ -32,6 +33,14 @@ struct Inner {
     limits: Limits,
     /// The bases under which this server is known.
     bases: Vec<String>,
+    capabilities: Mutex<Option<Capabilities>>,
+}
+
+/// A CapabilityStatement, and what it was made of.
+struct Capabilities {
+    definitions: Arc<Definitions>,
+    base: String,
+    performed: Performed,
 }
 
 impl Inner {
@@ -44,7 +53,7 @@ impl Server {
     /// Makes the server over a store. `bases` are the URLs under which it is
     /// known: absolute references to them are references to its own resources.
     pub fn new(store: Arc<Store>, search: Search, limits: Limits, bases: Vec<String>) -> Server {
-        Server { inner: Arc::new(Inner { store, search, limits, bases }) }
+        Server { inner: Arc::new(Inner { store, search, limits, bases, capabilities: Mutex::new(None) }) }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -64,9 +73,7 @@ impl Server {
                 Ok(performed)
             }
             Interaction::Bundle(request) => bundle::perform(self, caller, request).await,
-            Interaction::Capabilities => {
-                Ok(capabilities::capabilities(&self.inner.search.definitions(), &caller.base))
-            }
+            Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
                 let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
                 blocking(move || {
@@ -76,6 +83,22 @@ impl Server {
                 .await
             }
         }
+    }
+
+    /// Returns the CapabilityStatement, written anew only when the search
+    /// parameters or the base are others than the last time.
+    fn capabilities(&self, base: &str) -> Performed {
+        let definitions = self.inner.search.definitions();
+        let mut kept = self.inner.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = &*kept
+            && Arc::ptr_eq(&kept.definitions, &definitions)
+            && kept.base == base
+        {
+            return kept.performed.clone();
+        }
+        let performed = capabilities::capabilities(&definitions, base);
+        *kept = Some(Capabilities { definitions, base: base.to_owned(), performed: performed.clone() });
+        performed
     }
 
     /// Writes a transaction, and answers when it is durable. `shows`: the
