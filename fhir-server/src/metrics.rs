@@ -38,6 +38,7 @@ impl Numbers for Store {
                 value: writer.commit_micros.load(Ordering::Relaxed) as f64 / 1e6,
             },
             counter("lanterna_writes_total", writer.jobs.load(Ordering::Relaxed)),
+            counter("lanterna_index_values_skipped_total", crate::index::extract::skipped_total()),
             Number { name: "lanterna_writes_queued", kind: "gauge", value: queued as f64 },
         ]
     }

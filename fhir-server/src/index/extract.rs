@@ -3,16 +3,28 @@
 //! A value that cannot be indexed is left out and counted: a bad value never
 //! keeps a resource from being stored, nor the index from going on.
 
-use fhir_model::fhirpath::Context;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fhir_model::fhirpath::{Context, Limits};
 use fhir_model::schema::ty;
 use fhir_model::tree::Resource;
 
 use super::row::{EqualHash, IndexRows, Link, Pair, TargetHash};
-use crate::search::parameter::{Collector, index};
+use crate::search::parameter::{Collector, index, index_together};
 use crate::search::registry::{Definitions, OfType};
 
 /// The greatest number of pairs of one resource: tokens times patients.
 const PAIRS_MAX: usize = 2000;
+
+/// What one expression may cost on one resource, so that none holds up the writer.
+const LIMITS: Limits = Limits { steps_max: 2_000_000, items_max: 200_000, text_bytes_max: 1 << 20 };
+
+static SKIPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how many values were not indexed since the process began.
+pub fn skipped_total() -> u64 {
+    SKIPPED.load(Ordering::Relaxed)
+}
 
 /// Returns the index rows of a resource, normalized. `bases` are the URLs
 /// under which this server is known.
@@ -20,10 +32,13 @@ pub fn extract(definitions: &Definitions, resource: &Resource, bases: &[String])
     let mut out = Collector::default();
     let Some(of_type) = definitions.index_of(resource.resource_type()) else { return out.rows };
     let root = resource.root();
-    let context = Context::new(root);
+    let context = Context::new(root).limits(LIMITS);
     for branch in &of_type.branches {
         match branch.expression.evaluate(&context, root) {
-            Ok(values) => values.iter().for_each(|value| index(branch, value, bases, &mut out)),
+            Ok(values) => {
+                values.iter().for_each(|value| index(branch, value, bases, &mut out));
+                index_together(branch, &values, &mut out);
+            }
             Err(error) => {
                 out.skipped += 1;
                 tracing::debug!(branch = branch.expression.text(), %error, "a search parameter was not indexed");
@@ -31,6 +46,7 @@ pub fn extract(definitions: &Definitions, resource: &Resource, bases: &[String])
         }
     }
     belongs_to_patients(of_type, resource, &mut out);
+    SKIPPED.fetch_add(out.skipped as u64, Ordering::Relaxed);
     let mut rows = out.rows;
     rows.normalize();
     rows

@@ -19,6 +19,7 @@ use super::condition::{BodyTest, Chain, Condition, Has, Scan, SpanRange, TextCom
 use super::error::SearchError;
 use super::filter::{FilterExpression, FilterOperator, FilterStep, FilterTest, parse_filter};
 use super::limits::SearchLimits;
+use super::parameter::special::Near;
 use super::parameter::{self, QueryContext, ValueError, split_unescaped, unescape};
 use super::plan::Hints;
 use super::registry::{BranchUse, Definition, Definitions, patient_compartment_branch};
@@ -233,7 +234,7 @@ impl<'m> Meaning<'m> {
                 }
                 let definition = self.definition(of, name, code)?;
                 if definition.kind == Kind::Special && *code == "near" {
-                    return self.near(name, *modifier, value);
+                    return near(definition, name, *modifier, value, self.context);
                 }
                 self.predicate(of, definition, name, *modifier, value)
             }
@@ -398,49 +399,6 @@ impl<'m> Meaning<'m> {
         }
     }
 
-    /// `near=latitude|longitude|distance|units`.
-    fn near(&self, name: &str, modifier: Option<&str>, value: &str) -> Result<Condition, SearchError> {
-        if let Some(modifier) = modifier {
-            return Err(SearchError::Unusable {
-                name: name.to_owned(),
-                why: format!("`near` has no modifier `{modifier}`"),
-            });
-        }
-        let parts = split_unescaped(value, ',').into_iter().map(|part| self.near_one(name, part));
-        Ok(Condition::any(parts.collect::<Result<Vec<_>, _>>()?))
-    }
-
-    fn near_one(&self, name: &str, value: &str) -> Result<Condition, SearchError> {
-        /// The distance when none is given.
-        const KILOMETRES_DEFAULT: f64 = 50.0;
-        const KILOMETRES_PER_MILE: f64 = 1.609_344;
-        let bad = || SearchError::BadValue {
-            name: name.to_owned(),
-            why: format!("`{value}` is not latitude|longitude[|distance[|km or mi]]"),
-        };
-        let mut parts = value.split('|');
-        let mut degrees = |limit: f64| {
-            let number: f64 = parts.next()?.trim().parse().ok()?;
-            (number.abs() <= limit).then_some(number)
-        };
-        let (Some(latitude), Some(longitude)) = (degrees(90.0), degrees(180.0)) else { return Err(bad()) };
-        let distance = match parts.next().map(str::trim) {
-            None | Some("") => KILOMETRES_DEFAULT,
-            Some(text) => text.parse().ok().filter(|d: &f64| *d >= 0.0 && d.is_finite()).ok_or_else(bad)?,
-        };
-        let kilometres = match parts.next().map(str::trim) {
-            None | Some("" | "km") => distance,
-            Some("m") => distance / 1000.0,
-            Some("mi" | "[mi_us]" | "[mi_i]") => distance * KILOMETRES_PER_MILE,
-            Some(_) => return Err(bad()),
-        };
-        Ok(Condition::Scan(Box::new(Scan {
-            types: Some(vec![ty::LOCATION]),
-            narrowed: Condition::always(),
-            test: BodyTest::Near { latitude, longitude, kilometres },
-        })))
-    }
-
     /// What a `_filter` demands of resources of one type.
     fn filter(&self, of: TypeId, expression: &FilterExpression) -> Result<Condition, SearchError> {
         let all = |parts: &[FilterExpression]| {
@@ -535,6 +493,31 @@ impl<'m> Meaning<'m> {
             Op::Ap | Op::Sa | Op::Eb | Op::Po | Op::Re => Err(unusable()),
         }
     }
+}
+
+/// Places near enough: the index gives those in a box, their bodies tell the distance.
+fn near(
+    definition: &Definition,
+    name: &str,
+    modifier: Option<&str>,
+    value: &str,
+    context: QueryContext<'_>,
+) -> Result<Condition, SearchError> {
+    if modifier == Some("missing") {
+        return is_missing(name, value, parameter::present(definition).into());
+    }
+    let mut parts = Vec::new();
+    for text in split_unescaped(value, ',') {
+        let narrowed = parameter::predicate(definition, modifier, text, context);
+        let narrowed = Condition::from(narrowed.map_err(|e| refused(name, e))?);
+        let Near { latitude, longitude, kilometres } = Near::parse(text).map_err(|e| refused(name, e))?;
+        parts.push(Condition::Scan(Box::new(Scan {
+            types: Some(vec![ty::LOCATION]),
+            narrowed,
+            test: BodyTest::Near { latitude, longitude, kilometres },
+        })));
+    }
+    Ok(Condition::any(parts))
 }
 
 /// What holds of one of several types.

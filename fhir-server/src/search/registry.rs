@@ -5,15 +5,22 @@
 //! branch, and `X.where(resolve() is Patient)` asks the branch of `X` for
 //! patients only: so no value is stored twice (ADR-0003).
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use fhir_model::compartment::compartments;
 use fhir_model::fhirpath::Expression;
 use fhir_model::fhirpath::ast::Node;
 use fhir_model::schema::{TypeId, resource_types, ty};
-use fhir_model::search_parameter::{SearchParameterType as Kind, standard_search_parameters};
+use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use crate::index::row::BranchCode;
+
+pub use super::definition::{DefinitionError, ParameterSource};
+use super::definition::{parse, standard_sources};
+
+/// The code of the parameters that find what sounds alike.
+const PHONETIC: &str = "phonetic";
 
 /// A search parameter on one resource type.
 #[derive(Debug, Clone)]
@@ -47,10 +54,15 @@ impl Definition {
         self.kind == Kind::Reference
     }
 
+    /// Tells whether it finds what sounds alike.
+    pub fn is_phonetic(&self) -> bool {
+        self.kind == Kind::String && self.code == PHONETIC
+    }
+
     /// Tells whether its references may mean resources of a type.
     pub fn may_target(&self, of: TypeId) -> bool {
         self.is_reference()
-            && (self.targets.is_empty() || self.targets.contains(&of))
+            && (self.targets.is_empty() || self.targets.iter().any(|target| of.is_a(*target)))
             && self.branches.iter().any(|b| b.target.is_none_or(|t| t == of))
     }
 }
@@ -68,6 +80,10 @@ pub struct Branch {
     pub components: Vec<(Kind, Expression)>,
     /// Whether its tokens are paired with the link to the patient.
     pub is_paired: bool,
+    /// Whether its texts are found by their sound, too.
+    pub is_phonetic: bool,
+    /// The types to which parameters that ask it want references only.
+    pub target_filters: Vec<TypeId>,
 }
 
 /// What is indexed of one resource type, and how it is asked for.
@@ -82,46 +98,6 @@ pub struct OfType {
     pub compartment_links: Vec<BranchCode>,
     /// The branch under which membership in a Patient compartment is stored.
     pub patient_compartment: Option<BranchCode>,
-}
-
-/// A SearchParameter as it is defined, standard or custom.
-#[derive(Debug, Clone)]
-pub struct ParameterSource {
-    /// Its canonical URL.
-    pub url: String,
-    /// Its name in a search.
-    pub code: String,
-    /// Its type.
-    pub kind: Kind,
-    /// The types that it is defined on.
-    pub base: Vec<TypeId>,
-    /// The FHIRPath expression of its values.
-    pub expression: String,
-    /// For references: the types that may be meant.
-    pub targets: Vec<TypeId>,
-    /// For composites: canonical URL of the part's definition, and its expression.
-    pub components: Vec<(String, String)>,
-}
-
-/// Why a definition cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DefinitionError {
-    /// The expression is no FHIRPath.
-    #[error("the expression of `{code}` is not FHIRPath: {why}")]
-    Expression {
-        /// The parameter.
-        code: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A part of a composite names a parameter that is not known.
-    #[error("`{code}` is made of `{component}`, which is not known")]
-    Component {
-        /// The parameter.
-        code: String,
-        /// The canonical URL that it names.
-        component: String,
-    },
 }
 
 /// All search parameters that are active.
@@ -145,21 +121,43 @@ impl Definitions {
     /// # Errors
     /// When one of them cannot be compiled.
     pub fn with_custom(custom: &[ParameterSource]) -> Result<Definitions, DefinitionError> {
-        let mut sources: Vec<ParameterSource> = standard_sources();
-        sources.extend_from_slice(custom);
-        let kinds: HashMap<String, Kind> = sources.iter().map(|s| (s.url.clone(), s.kind)).collect();
+        let sources: Vec<ParameterSource> = standard_sources().into_iter().chain(custom.to_vec()).collect();
+        let kinds: HashMap<&str, Kind> = sources.iter().map(|s| (s.url.as_str(), s.kind)).collect();
         let mut definitions = Definitions::default();
+        let mut branches = HashMap::new();
         for of in resource_types() {
-            let mut compiler = Compiler { of, kinds: &kinds, out: OfType::default() };
-            for source in &sources {
-                if source.base.iter().any(|base| of.is_a(*base)) {
-                    compiler.add(source)?;
-                }
+            let mut compiler =
+                Compiler { of, kinds: &kinds, branches: &mut branches, out: OfType::default() };
+            for source in sources.iter().filter(|s| s.base.iter().any(|base| of.is_a(*base))) {
+                compiler.add(source)?;
             }
             compiler.link_patients();
             definitions.types.insert(of, compiler.out);
         }
         Ok(definitions)
+    }
+
+    /// Compiles the standard parameters and those of the others that can be:
+    /// what was accepted once must not keep a server from starting.
+    ///
+    /// # Errors
+    /// Never for the tables of this build.
+    pub fn with_usable(
+        custom: &[ParameterSource],
+    ) -> Result<(Definitions, Vec<DefinitionError>), DefinitionError> {
+        if let Ok(all) = Definitions::with_custom(custom) {
+            return Ok((all, Vec::new()));
+        }
+        let mut usable: Vec<ParameterSource> = Vec::new();
+        let mut refused = Vec::new();
+        for source in custom {
+            usable.push(source.clone());
+            if let Err(error) = Definitions::with_custom(&usable) {
+                refused.push(error);
+                usable.pop();
+            }
+        }
+        Ok((Definitions::with_custom(&usable)?, refused))
     }
 
     /// Returns the parameters of a type.
@@ -178,34 +176,12 @@ impl Definitions {
     }
 }
 
-fn standard_sources() -> Vec<ParameterSource> {
-    standard_search_parameters()
-        .iter()
-        .map(|p| {
-            let mut components: Vec<(String, String)> =
-                p.components.iter().map(|c| (c.definition.to_owned(), c.expression.to_owned())).collect();
-            if p.url.ends_with("/DocumentReference-relationship") {
-                // Published with the expressions of its two parts exchanged.
-                let first = components[0].1.clone();
-                components[0].1 = std::mem::replace(&mut components[1].1, first);
-            }
-            ParameterSource {
-                url: p.url.to_owned(),
-                code: p.code.to_owned(),
-                kind: p.kind,
-                base: p.base.to_vec(),
-                expression: p.expression.to_owned(),
-                targets: p.targets.to_vec(),
-                components,
-            }
-        })
-        .collect()
-}
-
 /// Compiles the parameters of one resource type.
 struct Compiler<'k> {
     of: TypeId,
-    kinds: &'k HashMap<String, Kind>,
+    kinds: &'k HashMap<&'k str, Kind>,
+    /// What the codes of all types stand for.
+    branches: &'k mut HashMap<BranchCode, String>,
     out: OfType,
 }
 
@@ -213,7 +189,7 @@ impl Compiler<'_> {
     fn add(&mut self, source: &ParameterSource) -> Result<(), DefinitionError> {
         let mut components = Vec::new();
         for (definition, expression) in &source.components {
-            let kind = self.kinds.get(definition).ok_or_else(|| DefinitionError::Component {
+            let kind = self.kinds.get(definition.as_str()).ok_or_else(|| DefinitionError::Component {
                 code: source.code.clone(),
                 component: definition.clone(),
             })?;
@@ -261,14 +237,37 @@ impl Compiler<'_> {
             canonical.push_str(&format!(" ; {} {}", kind.code(), expression.text()));
         }
         let code = BranchCode::of(self.of, source.kind.code(), &canonical);
-        if !self.out.branches.iter().any(|b| b.code == code) {
-            self.out.branches.push(Branch {
-                code,
-                kind: source.kind,
-                expression: parse(source, path)?,
-                components: components.to_vec(),
-                is_paired: source.kind == Kind::Token && source.code != "identifier",
-            });
+        let stands_for = format!("{} {} {canonical}", self.of, source.kind.code());
+        match self.branches.entry(code) {
+            Entry::Occupied(known) if *known.get() != stands_for => {
+                return Err(DefinitionError::Collision {
+                    code: source.code.clone(),
+                    other: known.get().clone(),
+                });
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(free) => {
+                free.insert(stands_for);
+            }
+        }
+        let at = match self.out.branches.iter().position(|b| b.code == code) {
+            Some(at) => at,
+            None => {
+                self.out.branches.push(Branch {
+                    code,
+                    kind: source.kind,
+                    expression: parse(source, path)?,
+                    components: components.to_vec(),
+                    is_paired: source.kind == Kind::Token && source.code != "identifier",
+                    is_phonetic: false,
+                    target_filters: Vec::new(),
+                });
+                self.out.branches.len() - 1
+            }
+        };
+        if let Some(branch) = self.out.branches.get_mut(at) {
+            branch.is_phonetic |= source.kind == Kind::String && source.code == PHONETIC;
+            branch.target_filters.extend(target.filter(|t| !branch.target_filters.contains(t)));
         }
         Ok(BranchUse { branch: code, target })
     }
@@ -314,11 +313,6 @@ fn is_about(of_type: TypeId, node: &Node) -> bool {
         Node::Union(parts) => parts.iter().any(|part| is_about(of_type, part)),
         _ => true,
     }
-}
-
-fn parse(source: &ParameterSource, text: &str) -> Result<Expression, DefinitionError> {
-    Expression::parse(text)
-        .map_err(|error| DefinitionError::Expression { code: source.code.clone(), why: error.to_string() })
 }
 
 #[cfg(test)]

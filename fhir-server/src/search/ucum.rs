@@ -26,10 +26,21 @@ pub struct Canonical {
 }
 
 impl Canonical {
-    /// Brings a value to base units.
+    /// Brings a value to base units, rounded so that what comes from different
+    /// units is equal where it is the same.
     pub fn value(&self, value: f64) -> f64 {
-        value * self.factor + self.offset
+        rounded(value * self.factor + self.offset)
     }
+}
+
+/// The significant digits of values in base units.
+const DIGITS: i32 = 13;
+
+fn rounded(value: f64) -> f64 {
+    let scale = 10f64.powi((DIGITS - 1).saturating_sub(value.abs().log10().floor() as i32));
+    let rounded = (value * scale).round() / scale;
+    // Zero, and numbers at the ends of what a double holds.
+    if rounded.is_finite() { rounded } else { value }
 }
 
 static UNITS: LazyLock<Cache<String, Option<Arc<Canonical>>>> = LazyLock::new(|| Cache::new(UNITS_MAX));
@@ -56,10 +67,21 @@ mod tests {
     #[test]
     fn units_of_one_dimension_meet() {
         let in_base = |value: f64, unit: &str| canonical(unit).map(|c| (c.unit.clone(), c.value(value)));
-        let (milligrams, grams) = (in_base(500.0, "mg"), in_base(0.5, "g"));
-        let close =
-            milligrams.as_ref().zip(grams.as_ref()).map(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-12);
-        assert_eq!(close, Some(true), "{milligrams:?} {grams:?}");
+        for (value, unit, other_value, other_unit) in [
+            (500.0, "mg", 0.5, "g"),
+            (5.4, "mg", 0.0054, "g"),
+            (0.1, "mmol/L", 100.0, "umol/L"),
+            (98.6, "[degF]", 37.0, "Cel"),
+            (72.0, "kg", 72_000.0, "g"),
+            (1.8, "m", 180.0, "cm"),
+            (7.0, "d", 1.0, "wk"),
+            (36.0, "km/h", 10.0, "m/s"),
+        ] {
+            assert_eq!(in_base(value, unit), in_base(other_value, other_unit), "{value} {unit}");
+            assert!(in_base(value, unit).is_some(), "{unit}");
+        }
+        assert_eq!(rounded(0.0), 0.0);
+        assert_eq!(rounded(1e-310), 1e-310);
         assert_eq!(canonical("no unit at all"), None);
         assert_eq!(canonical(&"m".repeat(10_000)), None);
     }

@@ -13,8 +13,8 @@ use fhir_model::fhirpath::{Context, Value};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use super::{
-    Collector, PRESENT, Predicate, QueryContext, TextComparison, TextMatch, ValueError, date, malformed,
-    no_modifier, number, quantity, reference, split_unescaped, string, token,
+    Collector, Predicate, QueryContext, TextComparison, TextMatch, ValueError, date, malformed, no_modifier,
+    number, quantity, reference, split_unescaped, string, token,
 };
 use crate::index::row::{BranchCode, EqualHash, TargetHash};
 use crate::search::registry::{Branch, Definition};
@@ -68,7 +68,7 @@ pub(super) fn index(branch: &Branch, value: &Value<'_>, bases: &[String], out: &
         store(branch.code, combination, out);
     }
     if !combinations.is_empty() {
-        out.equal(branch.code, PRESENT, &[]);
+        out.present(branch.code);
     }
 }
 
@@ -110,7 +110,8 @@ fn store(branch: BranchCode, combination: &[Part], out: &mut Collector) {
         match part {
             Part::Equal(_) => continue,
             Part::Span(unit, low, high) => out.span(span_hash(branch, at, unit, &equal), *low, *high),
-            Part::Text(folded) => out.text(text_branch(branch, at, &equal), folded.clone()),
+            Part::Text(folded) if folded.is_empty() => continue,
+            Part::Text(folded) => out.text(text_branch(branch, at), text_under(branch, &equal, folded)),
         }
         is_stored = true;
     }
@@ -136,8 +137,13 @@ fn span_hash(branch: BranchCode, at: usize, unit: &str, equal: &[&str]) -> Equal
     EqualHash::of(branch, "composite-span", &parts)
 }
 
-fn text_branch(branch: BranchCode, at: usize, equal: &[&str]) -> BranchCode {
-    equal.iter().fold(branch.variant(&format!("composite-text {at}")), |branch, part| branch.variant(part))
+fn text_branch(branch: BranchCode, at: usize) -> BranchCode {
+    branch.variant(&format!("composite-text {at}"))
+}
+
+/// Text that begins with what the equal parts are, so that it is found by its beginning.
+fn text_under(branch: BranchCode, equal: &[&str], folded: &str) -> String {
+    format!("{:016x} {folded}", EqualHash::of(branch, "composite-text", equal).0)
 }
 
 /// A part of a search, in the form under which it is looked for.
@@ -203,9 +209,9 @@ fn of_branch(
                 quantity.compare(span_hash(branch, at, &joined(quantity.form, &unit), equal))
             }
             Asked::Text(folded) => Predicate::Text(TextMatch {
-                branches: vec![text_branch(branch, at, equal)],
+                branches: vec![text_branch(branch, at)],
                 comparison: TextComparison::Starts,
-                folded: folded.clone(),
+                folded: text_under(branch, equal, folded),
             }),
         });
     }

@@ -22,7 +22,7 @@ const EXPECTED: &str =
 pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
     match bounds(value) {
         Some((low, high)) => out.span(EqualHash::of(branch, PLAIN, &[]), low, high),
-        None => out.skipped += 1,
+        None => out.skip(branch),
     }
 }
 
@@ -70,7 +70,9 @@ fn timing(timing: Element<'_>) -> Option<(i64, i64)> {
 /// When it is no date.
 pub(super) fn asks(hash: EqualHash, text: &str, now_micros: i64) -> Result<Predicate, ValueError> {
     let (prefix, rest) = Prefix::split(text);
-    let date = PartialDate::parse(rest).ok_or_else(|| malformed(text, EXPECTED))?;
+    // In a URL `+` means a space, and is often written for itself before a zone.
+    let rest = rest.trim_end().replace(' ', "+");
+    let date = PartialDate::parse(&rest).ok_or_else(|| malformed(text, EXPECTED))?;
     let interval = closed(date.interval());
     // About: a tenth of the time between then and now, either way.
     let distance = now_micros.saturating_sub(interval.0).saturating_abs() / 10;
@@ -110,6 +112,12 @@ mod tests {
             ("gt2013-01-14T10:00:00Z", "2013-01-14", "2013-01-14", true),
             ("ge2013-03-14", "2013-01-21", "", true),
             ("le2013-03-14", "2013-01-21", "", true),
+            ("ge2013-03-14", "2013-01-21", "2013-03-14T12:00:00Z", true),
+            ("ge2013-03-14", "2013-01-21", "2013-03-13", false),
+            ("le2013-03-14", "2013-03-14T12:00:00Z", "2013-03-20", true),
+            ("le2013-03-14", "2013-03-15", "2013-03-20", false),
+            ("ge2013-03-14T00:00:00+01:00", "2013-03-13T23:00:00Z", "2013-03-13T23:00:00Z", true),
+            ("ge2013-03-14T00:00:00 01:00", "2013-03-13T23:00:00Z", "2013-03-13T23:00:00Z", true),
             ("sa2013-03-14", "2013-03-15", "", true),
             ("sa2013-03-14", "2013-01-21", "", false),
             ("eb2013-03-14", "", "2013-01-21", true),

@@ -6,8 +6,10 @@
 pub mod composite;
 pub mod date;
 pub mod number;
+pub mod phonetic;
 pub mod quantity;
 pub mod reference;
+pub mod special;
 pub mod string;
 pub mod token;
 pub mod uri;
@@ -17,7 +19,7 @@ use fhir_model::interaction::ResourceKey;
 use fhir_model::schema::TypeId;
 use fhir_model::search_parameter::SearchParameterType as Kind;
 
-use super::registry::{Branch, Definition};
+use super::registry::{Branch, BranchUse, Definition};
 use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Span, Text};
 
 /// What must hold of the index rows of a resource.
@@ -161,34 +163,61 @@ pub fn predicate(
         Kind::Composite => composite::predicate(definition, modifier, text, context),
         Kind::Quantity => quantity::predicate(definition, modifier, text),
         Kind::Uri => uri::predicate(definition, modifier, text),
-        Kind::Special => Err(ValueError::Modifier { modifier: String::new(), kind: "special" }),
+        Kind::Special => special::predicate(definition, modifier, text),
     }
 }
 
 /// Returns what `:missing=false` asks: that there is any value.
+///
+/// Values that give no row of their type (a Reference without a reference, a
+/// Timing without dates) give one that says that there is a value; tokens and
+/// composites, which have no other trace of their branch, always do.
 pub fn present(definition: &Definition) -> Predicate {
-    let branches: Vec<BranchCode> = definition.branches.iter().map(|b| b.branch).collect();
-    match definition.kind {
-        Kind::Reference => Predicate::Linked(branches),
-        Kind::String | Kind::Uri => {
-            Predicate::Text(TextMatch { branches, comparison: TextComparison::Exists, folded: String::new() })
-        }
-        Kind::Number | Kind::Date | Kind::Quantity => Predicate::Any(
-            branches
-                .iter()
-                .map(|b| {
-                    Predicate::Span(SpanRange { hash: EqualHash::of(*b, PLAIN, &[]), low: ANY, high: ANY })
-                })
-                .collect(),
-        ),
-        Kind::Token | Kind::Composite | Kind::Special => {
-            Predicate::Equal(branches.iter().map(|b| EqualHash::of(*b, PRESENT, &[])).collect())
-        }
+    let (filtered, all): (Vec<BranchUse>, Vec<BranchUse>) =
+        definition.branches.iter().partition(|used| used.target.is_some());
+    let mut any: Vec<Predicate> = Vec::new();
+    if !all.is_empty() {
+        any.extend(rows_of(definition.kind, all.iter().map(|used| used.branch).collect()));
     }
+    for used in filtered {
+        let Some(target) = used.target else { continue };
+        let others_only = EqualHash::of(used.branch, OTHER_TARGETS, &[target.name()]);
+        any.push(Predicate::All(vec![
+            Predicate::Any(rows_of(definition.kind, vec![used.branch])),
+            Predicate::Not(Box::new(Predicate::Equal(vec![others_only]))),
+        ]));
+    }
+    match any.len() {
+        1 => any.swap_remove(0),
+        _ => Predicate::Any(any),
+    }
+}
+
+/// What the rows of any value along the branches are.
+fn rows_of(kind: Kind, branches: Vec<BranchCode>) -> Vec<Predicate> {
+    let marked = branches.iter().map(|b| EqualHash::of(*b, PRESENT, &[])).collect();
+    let any_span = |form: &str| -> Vec<Predicate> {
+        let hashes = branches.iter().map(|b| EqualHash::of(*b, form, &[]));
+        hashes.map(|hash| Predicate::Span(SpanRange { hash, low: ANY, high: ANY })).collect()
+    };
+    let mut out = match kind {
+        Kind::Token | Kind::Composite => Vec::new(),
+        Kind::Number | Kind::Date | Kind::Quantity => any_span(PLAIN),
+        Kind::Special => any_span(special::LATITUDE),
+        Kind::Reference => vec![Predicate::Linked(branches)],
+        Kind::String | Kind::Uri => {
+            let (comparison, folded) = (TextComparison::Exists, String::new());
+            vec![Predicate::Text(TextMatch { branches, comparison, folded })]
+        }
+    };
+    out.push(Predicate::Equal(marked));
+    out
 }
 
 /// The form under which a branch says that it has a value.
 const PRESENT: &str = "present";
+/// The form under which a branch says that it has references, but none to a type.
+const OTHER_TARGETS: &str = "other-targets";
 /// The form of intervals without a unit.
 const PLAIN: &str = "plain";
 
@@ -210,6 +239,17 @@ impl Collector {
         self.rows.equal.push(EqualHash::of(branch, form, value));
     }
 
+    /// Notes that a branch has a value that gives no row of its type.
+    fn present(&mut self, branch: BranchCode) {
+        self.equal(branch, PRESENT, &[]);
+    }
+
+    /// Notes a value that could not be indexed.
+    fn skip(&mut self, branch: BranchCode) {
+        self.skipped += 1;
+        self.present(branch);
+    }
+
     fn span(&mut self, hash: EqualHash, low: i64, high: i64) {
         self.rows.spans.push(Span { hash, low, high });
     }
@@ -226,13 +266,20 @@ pub fn index(branch: &Branch, value: &Value<'_>, bases: &[String], out: &mut Col
     match branch.kind {
         Kind::Number => number::index(branch.code, value, out),
         Kind::Date => date::index(branch.code, value, out),
-        Kind::String => string::index(branch.code, value, out),
+        Kind::String => string::index(branch, value, out),
         Kind::Token => token::index(branch, value, out),
         Kind::Reference => reference::index(branch.code, value, bases, out),
         Kind::Composite => composite::index(branch, value, bases, out),
         Kind::Quantity => quantity::index(branch.code, value, out),
         Kind::Uri => uri::index(branch.code, value, out),
-        Kind::Special => {}
+        Kind::Special => special::index(branch.code, value, out),
+    }
+}
+
+/// Puts into the index what is said of all values of a branch together.
+pub fn index_together(branch: &Branch, values: &[Value<'_>], out: &mut Collector) {
+    if !branch.target_filters.is_empty() && !values.is_empty() {
+        reference::index_other_targets(branch, values, out);
     }
 }
 
@@ -288,6 +335,11 @@ impl Prefix {
 ///
 /// Numbers give the value itself as `exact`: only `eq` and `ne` look at its
 /// precision. For dates `exact` is the interval.
+///
+/// `ge` and `le` ask that some of the interval in the resource be at or above
+/// (at or below) the value searched for: a stay that ends at noon is found by
+/// `ge` that day. The letter of the specification would leave it out, being
+/// neither past that day nor within it; servers agree to keep it.
 fn compare(
     hash: EqualHash,
     prefix: Prefix,
@@ -307,8 +359,8 @@ fn compare(
         ]),
         Prefix::Gt => span(ANY, above),
         Prefix::Lt => span(below, ANY),
-        Prefix::Ge => Predicate::Any(vec![span(ANY, above), span((exact.0, i64::MAX), ANY)]),
-        Prefix::Le => Predicate::Any(vec![span(below, ANY), span(ANY, (i64::MIN, exact.1))]),
+        Prefix::Ge => span(ANY, (exact.0, i64::MAX)),
+        Prefix::Le => span((i64::MIN, exact.1), ANY),
         Prefix::Sa => span(above, ANY),
         Prefix::Eb => span(ANY, below),
         Prefix::Ap => span((i64::MIN, about.1), (about.0, i64::MAX)),

@@ -1,8 +1,9 @@
 //! Number parameters.
 //!
 //! A value searched for stands for the interval of its precision: `100` for
-//! `[99.5, 100.5)`, `100.00` for `[99.995, 100.005)`, `1e2` for `[95, 105)`.
-//! Values in resources are exact.
+//! `[99.5, 100.5)`, `100.00` for `[99.995, 100.005)`, `1e2` for `[50, 150)`.
+//! Values in resources are exact. Ends are worked out in decimals, so that
+//! 5.35 lies within 5.4.
 //!
 //! Spec: <https://hl7.org/fhir/R4/search.html#number>
 
@@ -23,8 +24,10 @@ const EXPECTED: &str = "a number such as 5.4, with or without a prefix such as `
 pub struct Number {
     /// Its value.
     pub value: f64,
-    /// Half a unit of its last digit.
-    pub half: f64,
+    /// The least number that rounds to it: half a unit of its last digit below.
+    pub low: f64,
+    /// The least number above that does not.
+    pub high: f64,
 }
 
 impl Number {
@@ -39,20 +42,29 @@ impl Number {
             None => (text, 0),
         };
         let fraction = mantissa.split_once('.').map_or(0, |(_, f)| f.len() as i32);
-        Some(Number { value, half: 0.5 * 10f64.powi(exponent.saturating_sub(fraction)) })
+        let last = exponent.saturating_sub(fraction);
+        let mut digits = mantissa.replace('.', "");
+        digits.push('0');
+        let (low, high) = match digits.parse::<i128>() {
+            Ok(tenfold) => {
+                let end = |tenfold: i128| format!("{tenfold}e{}", last.saturating_sub(1)).parse().ok();
+                (end(tenfold - 5)?, end(tenfold + 5)?)
+            }
+            // More digits than a double tells apart.
+            Err(_) => (value, value),
+        };
+        Some(Number { value, low, high })
     }
 
     /// Returns what a prefix asks of the intervals under `hash`, both brought
     /// to other units by `convert`.
     pub fn compare(self, hash: EqualHash, prefix: Prefix, convert: impl Fn(f64) -> f64) -> Predicate {
-        let around = |distance: f64| {
-            (ordered(convert(self.value - distance)), ordered(convert(self.value + distance)))
-        };
-        let (low, high) = around(self.half);
-        let exact = ordered(convert(self.value));
-        let tenth = (self.value * 0.1).abs().max(self.half);
+        let at = |number: f64| ordered(convert(number));
+        let (low, high, exact) = (at(self.low), at(self.high), at(self.value));
+        let tenth = (self.value * 0.1).abs();
+        let about = (at(self.low.min(self.value - tenth)), at(self.high.max(self.value + tenth)));
         // The upper end is outside of the interval, unless the number has no width.
-        compare(hash, prefix, (low, if high > low { high - 1 } else { high }), (exact, exact), around(tenth))
+        compare(hash, prefix, (low, if high > low { high - 1 } else { high }), (exact, exact), about)
     }
 }
 
@@ -60,7 +72,7 @@ impl Number {
 pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
     match bounds(value) {
         Some((low, high)) => out.span(EqualHash::of(branch, PLAIN, &[]), low, high),
-        None => out.skipped += 1,
+        None => out.skip(branch),
     }
 }
 
@@ -71,14 +83,16 @@ pub(super) fn bounds(value: &Value<'_>) -> Option<(i64, i64)> {
         Value::Integer(value) => both(*value as f64),
         Value::Decimal(value) => both(value.to_string().parse().ok()?),
         Value::Element(element) if element.ty() == ty::RANGE => range(*element, |v| v),
-        Value::Element(element) => both(element.value()?.parse().ok()?),
+        Value::Element(element) => both(element.value()?.parse().ok().filter(|v: &f64| v.is_finite())?),
         _ => None,
     }
 }
 
 /// Returns the ends of a Range, brought to other units by `convert`.
 pub(super) fn range(range: Element<'_>, convert: impl Fn(f64) -> f64) -> Option<(i64, i64)> {
-    let end = |end| -> Option<f64> { range.child(end)?.text_of(name::VALUE)?.parse().ok() };
+    let end = |end| -> Option<f64> {
+        range.child(end)?.text_of(name::VALUE)?.parse().ok().filter(|v: &f64| v.is_finite())
+    };
     let (low, high) = (end(name::LOW), end(name::HIGH));
     if low.is_none() && high.is_none() {
         return None;
@@ -105,15 +119,18 @@ mod tests {
 
     #[test]
     fn precision_is_that_of_the_last_digit() {
-        for (text, value, half) in [
-            ("100", 100.0, 0.5),
-            ("100.00", 100.0, 0.005),
-            ("1e2", 100.0, 50.0),
-            ("-5.4", -5.4, 0.05),
-            ("5.40e-3", 0.0054, 0.000_005),
+        for (text, value, low, high) in [
+            ("100", 100.0, 99.5, 100.5),
+            ("100.00", 100.0, 99.995, 100.005),
+            ("1e2", 100.0, 50.0, 150.0),
+            ("5.4", 5.4, 5.35, 5.45),
+            ("-5.4", -5.4, -5.45, -5.35),
+            ("0", 0.0, -0.5, 0.5),
+            ("-0.0", 0.0, -0.05, 0.05),
+            ("5.40e-3", 0.0054, 0.005_395, 0.005_405),
+            ("1e-300", 1e-300, 5e-301, 1.5e-300),
         ] {
-            let number = Number::parse(text).map(|n| (n.value, (n.half * 1e9).round() / 1e9));
-            assert_eq!(number, Some((value, half)), "{text}");
+            assert_eq!(Number::parse(text), Some(Number { value, low, high }), "{text}");
         }
         for text in ["", "x", "+1", "1,0", "1e999", "01"] {
             assert_eq!(Number::parse(text), None, "{text}");
@@ -127,6 +144,12 @@ mod tests {
             ("100", 100.4, true),
             ("100", 100.5, false),
             ("100", 99.5, true),
+            ("5.4", 5.35, true),
+            ("5.4", 5.45, false),
+            ("-5.4", -5.45, true),
+            ("-5.4", -5.35, false),
+            ("ap-100", -109.0, true),
+            ("ap0", 0.4, true),
             ("ne100", 100.4, false),
             ("ne100", 101.0, true),
             ("gt100", 100.0, false),

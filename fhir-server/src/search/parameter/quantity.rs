@@ -1,7 +1,9 @@
 //! Quantity parameters: a number with a unit, or with any.
 //!
 //! A quantity is indexed without unit, under its code with and without system,
-//! and brought to base units, so that 0.5 g finds 500 mg.
+//! and brought to base units, so that 0.5 g finds 500 mg. One with a comparator
+//! is the interval that it tells: `<5` is found by `lt5` and not by `5`. Sampled
+//! data are the interval of the samples.
 //!
 //! Spec: <https://hl7.org/fhir/R4/search.html#quantity>
 
@@ -28,7 +30,9 @@ const CURRENCIES: &str = "urn:iso:std:iso:4217";
 pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
     let before = out.rows.spans.len();
     for_each_span(value, |form, parts, low, high| out.span(EqualHash::of(branch, form, parts), low, high));
-    out.skipped += usize::from(out.rows.spans.len() == before);
+    if out.rows.spans.len() == before {
+        out.skip(branch);
+    }
 }
 
 /// Calls `each` with every form under which a value is found: the form's name
@@ -46,9 +50,18 @@ pub(super) fn for_each_span(value: &Value<'_>, mut each: impl FnMut(&str, &[&str
             let unit = Unit { system: Some(CURRENCIES), code: element.text_of(name::CURRENCY), text: None };
             in_each_unit(unit, |convert| Some(point(convert(value))), each);
         }
+        ty::SAMPLED_DATA => {
+            let (Some(origin), Some((low, high))) = (element.child(name::ORIGIN), samples(*element)) else {
+                return;
+            };
+            let interval =
+                |convert: &dyn Fn(f64) -> f64| Some((ordered(convert(low)), ordered(convert(high))));
+            in_each_unit(Unit::of(origin), interval, each);
+        }
         of if of.is_a(ty::QUANTITY) => {
             let Some(value) = number_of(*element, name::VALUE) else { return };
-            in_each_unit(Unit::of(*element), |convert| Some(point(convert(value))), each);
+            let comparator = element.text_of(name::COMPARATOR);
+            in_each_unit(Unit::of(*element), |convert| Some(told(convert(value), comparator)), each);
         }
         _ => {
             if let Some((low, high)) = number::bounds(value) {
@@ -60,6 +73,34 @@ pub(super) fn for_each_span(value: &Value<'_>, mut each: impl FnMut(&str, &[&str
 
 fn point(value: f64) -> (i64, i64) {
     (ordered(value), ordered(value))
+}
+
+/// The interval that a number with a comparator tells.
+fn told(value: f64, comparator: Option<&str>) -> (i64, i64) {
+    let value = ordered(value);
+    match comparator {
+        Some("<") => (i64::MIN, value.saturating_sub(1)),
+        Some("<=") => (i64::MIN, value),
+        Some(">") => (value.saturating_add(1), i64::MAX),
+        Some(">=") => (value, i64::MAX),
+        _ => (value, value),
+    }
+}
+
+/// The least and the greatest sample; off-scale ones are at the limits, where these are given.
+fn samples(data: Element<'_>) -> Option<(f64, f64)> {
+    let origin = number_of(data.child(name::ORIGIN)?, name::VALUE)?;
+    let factor = number_of(data, name::FACTOR).unwrap_or(1.0);
+    let limits = (number_of(data, name::LOWER_LIMIT), number_of(data, name::UPPER_LIMIT));
+    let sample = |text: &str| match text {
+        "E" => None,
+        "L" => limits.0,
+        "U" => limits.1,
+        text => text.parse().ok().filter(|v: &f64| v.is_finite()),
+    };
+    let all = data.text_of(name::DATA)?.split_ascii_whitespace().filter_map(sample);
+    let at = |sample: f64| origin + sample * factor;
+    all.map(|s| (at(s), at(s))).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
 fn number_of(element: Element<'_>, child: fhir_model::schema::NameId) -> Option<f64> {

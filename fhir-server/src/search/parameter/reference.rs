@@ -8,22 +8,24 @@ use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
 
 use super::{
-    Collector, Predicate, QueryContext, TextComparison, TextMatch, ValueError, malformed, targets_of, token,
-    unescape,
+    Collector, OTHER_TARGETS, Predicate, QueryContext, TextComparison, TextMatch, ValueError, malformed,
+    targets_of, token, unescape,
 };
 use crate::index::row::{BranchCode, Link, TargetHash};
-use crate::search::registry::Definition;
+use crate::search::registry::{Branch, Definition};
 
 const EXPECTED: &str = "a reference: `id`, `Type/id` or a URL";
 
 /// What makes the form of an identifier of a reference another than that of a token.
 const IDENTIFIER_VARIANT: &str = "reference-identifier";
+/// The beginning of the URLs of types, which `Reference.type` may have.
+const TYPES_BASE: &str = "http://hl7.org/fhir/StructureDefinition/";
 /// What makes the branch of canonicals, for `:below`.
 const CANONICAL_VARIANT: &str = "reference-canonical";
 
 /// Puts a reference or a canonical into the index.
 pub(super) fn index(branch: BranchCode, value: &Value<'_>, bases: &[String], out: &mut Collector) {
-    let before = (out.rows.links.len(), out.rows.equal.len());
+    let (links, equal) = (out.rows.links.len(), out.rows.equal.len());
     match value {
         Value::Element(element) if element.ty() == ty::REFERENCE => {
             if let Some(text) = element.text_of(name::REFERENCE) {
@@ -54,11 +56,45 @@ pub(super) fn index(branch: BranchCode, value: &Value<'_>, bases: &[String], out
         }
         _ => {}
     }
-    out.skipped += usize::from((out.rows.links.len(), out.rows.equal.len()) == before);
+    // Without a link of its own only this tells that there is a value.
+    if out.rows.links.len() == links {
+        out.skipped += usize::from(out.rows.equal.len() == equal);
+        out.present(branch);
+    }
+}
+
+/// Notes the types that the branch is asked for and to which none of its
+/// values refers: mostly there is none, so that it costs no row to tell
+/// whether there is any `patient` among the values of `subject`.
+pub(super) fn index_other_targets(branch: &Branch, values: &[Value<'_>], out: &mut Collector) {
+    let types: smallvec::SmallVec<[Option<TypeId>; 4]> = values.iter().map(type_meant).collect();
+    for target in &branch.target_filters {
+        if !types.contains(&Some(*target)) {
+            out.equal(branch.code, OTHER_TARGETS, &[target.name()]);
+        }
+    }
+}
+
+/// The type of resource that a reference means, as the resource tells it.
+fn type_meant(value: &Value<'_>) -> Option<TypeId> {
+    let element = value.element()?;
+    let text = match element.ty() {
+        ty::REFERENCE => element.text_of(name::REFERENCE).unwrap_or_default(),
+        _ => element.value()?,
+    };
+    if let Some(id) = text.strip_prefix('#') {
+        let mut contained = element.resource().root().children_named(name::CONTAINED);
+        return contained.find(|c| c.text_of(name::ID) == Some(id)).map(|c| c.ty());
+    }
+    let literal = Literal::parse(text).map(|l| l.key.resource_type);
+    literal.or_else(|| {
+        let told = element.text_of(name::TYPE)?;
+        TypeId::resource_named(told.strip_prefix(TYPES_BASE).unwrap_or(told))
+    })
 }
 
 fn link(branch: BranchCode, text: &str, bases: &[String], out: &mut Collector) {
-    if text.starts_with('#') {
+    if text.is_empty() || text.starts_with('#') {
         // A contained resource has no identity outside of its container.
         return;
     }
@@ -72,8 +108,8 @@ fn link(branch: BranchCode, text: &str, bases: &[String], out: &mut Collector) {
     }
     out.rows.links.push(Link { target: TargetHash::of_url(text), branch });
     // A canonical is found without its version or fragment, too.
-    if let Some(at) = text.find(['|', '#']) {
-        out.rows.links.push(Link { target: TargetHash::of_url(&text[..at]), branch });
+    if let Some((url, _)) = text.split_once(['|', '#']) {
+        link(branch, url, bases, out);
     }
 }
 

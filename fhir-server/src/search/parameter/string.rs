@@ -3,6 +3,9 @@
 //! Names and addresses are indexed part by part: `name=ross` finds the family
 //! name Rossi, `name=maria` a given name.
 //!
+//! `phonetic` parameters find what sounds alike instead: each word searched
+//! for must sound like some word of the value.
+//!
 //! Spec: <https://hl7.org/fhir/R4/search.html#string>
 
 use fhir_model::fhirpath::Value;
@@ -12,12 +15,16 @@ use fhir_model::tree::Element;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::{Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier, unescape};
+use super::{
+    Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier, phonetic, unescape,
+};
 use crate::index::row::{BranchCode, EqualHash};
-use crate::search::registry::Definition;
+use crate::search::registry::{Branch, Definition};
 
 /// The longest text that is indexed, in characters; more of it is not searched.
 const TEXT_CHARS_MAX: usize = 1000;
+/// How many words are compared by their sound; the rest of a search is left out.
+const WORDS_MAX: usize = 16;
 
 /// Takes case and accents away, and makes one space of several.
 pub fn fold(text: &str) -> String {
@@ -42,13 +49,19 @@ pub fn fold(text: &str) -> String {
 }
 
 /// Puts a string, a name or an address into the index.
-pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
+pub(super) fn index(branch: &Branch, value: &Value<'_>, out: &mut Collector) {
     let before = out.rows.texts.len();
     for_each_part(value, &mut |part| {
-        out.equal(branch, "exact", &[part]);
-        out.text(branch, fold(part));
+        out.equal(branch.code, "exact", &[part]);
+        let folded = fold(part);
+        if branch.is_phonetic {
+            phonetic::for_each_sound(&folded, |sound| out.equal(branch.code, phonetic::FORM, &[sound]));
+        }
+        out.text(branch.code, folded);
     });
-    out.skipped += usize::from(out.rows.texts.len() == before);
+    if out.rows.texts.len() == before {
+        out.skip(branch.code);
+    }
 }
 
 /// Calls `each` with every text that a value is made of.
@@ -98,7 +111,21 @@ pub(super) fn predicate(
     if folded.is_empty() {
         return Err(malformed(text, "text to search for"));
     }
+    if definition.is_phonetic() && comparison == TextComparison::Starts {
+        return sounds_like(&branches, &folded).ok_or_else(|| malformed(text, "a word to search for"));
+    }
     Ok(Predicate::Text(TextMatch { branches, comparison, folded }))
+}
+
+/// Asks that each word sounds like a word of the value.
+fn sounds_like(branches: &[BranchCode], folded: &str) -> Option<Predicate> {
+    let mut words = Vec::new();
+    phonetic::for_each_sound(folded, |sound| {
+        let hashes = branches.iter().map(|b| EqualHash::of(*b, phonetic::FORM, &[sound])).collect();
+        words.push(Predicate::Equal(hashes));
+    });
+    words.truncate(WORDS_MAX);
+    (!words.is_empty()).then_some(Predicate::All(words))
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use fhir_model::tree::Element;
 
 use super::string::fold;
 use super::{
-    Collector, PRESENT, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier,
-    split_unescaped, unescape,
+    Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier, split_unescaped,
+    unescape,
 };
 use crate::index::row::{BranchCode, EqualHash};
 use crate::search::registry::{Branch, Definition};
@@ -108,7 +108,7 @@ impl<'r> Token<'r> {
 /// Puts a value into the index.
 pub(super) fn index(branch: &Branch, value: &Value<'_>, out: &mut Collector) {
     let before = out.rows.equal.len();
-    let mut texts = Vec::new();
+    let mut texts: smallvec::SmallVec<[&str; 4]> = smallvec::SmallVec::new();
     for_each_token(
         value,
         &mut |token| {
@@ -122,15 +122,13 @@ pub(super) fn index(branch: &Branch, value: &Value<'_>, out: &mut Collector) {
         },
         &mut |text| texts.push(text),
     );
+    // What has no code may still say what it means.
+    out.skipped += usize::from(out.rows.equal.len() == before && texts.is_empty());
     for text in texts {
         out.text(text_branch(branch.code), fold(text));
     }
     of_type(branch.code, value, out);
-    if out.rows.equal.len() > before {
-        out.equal(branch.code, PRESENT, &[]);
-    } else {
-        out.skipped += 1;
-    }
+    out.present(branch.code);
 }
 
 /// Indexes an identifier by its type: `system|code|value`.

@@ -10,21 +10,23 @@ use super::{Collector, Predicate, TextComparison, TextMatch, ValueError, malform
 use crate::index::row::{BranchCode, EqualHash};
 use crate::search::registry::Definition;
 
-/// The longest URI that is searched for, in bytes.
+/// The longest URI that is searched for, and by how much of it one is found
+/// with `:below`, in bytes.
 const URI_BYTES_MAX: usize = 2048;
 
 /// Puts a URI into the index.
 pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
-    match text_of(value) {
+    match text_of(value).filter(|uri| !uri.is_empty()) {
         Some(uri) => {
             out.equal(branch, "uri", &[uri]);
             // A canonical is found without its version, too.
             if let Some((url, _)) = uri.split_once('|') {
                 out.equal(branch, "uri", &[url]);
             }
-            out.text(branch, uri.to_owned());
+            let begins = uri.char_indices().take_while(|(at, _)| *at < URI_BYTES_MAX).last();
+            out.text(branch, uri[..begins.map_or(0, |(at, c)| at + c.len_utf8())].to_owned());
         }
-        None => out.skipped += 1,
+        None => out.skip(branch),
     }
 }
 
