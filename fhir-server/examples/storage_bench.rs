@@ -225,7 +225,7 @@ fn rows(n: usize) -> IndexRows {
         Span { hash: hash(12, code % 40), low: value, high: value + 1 },
     ];
     let texts = vec![Text { branch: BranchCode(9), folded: format!("leukocytes in blood {code}") }];
-    let mut rows = IndexRows { equal, links, pairs, spans, texts };
+    let mut rows = IndexRows { equal, links, pairs, spans, texts, ..IndexRows::default() };
     rows.normalize();
     rows
 }

@@ -9,6 +9,7 @@ use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::schema::TypeId;
 
 use super::condition::Condition;
+use super::forms;
 use super::included::included;
 use super::limits::SearchLimits;
 use super::page::{CURSOR_PARAMETER, Cursor, Direction};
@@ -62,7 +63,8 @@ impl Search {
         base: &str,
     ) -> Result<Performed, Issue> {
         let definitions = self.definitions();
-        let query = self.parse(request, &definitions)?;
+        let mut query = self.parse(request, &definitions)?;
+        forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let bundle = if query.needs_snapshot() {
             data.transaction(|data| run.answer(data, base).map_err(Failed)).map_err(|failed| failed.0)?
@@ -91,11 +93,12 @@ impl Search {
             parameters: criteria.0.clone(),
             handling: Handling::Strict,
         };
-        let query = self.parse(&request, &definitions)?;
+        let mut query = self.parse(&request, &definitions)?;
         if query.condition.is_always() {
             return Err(Issue::error(IssueType::Required)
                 .text("the criteria of a conditional interaction must narrow the search"));
         }
+        forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let condition = scan::resolve(data, query.condition.clone(), &self.limits)?;
         let plan = run.plan(data, condition, Order::Newest, false)?;
@@ -110,7 +113,8 @@ impl Search {
     /// What is wrong with the search, or an issue of the storage.
     pub fn explain(&self, data: &mut Connection, request: &SearchRequest) -> Result<String, Issue> {
         let definitions = self.definitions();
-        let query = self.parse(request, &definitions)?;
+        let mut query = self.parse(request, &definitions)?;
+        forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let condition = scan::resolve(data, query.condition.clone(), &self.limits)?;
         let order = if query.counts_only { Order::Newest } else { query.order.clone() };

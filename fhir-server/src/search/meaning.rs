@@ -370,7 +370,9 @@ impl<'m> Meaning<'m> {
         let mut hints = self.hints.borrow_mut();
         match condition {
             // A token by its system alone is not paired.
-            Condition::Equal(hashes) if definition.kind == Kind::Token && modifier.is_none() => {
+            Condition::Equal(hashes) | Condition::EqualForm(hashes)
+                if definition.kind == Kind::Token && modifier.is_none() =>
+            {
                 let is_paired =
                     |used: &BranchUse| of_type.branches.iter().any(|b| b.code == used.branch && b.is_paired);
                 let is_system_only = split_unescaped(text, '|').last() == Some(&"");

@@ -168,6 +168,9 @@ const WIDE: u64 = 8_000;
 /// Ranges merged in one statement at most.
 const STREAMS_MAX: usize = 8;
 
+/// Sources gathered in one statement at most.
+const UNION_MAX: usize = 64;
+
 /// What the planner is told about a search.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -444,7 +447,7 @@ pub(crate) fn access(condition: &Condition) -> Option<Access> {
         Condition::Keys(keys) => plain(Source::Keys(keys.clone())),
         Condition::Updated { low, high } => plain(Source::Updated { low: *low, high: *high }),
         Condition::Text(text) => text_access(text),
-        Condition::Any(parts) if parts.len() <= STREAMS_MAX => {
+        Condition::Any(parts) if parts.len() <= UNION_MAX => {
             let parts = parts.iter().map(access).collect::<Option<Vec<_>>>()?;
             if parts.is_empty() { None } else { plain(Source::Union(parts)) }
         }
@@ -471,6 +474,8 @@ pub(crate) fn access(condition: &Condition) -> Option<Access> {
         }
         Condition::Any(_)
         | Condition::Not(_)
+        | Condition::EqualForm(_)
+        | Condition::SpanForm(_)
         | Condition::Linked(_)
         | Condition::Type(_)
         | Condition::Scan(_) => None,

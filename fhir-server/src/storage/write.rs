@@ -44,7 +44,7 @@ impl Batch {
 
     /// Forgets what was not committed. The clock goes on: no instant comes twice.
     pub(super) fn forget(&mut self) {
-        self.changes = IndexChanges::default();
+        self.changes.forget();
         self.effects.clear();
     }
 }
