@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed};
-use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, SearchRequest};
+use fhir_model::outcome::{Issue, IssueType, Severity};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -75,6 +75,11 @@ impl Server {
             Interaction::Bundle(request) => bundle::perform(self, caller, request).await,
             Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
+                if let Interaction::Search(request) = &interaction
+                    && let Some(performed) = self.search_here(caller, request)?
+                {
+                    return Ok(performed);
+                }
                 let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
                 blocking(move || {
                     let mut reader = inner.store.reader()?;
@@ -83,6 +88,19 @@ impl Server {
                 .await
             }
         }
+    }
+
+    /// Answers a search on this thread, when it is a quick one.
+    fn search_here(&self, caller: &Caller, request: &SearchRequest) -> Result<Option<Performed>, Issue> {
+        let Inner { store, search, .. } = &*self.inner;
+        let answer = store.read_here(|connection| {
+            match search.search_quickly(connection, request, &caller.base) {
+                Err(issue) if issue.severity == Severity::Fatal => Err(issue),
+                // The caller's mistakes say nothing of the connection.
+                answer => Ok(answer),
+            }
+        });
+        answer.map_or(Ok(None), |answer| answer?)
     }
 
     /// Returns the CapabilityStatement, written anew only when the search

@@ -63,6 +63,18 @@ pub struct Access {
     pub checks: Vec<Condition>,
 }
 
+impl Plan {
+    /// Tells whether a page is the first rows of index ranges.
+    pub fn is_range(&self) -> bool {
+        let is_by_key = match &self.driver {
+            Driver::Streams(_) | Driver::Walk | Driver::Nothing => true,
+            Driver::Gather(access) => matches!(access.source, Source::Id(_)) && access.checks.is_empty(),
+            Driver::Ordered => false,
+        };
+        is_by_key && self.order == Order::Newest && self.checks.is_empty()
+    }
+}
+
 /// Where keys come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
