@@ -45,7 +45,8 @@ struct Capabilities {
 
 impl Inner {
     fn preparer(&self) -> Preparer<'_> {
-        Preparer { definitions: self.search.definitions(), bases: &self.bases }
+        let dictionaries = self.store.dictionaries();
+        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries }
     }
 }
 
@@ -146,6 +147,13 @@ impl Server {
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
         let base = caller.base.clone();
+        if inner.store.can_learn() {
+            let inner = Arc::clone(&inner);
+            // Nobody waits for it, and what it could not store is packed as before.
+            tokio::task::spawn_blocking(move || {
+                inner.store.learn().inspect_err(|issue| tracing::warn!(?issue, "no dictionary was stored"))
+            });
+        }
         self.inner
             .store
             .write(move |unit| {

@@ -249,6 +249,20 @@ impl<'w> WriteUnit<'w> {
         Ok(())
     }
 
+    /// Stores a dictionary for bodies of a type.
+    pub(super) fn add_dictionary(
+        &mut self,
+        id: u32,
+        type_code: TypeCode,
+        bytes: &[u8],
+    ) -> Result<(), StorageError> {
+        self.begin_write()?;
+        let sql = "INSERT OR IGNORE INTO dictionary (id, type, bytes) VALUES (?, ?, ?)";
+        let values = [Value::Integer(id.into()), Value::Integer(type_code.0.into()), Value::Blob(bytes)];
+        execute(self.connection, sql, &values)?;
+        Ok(())
+    }
+
     /// Writes a row that means nothing, so that the commit reaches the disk.
     pub(super) fn probe(&mut self) -> Result<(), StorageError> {
         self.begin_write()?;

@@ -31,7 +31,8 @@ fn prepared(id: &str, content: &str) -> PreparedResource {
         forms: vec![Form { form: EqualHash(5), hash: EqualHash(number) }],
     };
     rows.normalize();
-    PreparedResource::new(key(id), StoredBody { bytes, hole }, rows).expect("packed")
+    PreparedResource::new(key(id), StoredBody { bytes, hole }, rows, &Dictionaries::default())
+        .expect("packed")
 }
 
 fn store(folder: &tempfile::TempDir) -> Store {
