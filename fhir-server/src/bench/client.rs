@@ -72,7 +72,7 @@ pub(super) struct Answer<'a> {
     /// The status.
     pub(super) status: u16,
     /// Status line and headers.
-    head: &'a [u8],
+    pub(super) head: &'a [u8],
     /// The body.
     pub(super) body: &'a [u8],
 }

@@ -14,6 +14,10 @@ use super::error::BenchError;
 const ROUNDS: usize = 3;
 /// How long each side runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
+/// How long an answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(120);
+/// What is said when it takes longer.
+const NO_ANSWER: &str = "none came in two minutes";
 
 /// What a connection asks.
 pub(super) trait Exchange {
@@ -89,28 +93,21 @@ pub(super) fn run(
                 tokio::task::spawn_local(ask(connection, exchange, Rc::clone(&ends)))
             })
             .collect();
-        let (mut units, mut micros, mut failure) = (0, Vec::new(), None);
-        for task in tasks {
-            match task.await {
-                Ok(Ok((done, took))) => {
-                    units += done;
-                    micros.extend(took);
-                }
-                Ok(Err(error)) => {
-                    // The others need not go on.
-                    ends.set(begin);
-                    failure = failure.or(Some(error));
-                }
-                Err(_) => failure = failure.or(Some(BenchError::Response("a connection's task ended"))),
+        let all = tokio::time::timeout(time + ANSWER_MAX, async {
+            let (mut units, mut micros) = (0, Vec::new());
+            for task in tasks {
+                let ended = task.await.map_err(|_| BenchError::Response("a connection's task ended"))?;
+                let (done, took) = ended?;
+                units += done;
+                micros.extend(took);
             }
-        }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(Round::of(units, begin.elapsed(), micros)),
-        }
+            Ok(Round::of(units, begin.elapsed(), micros))
+        });
+        all.await.unwrap_or(Err(BenchError::Response(NO_ANSWER)))
     })
 }
 
+/// Asks until the time is over. When that fails, it is over for all.
 async fn ask(
     mut connection: Connection,
     mut exchange: Box<dyn Exchange>,
@@ -119,8 +116,14 @@ async fn ask(
     let (mut units, mut micros) = (0, Vec::new());
     let mut begin = Instant::now();
     while begin < ends.get() {
-        let answer = connection.send(exchange.request()).await?;
-        units += exchange.answered(&answer)?;
+        let answer = connection.send(exchange.request()).await;
+        match answer.and_then(|answer| exchange.answered(&answer)) {
+            Ok(done) => units += done,
+            Err(error) => {
+                ends.set(begin);
+                return Err(error);
+            }
+        }
         let end = Instant::now();
         micros.push(u32::try_from((end - begin).as_micros()).unwrap_or(u32::MAX));
         begin = end;
@@ -140,7 +143,8 @@ pub(super) fn each(
     runtime()?.block_on(async {
         let mut connection = Connection::open(address).await?;
         for (number, request) in requests.iter().enumerate() {
-            then(number, &connection.send(request).await?)?;
+            let answer = tokio::time::timeout(ANSWER_MAX, connection.send(request)).await;
+            then(number, &answer.unwrap_or(Err(BenchError::Response(NO_ANSWER)))?)?;
         }
         Ok(())
     })
@@ -243,6 +247,8 @@ impl Exchange for Cycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::client::get;
+    use crate::bench::still::{Page, StillServer};
 
     #[test]
     fn rounds_tell_medians() {
@@ -254,6 +260,38 @@ mod tests {
         {
             assert_eq!(median(numbers), expected);
         }
+    }
+
+    #[test]
+    fn load_on_a_server_that_answers() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let nobody: Rc<[Vec<u8>]> = vec![get(address, "/a")].into();
+        let time = Duration::from_millis(50);
+        let failed = run(address, 1, time, &|n| Box::new(Cycle::new(&nobody, n, 200)));
+        assert!(matches!(failed, Err(BenchError::Io { .. })), "{failed:?}");
+
+        let server =
+            StillServer::start([("/a".to_owned(), page("type: x", b"{\"a\":1}"))].into()).expect("started");
+        let there: Rc<[Vec<u8>]> = vec![get(server.address, "/a")].into();
+        let both: Rc<[Vec<u8>]> = vec![get(server.address, "/a"), get(server.address, "/b")].into();
+        each(server.address, &there, |number, answer| {
+            assert_eq!((number, answer.status, answer.body), (0, 200, b"{\"a\":1}".as_slice()));
+            assert_eq!(answer.header("type"), Some("x"));
+            answer.expect(200)
+        })
+        .expect("answered");
+        let run = |exchanges: &Exchanges<'_>| run(server.address, 4, time, exchanges);
+        let round = run(&|n| Box::new(Cycle::new(&there, n, 200).beginning(b"{\"a"))).expect("measured");
+        assert!(round.rate > 10.0 && round.p50_ms <= round.p99_ms, "{round:?}");
+        let failed = run(&|n| Box::new(Cycle::new(&both, n, 200)));
+        assert!(matches!(failed, Err(BenchError::Status { status: 404, .. })), "{failed:?}");
+        let failed = run(&|n| Box::new(Cycle::new(&there, n, 200).beginning(b"{\"b")));
+        assert!(matches!(failed, Err(BenchError::Wrong(_))), "{failed:?}");
+    }
+
+    fn page(header: &str, body: &[u8]) -> Page {
+        let head = format!("HTTP/1.1 200 OK\r\n{header}\r\ndate: then\r\n\r\n");
+        Page::of(&Answer { status: 200, head: head.as_bytes(), body })
     }
 
     #[test]

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::error::BenchError;
+use crate::storage::{Bind, RESOURCE_COLUMNS, Reads, RenderedSql};
 
 /// The tables of the statements.
 #[allow(missing_docs, unreachable_pub)]
@@ -133,6 +134,30 @@ impl Database {
         }
         std::hint::black_box(bytes);
         Ok(count)
+    }
+
+    /// As [`Database::bodies`], and each body is unpacked to the JSON that the
+    /// server answers with.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) fn unpacked_bodies(&mut self, hash: i64) -> Result<u64, BenchError> {
+        let statement = RenderedSql {
+            sql: format!(
+                "SELECT {RESOURCE_COLUMNS} FROM equal JOIN resource ON resource.key = equal.key \
+                 WHERE equal.hash = ? ORDER BY equal.key DESC"
+            ),
+            binds: vec![Bind::Integer(hash)],
+            is_rare: false,
+        };
+        let found = self.connection.resources(&statement)?;
+        let mut json = Vec::new();
+        for resource in &found {
+            json.clear();
+            resource.write_json(&mut json)?;
+            std::hint::black_box(&json);
+        }
+        Ok(found.len() as u64)
     }
 }
 

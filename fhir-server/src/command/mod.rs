@@ -61,10 +61,14 @@ enum Command {
 /// Runs the command that was given.
 pub fn run(arguments: Arguments) -> ExitCode {
     let given_data = arguments.settings.data.clone();
-    let settings = match Settings::of(&arguments.settings) {
+    let mut settings = match Settings::of(&arguments.settings) {
         Ok(settings) => settings,
         Err(error) => return failed(&error),
     };
+    if matches!(arguments.command, Command::Bench(_)) && arguments.settings.log.is_none() {
+        // What it does with its own data is of no interest.
+        settings.log_level = "error".to_owned();
+    }
     crate::logging::start(&settings);
     let result = match arguments.command {
         Command::Serve(serve) => serve::serve(&settings, &serve),

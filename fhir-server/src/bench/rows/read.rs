@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::bench::client::get;
-use crate::bench::data::{Population, mix};
+use crate::bench::data::Population;
 use crate::bench::load::{Cycle, compare, each, run};
 use crate::bench::report::{Measured, Target};
 use crate::bench::still::{Page, Pages, StillServer};
@@ -12,10 +12,13 @@ use crate::bench::{Bench, BenchError};
 /// How many resources are read over and over.
 const RESOURCES: usize = 10_000;
 
-/// Returns paths of Observations from all over the data.
+/// A prime, to go through them in no order.
+const STEP: usize = 7919;
+
+/// Returns paths of different Observations from all over the data, in no order.
 pub(super) fn paths(population: Population) -> Vec<String> {
     let count = RESOURCES.min(population.observations());
-    let number = |n: usize| mix(n as u64) as usize % population.observations();
+    let number = |n: usize| n * STEP % count * population.observations() / count;
     (0..count).map(|n| format!("/fhir/Observation/{}", population.observation_id(number(n)))).collect()
 }
 
@@ -60,4 +63,20 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> Result<Measured, BenchError> {
         ],
         ..Measured::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_path_is_another() {
+        for observations in [200, 400, 100_000] {
+            let paths = paths(Population::of(observations));
+            assert_eq!(paths.len(), RESOURCES.min(observations));
+            assert_eq!(paths.iter().collect::<BTreeSet<_>>().len(), paths.len());
+        }
+    }
 }
