@@ -1,5 +1,6 @@
 //! Fills data folders through the gate that `lanterna import` uses.
 
+use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use crate::limits::Limits;
 use crate::search::registry::Definitions;
 use crate::search::{Search, SearchLimits};
 use crate::storage::{Store, StoreSettings};
+
+/// Resources of a transaction by which a population is loaded.
+const TRANSACTION_ENTRIES: usize = 2_000;
 
 /// What a load led to.
 #[derive(Debug, Clone)]
@@ -77,6 +81,15 @@ pub(super) fn fill(folder: &Path, files: &[PathBuf], bar: &ProgressBar) -> Resul
     Ok(Filled { resources: loaded.total(), seconds, disk_bytes: disk_bytes(folder), refused })
 }
 
+/// How a population is written for the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A resource in each line.
+    Resources,
+    /// A transaction of many resources in each line: fewer, larger commits.
+    Transactions,
+}
+
 /// Loads a population into a data folder, by way of a file beside it.
 ///
 /// # Errors
@@ -84,30 +97,57 @@ pub(super) fn fill(folder: &Path, files: &[PathBuf], bar: &ProgressBar) -> Resul
 pub(super) fn fill_with(
     folder: &Path,
     population: Population,
+    form: Form,
     bar: &ProgressBar,
 ) -> Result<Filled, BenchError> {
     let file = folder.with_extension("ndjson");
-    write_population(&file, population).map_err(BenchError::io("writing the data"))?;
+    write_population(&file, population, form).map_err(BenchError::io("writing the data"))?;
     bar.set_length(std::fs::metadata(&file).map_or(0, |m| m.len()));
-    let filled = fill(folder, std::slice::from_ref(&file), bar)?;
-    std::fs::remove_file(&file).map_err(BenchError::io("removing the data"))?;
-    match filled.refused {
+    let filled = fill(folder, std::slice::from_ref(&file), bar).and_then(|filled| match filled.refused {
         Some((count, why)) => Err(BenchError::Load(format!("{count} refused, such as {why}"))),
         None => Ok(filled),
+    });
+    std::fs::remove_file(&file).map_err(BenchError::io("removing the data"))?;
+    if filled.is_err() {
+        // A part of the data is of no use, and must not pass for the whole.
+        let _ = std::fs::remove_dir_all(folder);
     }
+    filled
 }
 
-fn write_population(path: &Path, population: Population) -> std::io::Result<()> {
+fn write_population(path: &Path, population: Population, form: Form) -> std::io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(path)?);
     let mut line = String::new();
-    for number in 0..population.resources() {
-        line.clear();
-        match number.checked_sub(population.patients()) {
-            None => population.write_patient(number, &mut line),
-            Some(observation) => population.write_observation(observation, &mut line),
+    let resources = population.resources();
+    for number in 0..resources {
+        let before = match (form, number % TRANSACTION_ENTRIES) {
+            (Form::Resources, _) => "",
+            (Form::Transactions, 0) => {
+                r#"{"resourceType":"Bundle","type":"transaction","entry":[{"resource":"#
+            }
+            (Form::Transactions, _) => r#",{"resource":"#,
+        };
+        line.push_str(before);
+        let url = match number.checked_sub(population.patients()) {
+            None => {
+                population.write_patient(number, &mut line);
+                format!("Patient/{}", population.patient_id(number))
+            }
+            Some(observation) => {
+                population.write_observation(observation, &mut line);
+                format!("Observation/{}", population.observation_id(observation))
+            }
+        };
+        let is_last = number + 1 == resources || (number + 1) % TRANSACTION_ENTRIES == 0;
+        if form == Form::Transactions {
+            let _ = write!(line, r#","request":{{"method":"PUT","url":"{url}"}}}}"#);
+            line.push_str(if is_last { "]}" } else { "" });
         }
-        line.push('\n');
+        if is_last || form == Form::Resources {
+            line.push('\n');
+        }
         file.write_all(line.as_bytes())?;
+        line.clear();
     }
     file.flush()
 }
@@ -116,4 +156,27 @@ fn write_population(path: &Path, population: Population) -> std::io::Result<()> 
 fn disk_bytes(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files.filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_population_in_either_form() {
+        let folder = tempfile::tempdir().expect("folder");
+        let population = Population::of(2_200);
+        let bar = ProgressBar::hidden();
+        for (form, name, lines) in
+            [(Form::Resources, "one", population.resources()), (Form::Transactions, "many", 2)]
+        {
+            let folder = folder.path().join(name);
+            let file = folder.with_extension("txt");
+            write_population(&file, population, form).expect("written");
+            assert_eq!(std::fs::read_to_string(file).expect("text").lines().count(), lines);
+            let filled = fill_with(&folder, population, form, &bar).expect("stored");
+            assert_eq!((filled.resources, filled.refused.is_none()), (2_211, true));
+            assert!(filled.bytes_each() > 500.0 && filled.rate() > 1.0, "{filled:?}");
+        }
+    }
 }

@@ -28,10 +28,10 @@ pub use report::{Figure, Measured, Outcome, ROWS, Report, Row, RowKind, Target};
 
 use child::Child;
 use data::Population;
-use fill::Filled;
+use fill::Form;
 
 /// The loads beside the table, which have no baseline.
-pub const LOADS: [&str; 2] = ["crud", "transaction"];
+pub const LOADS: [&str; 3] = ["crud", "transaction", "bulk"];
 
 /// How it is measured.
 #[derive(Debug, Clone)]
@@ -60,6 +60,9 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     if let Some(given) = options.only.iter().find(|given| !names().any(|name| name == *given)) {
         let known = names().collect::<Vec<_>>().join(", ");
         return Err(BenchError::NoRow { given: given.clone(), known });
+    }
+    if let Some(path) = options.synthea.as_ref().filter(|path| !path.exists()) {
+        return Err(BenchError::Load(format!("`{}` is not there", path.display())));
     }
     let folder = Folder::make(&options.beside)?;
     let mut bench = Bench::new(options, &folder.0);
@@ -109,8 +112,6 @@ struct Bench<'o> {
     bar: ProgressBar,
     /// The Observations that the scale asks for.
     population: Population,
-    /// What filling the folder with them led to.
-    filled: Option<Filled>,
     /// The server over that folder.
     large: Option<Rc<Child>>,
     /// The server over a folder that began empty, for writes.
@@ -125,7 +126,6 @@ impl<'o> Bench<'o> {
             folder,
             bar: ProgressBar::new(0),
             population: Population::of(options.scale),
-            filled: None,
             large: None,
             writes: None,
             figures: Vec::new(),
@@ -153,21 +153,28 @@ impl<'o> Bench<'o> {
     /// Returns the folder with the data, filled.
     fn large_folder(&mut self) -> Result<PathBuf, BenchError> {
         let folder = self.folder.join("large");
-        if self.filled.is_none() {
+        if !folder.exists() {
             self.tell_filling("storing the data");
-            let filled = fill::fill_with(&folder, self.population, &self.bar)?;
-            self.figure(
-                "bulk",
-                "bulk import, NDJSON",
-                filled.rate(),
-                "resources/s",
-                Some(Target::AtLeast(30_000.0)),
-            );
+            let filled = fill::fill_with(&folder, self.population, Form::Transactions, &self.bar)?;
+            let what = "import of generated resources, transactions of 2,000";
+            self.figure("fill", what, filled.rate(), "resources/s", None);
             let what = "on disk, generated Observations, every index";
             self.figure("size", what, filled.bytes_each(), "bytes each", None);
-            self.filled = Some(filled);
         }
         Ok(folder)
+    }
+
+    /// Returns the folder with a tenth of the data, filled.
+    fn small_folder(&mut self) -> Result<(PathBuf, Population), BenchError> {
+        let folder = self.folder.join("small");
+        let population = Population::of(self.population.observations() / 10);
+        if !folder.exists() {
+            self.tell_filling("storing a tenth of the data");
+            let filled = fill::fill_with(&folder, population, Form::Resources, &self.bar)?;
+            let what = "bulk import, NDJSON of single resources";
+            self.figure("bulk", what, filled.rate(), "resources/s", Some(Target::AtLeast(30_000.0)));
+        }
+        Ok((folder, population))
     }
 
     /// Returns the server over the data.

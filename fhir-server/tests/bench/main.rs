@@ -97,6 +97,11 @@ fn what_cannot_be_imported_is_told() {
     let folder = tempfile::tempdir().expect("folder");
     let output = bench(folder.path(), &["--only", "import", "--synthea", "nothing.json"]);
     let text = told(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("`nothing.json` is not there"), "{text}");
+    std::fs::write(folder.path().join("bad.json"), "{").expect("written");
+    let output = bench(folder.path(), &["--only", "import", "--synthea", "bad.json"]);
+    let text = told(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("import") && text.contains("failed: the data cannot be loaded"), "{text}");
+    assert!(text.contains("failed: the data cannot be loaded"), "{text}");
 }

@@ -2,18 +2,13 @@
 
 use super::search::{cycle, requests};
 use crate::bench::child::Child;
-use crate::bench::data::Population;
-use crate::bench::fill::fill_with;
 use crate::bench::load::{compare, run};
 use crate::bench::report::Measured;
 use crate::bench::{Bench, BenchError};
 
 pub(super) fn measure(bench: &mut Bench<'_>) -> Result<Measured, BenchError> {
     let large = bench.large()?;
-    let population = Population::of(bench.population.observations() / 10);
-    let folder = bench.folder.join("small");
-    bench.tell_filling("growth: storing a tenth of the data");
-    fill_with(&folder, population, &bench.bar)?;
+    let (folder, population) = bench.small_folder()?;
     bench.tell("growth");
     let small = Child::start(&folder)?;
     let of_large = requests(large.address, bench.population);

@@ -1,5 +1,6 @@
 //! The rows of the table and the loads beside it, one file each.
 
+mod bulk;
 mod count;
 mod create;
 mod crud;
@@ -35,7 +36,8 @@ const MEASURES: [(&str, Measure); 9] = [
 ];
 
 /// How the loads beside the table are measured.
-const LOADS: [(&str, MeasureLoad); 2] = [("crud", crud::measure), ("transaction", transaction::measure)];
+const LOADS: [(&str, MeasureLoad); 3] =
+    [("crud", crud::measure), ("transaction", transaction::measure), ("bulk", bulk::measure)];
 
 /// What could not be measured, and why.
 type Failures = Vec<(&'static str, BenchError)>;
