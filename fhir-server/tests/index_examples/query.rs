@@ -10,7 +10,7 @@ use fhir_model::tree::Element;
 type Query = (Option<&'static str>, String);
 
 /// Returns searches that must find a resource with that value.
-pub(super) fn from_value(
+pub(crate) fn from_value(
     parameter: &SearchParameter,
     components: &[(Kind, Expression)],
     value: &Value<'_>,

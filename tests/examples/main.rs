@@ -1,10 +1,15 @@
-//! Every example of the specification, stored over HTTP and read back:
-//! identical apart from what the server owns.
+//! Every example of the specification, stored over HTTP: read back identical
+//! apart from what the server owns, and found by every search parameter of
+//! which it has a value.
+
+mod found;
+#[path = "../../fhir-server/tests/index_examples/query.rs"]
+mod query;
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tests::Server;
@@ -34,7 +39,7 @@ fn without_stamp(mut resource: Value) -> Value {
 }
 
 #[test]
-fn examples_come_back_as_they_were_stored() {
+fn examples_come_back_as_they_were_stored_and_are_found() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared/testdata/fhir/hl7.fhir.r4.examples-4.0.1.tgz");
     let Ok(file) = std::fs::File::open(&path) else {
@@ -56,10 +61,11 @@ fn examples_come_back_as_they_were_stored() {
     let server = Server::start(folder.path());
     let (next, identical) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let wrong: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let all: Mutex<Vec<fhir_model::tree::Resource>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             let client = server.client();
-            let (examples, next, identical, wrong) = (&examples, &next, &identical, &wrong);
+            let (examples, next, identical, wrong, all) = (&examples, &next, &identical, &wrong, &all);
             scope.spawn(move || {
                 while let Some((name, bytes)) = examples.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let given: Value = serde_json::from_slice(bytes).expect("json");
@@ -83,6 +89,8 @@ fn examples_come_back_as_they_were_stored() {
                     }
                     if without_stamp(read.json()) == expected {
                         identical.fetch_add(1, Ordering::Relaxed);
+                        let resource = fhir_model::json::read(read.body).expect("a resource");
+                        all.lock().unwrap_or_else(PoisonError::into_inner).push(resource);
                     } else {
                         wrong.lock().expect("list").push(format!("{name}: not identical"));
                     }
@@ -94,4 +102,5 @@ fn examples_come_back_as_they_were_stored() {
     wrong.sort();
     println!("{} examples, {} identical", examples.len(), identical.into_inner());
     assert_eq!(wrong, REFUSED);
+    found::by_every_parameter(&server, all.into_inner().expect("list"));
 }
