@@ -132,7 +132,81 @@ fn searches(resources: &[Value]) -> Vec<(String, usize)> {
         .collect::<std::collections::BTreeSet<_>>();
     let of_men = of_men.iter().filter(|s| full.get(**s).is_some_and(|p| p["gender"] == "male")).count();
     out.push(("Patient?gender=male&_has:Condition:patient:code:missing=false".to_owned(), of_men));
+    alternatives_and_intervals(resources, &mut out);
     out
+}
+
+/// Searches with several values of which one will do, and with several that must all hold.
+fn alternatives_and_intervals(resources: &[Value], out: &mut Vec<(String, usize)>) {
+    let codes: Vec<String> =
+        counted(resources, "Observation", |r| codings(&r["code"])).into_keys().step_by(7).collect();
+    let observations = |is_it: &dyn Fn(&Value) -> bool| -> usize {
+        of_type(resources, "Observation").filter(|r| is_it(r)).count()
+    };
+    for pair in codes.windows(2).take(12) {
+        let either = observations(&|r| codings(&r["code"]).iter().any(|code| pair.contains(code)));
+        out.push((format!("Observation?code={},{}", pair[0], pair[1]), either));
+        let (first, last) = (micros("2012-01-01T00:00:00Z"), micros("2016-01-01T00:00:00Z"));
+        let within = observations(&|r| {
+            let when = r["effectiveDateTime"].as_str().map(micros);
+            codings(&r["code"]).contains(&pair[0]) && when.is_some_and(|when| when >= first && when < last)
+        });
+        out.push((format!("Observation?code={}&date=ge2012&date=lt2016", pair[0]), within));
+        let outside = observations(&|r| {
+            let when = r["effectiveDateTime"].as_str().map(micros);
+            codings(&r["code"]).contains(&pair[0]) && when.is_some_and(|when| when < first || when >= last)
+        });
+        let filter = format!("code eq {} and (date lt 2012 or date ge 2016)", pair[0]);
+        out.push((format!("Observation?_filter={filter}"), outside));
+    }
+}
+
+/// Microseconds since 1970 of a date with time and zone.
+fn micros(text: &str) -> i64 {
+    let number = |range: std::ops::Range<usize>| -> i64 { text[range].parse().expect("a number") };
+    let (year, month, day) = (number(0..4), number(5..7), number(8..10));
+    // Days since 1970 of the civil calendar, years beginning in March.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
+    let seconds = days * 86_400 + number(11..13) * 3600 + number(14..16) * 60 + number(17..19);
+    let (fraction, zone) = text[19..].split_at(text[19..].find(['Z', '+', '-']).expect("a zone"));
+    let fraction: f64 = format!("0{fraction}").parse().expect("a fraction");
+    let offset = match zone.as_bytes() {
+        [b'Z'] => 0,
+        [sign, ..] => {
+            let minutes: i64 =
+                zone[1..3].parse::<i64>().expect("hours") * 60 + zone[4..6].parse::<i64>().expect("minutes");
+            if *sign == b'-' { -minutes } else { minutes }
+        }
+        [] => unreachable!("there is a zone"),
+    };
+    (seconds - offset * 60) * 1_000_000 + (fraction * 1e6) as i64
+}
+
+/// What a sorted search shows must be in order, and all of it, page by page.
+fn is_sorted<K: Ord + std::fmt::Debug>(
+    client: &tests::Client,
+    search: &str,
+    expected: usize,
+    key: impl Fn(&Value) -> K,
+) {
+    let (mut shown, mut ids) = (Vec::new(), std::collections::BTreeSet::new());
+    let mut next = Some(format!("{search}&_count=37"));
+    while let Some(page) = next {
+        let answer = client.get(&page);
+        assert_eq!(answer.status, 200, "{page}: {}", String::from_utf8_lossy(&answer.body));
+        let bundle = answer.json();
+        for entry in bundle["entry"].as_array().into_iter().flatten() {
+            assert!(ids.insert(entry["resource"]["id"].to_string()), "{search} shows one twice");
+            shown.push(key(&entry["resource"]));
+        }
+        let mut links = bundle["link"].as_array().into_iter().flatten();
+        let link = links.find(|l| l["relation"] == "next");
+        next = link.and_then(|l| l["url"].as_str()).map(str::to_owned);
+    }
+    assert_eq!(shown.len(), expected, "{search}");
+    let wrong = shown.windows(2).find(|two| two[0] > two[1]);
+    assert!(wrong.is_none(), "{search}: {wrong:?}");
 }
 
 #[test]
@@ -156,7 +230,7 @@ fn the_population_is_stored_and_found() {
         let encoded: String = search
             .bytes()
             .map(|b| match b {
-                b'|' | b' ' | b'%' | 0x80.. => format!("%{b:02X}"),
+                b'|' | b' ' | b'%' | b'(' | b')' | 0x80.. => format!("%{b:02X}"),
                 plain => char::from(plain).to_string(),
             })
             .collect();
@@ -180,7 +254,26 @@ fn the_population_is_stored_and_found() {
             wrong.push(format!("{search}: {found:?}, and {expected} in the source"));
         }
     }
-    println!("{} types, {} searches", types.len(), searches.len());
+    use std::cmp::Reverse;
+    let birth = |r: &Value| r["birthDate"].as_str().expect("a date").to_owned();
+    // Of several names the first in the order counts.
+    let family = |r: &Value| {
+        let names = r["name"].as_array().into_iter().flatten().filter_map(|n| n["family"].as_str());
+        names.map(str::to_lowercase).min().expect("a name")
+    };
+    let when = |r: &Value| r["effectiveDateTime"].as_str().map(micros).expect("a date");
+    let weight = |r: &Value| (r["valueQuantity"]["value"].as_f64().expect("a weight") * 1e6) as i64;
+    let patients = types["Patient"];
+    is_sorted(&client, "Patient?_sort=birthdate", patients, birth);
+    is_sorted(&client, "Patient?_sort=-birthdate", patients, |r| Reverse(birth(r)));
+    is_sorted(&client, "Patient?_sort=family,-birthdate", patients, |r| (family(r), Reverse(birth(r))));
+    let weights = "Observation?code=http://loinc.org%7C29463-7";
+    let count = total("Observation?code=http://loinc.org|29463-7").expect("a total");
+    is_sorted(&client, &format!("{weights}&_sort=date"), count, when);
+    is_sorted(&client, &format!("{weights}&_sort=-value-quantity,date"), count, |r| {
+        (Reverse(weight(r)), when(r))
+    });
+    println!("{} types, {} searches, 5 orders", types.len(), searches.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(searches.len() >= 200, "{}", searches.len());
 }
