@@ -113,6 +113,11 @@ impl Server {
         Ok(Server { inner: Arc::new(inner) })
     }
 
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.inner.store
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.inner.limits
     }

@@ -221,6 +221,10 @@ impl Activation {
         for row in &rows {
             custom.extend(definition_of(unit, &before, row)?);
         }
+        let known = before.custom().iter().map(|c| (c.number, c.definition.version));
+        if rows.len() == custom.len() && custom.iter().map(|c| (c.number, c.version)).eq(known) {
+            return Ok(Activated { definitions: before, remarks });
+        }
         let (mut definitions, refused) = self.search.standard().with_custom(&custom);
         for (at, error) in refused {
             let Some(number) = custom.get(at).map(|c| c.number) else { continue };
