@@ -66,7 +66,9 @@ fn a_kill_while_indexing_loses_nothing() {
     }
     assert_eq!(count(&client, "blue").0, 400, "not defined yet");
     assert_eq!(client.json("PUT", "SearchParameter/eyes", &[], &parameter()).expect("answer").status, 201);
-    assert_eq!(count(&client, "blue").0, 503, "being indexed");
+    // Being indexed, unless this process slept meanwhile; never a part.
+    let early = count(&client, "blue");
+    assert!(early.0 == 503 || early.1 == Some(PATIENTS as u64 / 3), "{early:?}");
     server.kill();
 
     let server = Server::start(folder.path());
@@ -75,7 +77,7 @@ fn a_kill_while_indexing_loses_nothing() {
     assert_eq!(settled(&client, "blue"), PATIENTS as u64 / 3 + 1);
     assert_eq!(settled(&client, "green"), PATIENTS as u64 / 3);
     let done = metric(&server, "lanterna_reindex_resources_total");
-    assert!(done > 0.0 && done <= PATIENTS as f64 + 1.0, "{done}");
+    assert!(done <= PATIENTS as f64 + 1.0, "{done}");
     assert_eq!(metric(&server, "lanterna_reindex_resources_remaining"), 0.0);
     let broken = json!({"resourceType": "SearchParameter", "id": "x", "url": "http://example.org/x", "name": "x",
         "description": "d", "status": "active", "code": "x", "base": ["Patient"], "type": "token",
