@@ -14,7 +14,9 @@ use fhir_model::schema::ty;
 use fhir_server::index::extract::extract;
 use fhir_server::search::registry::Definitions;
 use fhir_server::search::{Search, SearchLimits};
-use fhir_server::storage::{Operation, PreparedResource, Reads, Store, StoreSettings, StoredBody};
+use fhir_server::storage::{
+    Dictionaries, Operation, PreparedResource, Reads, Store, StoreSettings, StoredBody,
+};
 
 const BASE: &str = "http://localhost/fhir";
 
@@ -125,7 +127,7 @@ fn prepared(definitions: &Definitions, document: String) -> Result<PreparedResou
     let rows = extract(definitions, &tree, &[BASE.to_owned()]);
     let mut bytes = Vec::new();
     let hole = write_unstamped(&tree, &mut bytes);
-    Ok(PreparedResource::new(key, StoredBody { bytes, hole }, rows)?)
+    Ok(PreparedResource::new(key, StoredBody { bytes, hole }, rows, &Dictionaries::default())?)
 }
 
 /// The mean microseconds of a run, over `rounds` runs or three seconds.

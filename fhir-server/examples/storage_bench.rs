@@ -17,7 +17,7 @@ use fhir_model::outcome::Issue;
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::ty;
 use fhir_server::index::row::{BranchCode, EqualHash, IndexRows, Link, Pair, Span, TargetHash, Text};
-use fhir_server::storage::{Operation, PreparedResource, Store, StoreSettings, StoredBody};
+use fhir_server::storage::{Dictionaries, Operation, PreparedResource, Store, StoreSettings, StoredBody};
 
 /// Clients that write at once.
 const CLIENTS: usize = 64;
@@ -170,7 +170,7 @@ fn key(n: usize) -> Result<ResourceKey, Box<dyn Error>> {
 }
 
 fn observation(n: usize) -> Result<PreparedResource, Box<dyn Error>> {
-    Ok(PreparedResource::new(key(n)?, body(n), rows(n))?)
+    Ok(PreparedResource::new(key(n)?, body(n), rows(n), &Dictionaries::default())?)
 }
 
 /// A number that looks random.
@@ -225,7 +225,7 @@ fn rows(n: usize) -> IndexRows {
         Span { hash: hash(12, code % 40), low: value, high: value + 1 },
     ];
     let texts = vec![Text { branch: BranchCode(9), folded: format!("leukocytes in blood {code}") }];
-    let mut rows = IndexRows { equal, links, pairs, spans, texts };
+    let mut rows = IndexRows { equal, links, pairs, spans, texts, ..IndexRows::default() };
     rows.normalize();
     rows
 }

@@ -1,5 +1,6 @@
 //! The commands of `lanterna`.
 
+pub mod bench;
 pub mod check;
 pub mod explain;
 pub mod import;
@@ -50,18 +51,29 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Checks that the data is whole
     Check,
+    /// Measures this server against simpler things that do the same
+    #[command(
+        after_help = "Examples:\n  lanterna bench\n  lanterna bench --scale 1000000 --synthea bundles.tar.zst --json\n  lanterna bench --only read,search --seconds 10\n\nThe data is made in a new folder below --data (or where it is run) and removed in the end.\nEnds with 0 when everything was measured, 1 when something could not be."
+    )]
+    Bench(bench::BenchArguments),
 }
 
 /// Runs the command that was given.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let settings = match Settings::of(&arguments.settings) {
+    let given_data = arguments.settings.data.clone();
+    let mut settings = match Settings::of(&arguments.settings) {
         Ok(settings) => settings,
         Err(error) => return failed(&error),
     };
+    if matches!(arguments.command, Command::Bench(_)) && arguments.settings.log.is_none() {
+        // What it does with its own data is of no interest.
+        settings.log_level = "error".to_owned();
+    }
     crate::logging::start(&settings);
     let result = match arguments.command {
         Command::Serve(serve) => serve::serve(&settings, &serve),
         Command::Import(import) => import::import(&settings, &import),
+        Command::Bench(bench) => bench::bench(given_data, &bench),
         Command::Check => check::check(&settings),
         Command::Explain(explain) => explain::explain(&settings, &explain),
     };

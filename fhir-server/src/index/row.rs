@@ -103,6 +103,17 @@ impl EqualHash {
     }
 }
 
+/// A form under which a value may be asked for besides the one under which it
+/// is stored: `code` for each `system|code`. The storage keeps forms once for
+/// all resources, so that a value costs a row however it may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Form {
+    /// What is asked for.
+    pub form: EqualHash,
+    /// What it stands for: the hash of a row.
+    pub hash: EqualHash,
+}
+
 /// An interval of numbers, dates or quantities; both ends belong to it.
 /// Dates are microseconds since 1970, numbers the bits of [`ordered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,6 +175,9 @@ pub struct IndexRows {
     pub spans: Vec<Span>,
     /// Strings.
     pub texts: Vec<Text>,
+    /// Other forms of these values. They are facts about values, not about the
+    /// resource: they stay when it goes.
+    pub forms: Vec<Form>,
 }
 
 impl IndexRows {
@@ -178,6 +192,7 @@ impl IndexRows {
         tidy(&mut self.pairs);
         tidy(&mut self.spans);
         tidy(&mut self.texts);
+        tidy(&mut self.forms);
     }
 }
 

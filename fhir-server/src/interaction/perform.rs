@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, ResourceKey};
-use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, ResourceKey, SearchRequest};
+use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::schema::ty;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -52,7 +52,8 @@ struct Capabilities {
 
 impl Inner {
     fn preparer(&self) -> Preparer<'_> {
-        Preparer { definitions: self.search.definitions(), bases: &self.bases }
+        let dictionaries = self.store.dictionaries();
+        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries }
     }
 
     /// Decides what becomes of the SearchParameters that a transaction changed.
@@ -137,6 +138,11 @@ impl Server {
             Interaction::Bundle(request) => bundle::perform(self, caller, request).await,
             Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
+                if let Interaction::Search(request) = &interaction
+                    && let Some(performed) = self.search_here(caller, request)?
+                {
+                    return Ok(performed);
+                }
                 let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
                 blocking(move || {
                     let mut reader = inner.store.reader()?;
@@ -145,6 +151,19 @@ impl Server {
                 .await
             }
         }
+    }
+
+    /// Answers a search on this thread, when it is a quick one.
+    fn search_here(&self, caller: &Caller, request: &SearchRequest) -> Result<Option<Performed>, Issue> {
+        let Inner { store, search, .. } = &*self.inner;
+        let answer = store.read_here(|connection| {
+            match search.search_quickly(connection, request, &caller.base) {
+                Err(issue) if issue.severity == Severity::Fatal => Err(issue),
+                // The caller's mistakes say nothing of the connection.
+                answer => Ok(answer),
+            }
+        });
+        answer.map_or(Ok(None), |answer| answer?)
     }
 
     /// Returns the CapabilityStatement, written anew only when the search
@@ -193,6 +212,13 @@ impl Server {
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
         let base = caller.base.clone();
+        if inner.store.can_learn() {
+            let inner = Arc::clone(&inner);
+            // Nobody waits for it, and what it could not store is packed as before.
+            tokio::task::spawn_blocking(move || {
+                inner.store.learn().inspect_err(|issue| tracing::warn!(?issue, "no dictionary was stored"))
+            });
+        }
         self.inner
             .store
             .write(move |unit| {

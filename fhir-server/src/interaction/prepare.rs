@@ -11,7 +11,7 @@ use fhir_model::tree::{Element, Resource};
 
 use crate::index::extract::extract;
 use crate::search::registry::Definitions;
-use crate::storage::{PreparedResource, StoredBody};
+use crate::storage::{Dictionaries, PreparedResource, StoredBody};
 
 /// The code that marks a resource as a part of itself.
 ///
@@ -25,6 +25,8 @@ pub(crate) struct Preparer<'s> {
     /// The bases under which this server is known: absolute references to
     /// them are local.
     pub(crate) bases: &'s [String],
+    /// What bodies are packed by.
+    pub(crate) dictionaries: &'s Dictionaries,
 }
 
 impl Preparer<'_> {
@@ -43,7 +45,7 @@ impl Preparer<'_> {
         let rows = extract(&self.definitions, &resource, self.bases);
         let mut bytes = Vec::with_capacity(1024);
         let hole = write_unstamped(&resource, &mut bytes);
-        Ok(PreparedResource::new(key.clone(), StoredBody { bytes, hole }, rows)?)
+        Ok(PreparedResource::new(key.clone(), StoredBody { bytes, hole }, rows, self.dictionaries)?)
     }
 }
 

@@ -1,4 +1,5 @@
-//! `$everything` of a patient: the whole compartment, paged.
+//! `$everything` of a patient: the whole compartment and what it refers to,
+//! paged.
 //!
 //! Spec: <https://hl7.org/fhir/R4/patient-operation-everything.html>
 
@@ -11,13 +12,15 @@ use crate::interaction::unit::{View, current_or_gone};
 /// operation's own (`start`, `end`) are not known to this server.
 const PASSED_ON: &[&str] = &["_count", "_type", "_since", "_elements", "_summary", "_cursor"];
 
-/// Answers with the patient and all that belongs to the compartment.
+/// Answers with the patient, all that belongs to the compartment, and what
+/// that refers to.
 pub(super) fn everything(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {
     let Scope::Instance(focus) = &call.scope else {
         return Err(Issue::error(IssueType::NotSupported).text("`$everything` is called on a patient"));
     };
     current_or_gone(view, focus)?;
-    let mut parameters = Vec::new();
+    // What the compartment refers to belongs to it: practitioners, medications.
+    let mut parameters = vec![("_include".to_owned(), "*".to_owned())];
     for (name, value) in &call.query {
         if !PASSED_ON.contains(&name.as_str()) {
             let text = format!("`$everything` does not know `{}` here", crate::interaction::url::clip(name));

@@ -18,12 +18,16 @@ pub enum Condition {
     Not(Box<Condition>),
     /// It has one of these values.
     Equal(Vec<EqualHash>),
+    /// It has a value of which one of these is a form; see [`super::forms`].
+    EqualForm(Vec<EqualHash>),
     /// It refers to one of these along the branch.
     Link(Vec<Link>),
     /// It refers to anything along one of these branches.
     Linked(Vec<BranchCode>),
     /// It has an interval like this.
     Span(SpanRange),
+    /// It has an interval like this under a hash of which the given one is a form.
+    SpanForm(SpanRange),
     /// It has text like this.
     Text(TextMatch),
     /// It is one of these.
@@ -209,9 +213,11 @@ impl Condition {
     pub fn names_its_type(&self) -> bool {
         match self {
             Condition::Equal(_)
+            | Condition::EqualForm(_)
             | Condition::Link(_)
             | Condition::Linked(_)
             | Condition::Span(_)
+            | Condition::SpanForm(_)
             | Condition::Text(_)
             | Condition::Id(_)
             | Condition::Chain(_)
@@ -233,9 +239,11 @@ impl Condition {
             Condition::Has(has) => 1 + has.condition.terms(),
             Condition::Scan(scan) => 1 + scan.narrowed.terms(),
             Condition::Equal(_)
+            | Condition::EqualForm(_)
             | Condition::Link(_)
             | Condition::Linked(_)
             | Condition::Span(_)
+            | Condition::SpanForm(_)
             | Condition::Text(_)
             | Condition::Id(_)
             | Condition::Updated { .. }
@@ -244,52 +252,59 @@ impl Condition {
         }
     }
 
-    /// Replaces each scan by what `resolve` says of it.
+    /// Replaces each condition that has no parts by what `resolve` makes of
+    /// it; a scan after what it is narrowed by.
     ///
     /// # Errors
     /// Whatever `resolve` fails with.
-    pub fn resolve_scans<E>(
+    pub fn resolve<E>(
         self,
-        resolve: &mut impl FnMut(Scan) -> Result<Condition, E>,
+        resolve: &mut impl FnMut(Condition) -> Result<Condition, E>,
     ) -> Result<Condition, E> {
         Ok(match self {
             Condition::Scan(scan) => {
                 let Scan { types, narrowed, test } = *scan;
-                let narrowed = narrowed.resolve_scans(resolve)?;
-                resolve(Scan { types, narrowed, test })?
+                let narrowed = narrowed.resolve(resolve)?;
+                resolve(Condition::Scan(Box::new(Scan { types, narrowed, test })))?
             }
-            Condition::All(parts) => Condition::all(
-                parts.into_iter().map(|p| p.resolve_scans(resolve)).collect::<Result<Vec<_>, E>>()?,
-            ),
-            Condition::Any(parts) => Condition::any(
-                parts.into_iter().map(|p| p.resolve_scans(resolve)).collect::<Result<Vec<_>, E>>()?,
-            ),
-            Condition::Not(inner) => inner.resolve_scans(resolve)?.negate(),
+            Condition::All(parts) => {
+                Condition::all(parts.into_iter().map(|p| p.resolve(resolve)).collect::<Result<Vec<_>, E>>()?)
+            }
+            Condition::Any(parts) => {
+                Condition::any(parts.into_iter().map(|p| p.resolve(resolve)).collect::<Result<Vec<_>, E>>()?)
+            }
+            Condition::Not(inner) => inner.resolve(resolve)?.negate(),
             Condition::Chain(chain) => {
                 let mut targets = Vec::with_capacity(chain.targets.len());
                 for (target, condition) in chain.targets {
-                    targets.push((target, condition.resolve_scans(resolve)?));
+                    targets.push((target, condition.resolve(resolve)?));
                 }
                 Condition::Chain(Chain { branches: chain.branches, targets })
             }
             Condition::Has(has) => Condition::Has(Has {
                 branches: has.branches,
-                condition: Box::new(has.condition.resolve_scans(resolve)?),
+                condition: Box::new(has.condition.resolve(resolve)?),
             }),
-            other => other,
+            leaf => resolve(leaf)?,
         })
+    }
+
+    /// Tells whether `is_it` holds of any of the conditions of which it is made.
+    pub fn contains(&self, is_it: &mut impl FnMut(&Condition) -> bool) -> bool {
+        is_it(self)
+            || match self {
+                Condition::All(parts) | Condition::Any(parts) => parts.iter().any(|p| p.contains(is_it)),
+                Condition::Not(inner) => inner.contains(is_it),
+                Condition::Chain(chain) => chain.targets.iter().any(|(_, c)| c.contains(is_it)),
+                Condition::Has(has) => has.condition.contains(is_it),
+                Condition::Scan(scan) => scan.narrowed.contains(is_it),
+                _ => false,
+            }
     }
 
     /// Tells whether a body must be looked at.
     pub fn has_scan(&self) -> bool {
-        match self {
-            Condition::Scan(_) => true,
-            Condition::All(parts) | Condition::Any(parts) => parts.iter().any(Condition::has_scan),
-            Condition::Not(inner) => inner.has_scan(),
-            Condition::Chain(chain) => chain.targets.iter().any(|(_, c)| c.has_scan()),
-            Condition::Has(has) => has.condition.has_scan(),
-            _ => false,
-        }
+        self.contains(&mut |part| matches!(part, Condition::Scan(_)))
     }
 }
 
@@ -300,6 +315,9 @@ impl From<Predicate> for Condition {
             Predicate::Link(links) if links.is_empty() => Condition::never(),
             Predicate::Linked(branches) if branches.is_empty() => Condition::never(),
             Predicate::Equal(hashes) => Condition::Equal(hashes),
+            Predicate::EqualForm(forms) if forms.is_empty() => Condition::never(),
+            Predicate::EqualForm(forms) => Condition::EqualForm(forms),
+            Predicate::SpanForm(range) => Condition::SpanForm(range),
             Predicate::Link(links) => Condition::Link(links),
             Predicate::Linked(branches) => Condition::Linked(branches),
             Predicate::Span(range) => Condition::Span(range),

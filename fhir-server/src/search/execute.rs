@@ -9,6 +9,7 @@ use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::schema::TypeId;
 
 use super::condition::Condition;
+use super::forms;
 use super::included::included;
 use super::limits::SearchLimits;
 use super::page::{CURSOR_PARAMETER, Cursor, Direction};
@@ -22,6 +23,8 @@ use super::scan;
 use super::searchset::{Searchset, write_parameter};
 use crate::storage::{Connection, Reads, RenderedSql, StorageError, StoredResource};
 
+/// Matches of a page that is answered where it is asked for.
+const QUICK_PAGE_MAX: u32 = 50;
 /// Rows counted for `_total=estimate`.
 const ESTIMATE_ROWS: u64 = 10_000;
 
@@ -68,7 +71,8 @@ impl Search {
         base: &str,
     ) -> Result<Performed, Issue> {
         let definitions = self.definitions();
-        let query = self.parse(request, &definitions)?;
+        let mut query = self.parse(request, &definitions)?;
+        forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let bundle = if query.needs_snapshot() {
             data.transaction(|data| run.answer(data, base).map_err(Failed)).map_err(|failed| failed.0)?
@@ -76,6 +80,40 @@ impl Search {
             run.answer(data, base)?
         };
         Ok(Performed::json(bundle))
+    }
+
+    /// Answers a search that takes well below a millisecond, whatever is
+    /// stored: rows of an index range as they come, without looking for others
+    /// between them. `None` when it is not known to be one.
+    ///
+    /// # Errors
+    /// As [`Search::search`].
+    pub fn search_quickly(
+        &self,
+        data: &mut Connection,
+        request: &SearchRequest,
+        base: &str,
+    ) -> Result<Option<Performed>, Issue> {
+        let definitions = self.definitions();
+        let mut query = self.parse(request, &definitions)?;
+        if query.counts_only || query.needs_snapshot() || query.page_size > QUICK_PAGE_MAX {
+            return Ok(None);
+        }
+        forms::resolve(data, &mut query)?;
+        let question = Question {
+            types: query.types.clone(),
+            condition: query.condition.clone(),
+            order: Order::Newest,
+            visits_all: false,
+            hints: query.hints.clone(),
+        };
+        // What must be counted first may be anything.
+        let Ok(plan) = plan(&question, |_, _| Err(())) else { return Ok(None) };
+        if !plan.is_range() || query.total == Total::Estimate {
+            return Ok(None);
+        }
+        let run = self.run(&query, &definitions);
+        run.answer_by(data, &plan, &query.condition, base).map(|bundle| Some(Performed::json(bundle)))
     }
 
     /// Finds what a conditional interaction means: at most `limit` resources,
@@ -97,11 +135,12 @@ impl Search {
             parameters: criteria.0.clone(),
             handling: Handling::Strict,
         };
-        let query = self.parse(&request, &definitions)?;
+        let mut query = self.parse(&request, &definitions)?;
         if query.condition.is_always() {
             return Err(Issue::error(IssueType::Required)
                 .text("the criteria of a conditional interaction must narrow the search"));
         }
+        forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let condition = scan::resolve(data, query.condition.clone(), &self.limits)?;
         let plan = run.plan(data, condition, Order::Newest, false)?;
@@ -116,7 +155,8 @@ impl Search {
     /// What is wrong with the search, or an issue of the storage.
     pub fn explain(&self, data: &mut Connection, request: &SearchRequest) -> Result<String, Issue> {
         let definitions = self.definitions();
-        let query = self.parse(request, &definitions)?;
+        let mut query = self.parse(request, &definitions)?;
+        forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let condition = scan::resolve(data, query.condition.clone(), &self.limits)?;
         let order = if query.counts_only { Order::Newest } else { query.order.clone() };
@@ -147,17 +187,30 @@ impl Run<'_> {
     fn answer(&self, data: &mut Connection, base: &str) -> Result<Vec<u8>, Issue> {
         let query = self.query;
         let condition = scan::resolve(data, query.condition.clone(), self.limits)?;
-        let mut issues = query.warnings.clone();
         if query.counts_only {
+            let issues = &query.warnings;
             let total = self.count(data, &condition, None)?;
             let links = vec![("self", query.url(base, None))];
-            let set = Searchset { base, total: Some(total), links, issues: &issues, ..Searchset::default() };
+            let set = Searchset { base, total: Some(total), links, issues, ..Searchset::default() };
             return Ok(set.to_json()?);
         }
         let plan = self.plan(data, condition.clone(), query.order.clone(), false)?;
-        let page = self.page(data, &plan, &mut issues)?;
+        self.answer_by(data, &plan, &condition, base)
+    }
+
+    /// Answers with a page of what a plan finds.
+    fn answer_by(
+        &self,
+        data: &mut Connection,
+        plan: &Plan,
+        condition: &Condition,
+        base: &str,
+    ) -> Result<Vec<u8>, Issue> {
+        let query = self.query;
+        let mut issues = query.warnings.clone();
+        let page = self.page(data, plan, &mut issues)?;
         let included = included(data, &query.includes, &page.found, self.limits, &mut issues)?;
-        let total = self.total(data, &condition, &page)?;
+        let total = self.total(data, condition, &page)?;
         let links = links(query, base, &page);
         let matches = &page.found;
         Ok(Searchset { base, total, links, matches, included: &included, issues: &issues }.to_json()?)

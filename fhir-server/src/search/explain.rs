@@ -107,6 +107,10 @@ fn condition(of: &Condition) -> String {
             [one] => format!("equal {}", hex(one.0)),
             many => format!("equal, {} values", many.len()),
         },
+        Condition::EqualForm(forms) => format!("equal to what {} forms stand for", forms.len()),
+        Condition::SpanForm(range) => {
+            format!("span of what a form stands for, low {} high {}", bounds(range.low), bounds(range.high))
+        }
         Condition::Link(links) => match links.as_slice() {
             [one] => format!("link {} along {}", hex(one.target.0), one.branch.0),
             many => format!("link, {} references", many.len()),

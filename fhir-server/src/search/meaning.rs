@@ -158,7 +158,9 @@ impl<'m> Meaning<'m> {
             "_lastUpdated" if modifier == Some("missing") => is_missing(name, value, Condition::always())?,
             "_lastUpdated" => {
                 no_modifier()?;
-                let parts = split_unescaped(value, ',').into_iter().map(|v| updated(name, &unescape(v)));
+                let parts = split_unescaped(value, ',')
+                    .into_iter()
+                    .map(|v| updated(name, &unescape(v), self.context.now_micros));
                 Condition::any(parts.collect::<Result<Vec<_>, _>>()?)
             }
             "_list" => {
@@ -371,7 +373,9 @@ impl<'m> Meaning<'m> {
         let mut hints = self.hints.borrow_mut();
         match condition {
             // A token by its system alone is not paired.
-            Condition::Equal(hashes) if definition.kind == Kind::Token && modifier.is_none() => {
+            Condition::Equal(hashes) | Condition::EqualForm(hashes)
+                if definition.kind == Kind::Token && modifier.is_none() =>
+            {
                 let is_paired =
                     |used: &BranchUse| of_type.branches.iter().any(|b| b.code == used.branch && b.is_paired);
                 let is_system_only = split_unescaped(text, '|').last() == Some(&"");
@@ -606,7 +610,7 @@ fn branch_codes(definition: &Definition) -> Vec<BranchCode> {
 }
 
 /// When a resource was changed, as a value of `_lastUpdated` says it.
-fn updated(name: &str, value: &str) -> Result<Condition, SearchError> {
+fn updated(name: &str, value: &str, now_micros: i64) -> Result<Condition, SearchError> {
     let (prefix, text) = match value.get(..2) {
         Some(prefix) if prefix.bytes().all(|b| b.is_ascii_lowercase()) => {
             (prefix, value.get(2..).unwrap_or(""))
@@ -617,7 +621,9 @@ fn updated(name: &str, value: &str) -> Result<Condition, SearchError> {
         name: name.to_owned(),
         why: format!("`{value}` is not a date with an optional prefix such as ge"),
     };
-    let (low, end) = PartialDate::parse(text).ok_or_else(bad)?.interval();
+    // In a URL `+` means a space, and is often written for itself before a zone.
+    let text = text.trim_end().replace(' ', "+");
+    let (low, end) = PartialDate::parse(&text).ok_or_else(bad)?.interval();
     let high = end - 1;
     let between = |low: i64, high: i64| Condition::Updated { low, high };
     Ok(match prefix {
@@ -628,8 +634,9 @@ fn updated(name: &str, value: &str) -> Result<Condition, SearchError> {
         "lt" | "eb" => between(i64::MIN, low - 1),
         "le" => between(i64::MIN, high),
         "ap" => {
-            let slack = (high - low) / 10;
-            between(low - slack, high + slack)
+            // As for other dates: a tenth of the time between then and now, either way.
+            let slack = now_micros.saturating_sub(low).saturating_abs() / 10;
+            between(low.saturating_sub(slack), high.saturating_add(slack))
         }
         _ => return Err(bad()),
     })

@@ -24,6 +24,7 @@ pub mod error;
 pub mod execute;
 pub mod explain;
 pub mod filter;
+mod forms;
 pub mod include;
 mod included;
 pub mod limits;

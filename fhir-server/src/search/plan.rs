@@ -63,6 +63,18 @@ pub struct Access {
     pub checks: Vec<Condition>,
 }
 
+impl Plan {
+    /// Tells whether a page is the first rows of index ranges.
+    pub fn is_range(&self) -> bool {
+        let is_by_key = match &self.driver {
+            Driver::Streams(_) | Driver::Walk | Driver::Nothing => true,
+            Driver::Gather(access) => matches!(access.source, Source::Id(_)) && access.checks.is_empty(),
+            Driver::Ordered => false,
+        };
+        is_by_key && self.order == Order::Newest && self.checks.is_empty()
+    }
+}
+
 /// Where keys come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
@@ -167,6 +179,9 @@ const NARROW: u64 = 500;
 const WIDE: u64 = 8_000;
 /// Ranges merged in one statement at most.
 const STREAMS_MAX: usize = 8;
+
+/// Sources gathered in one statement at most.
+const UNION_MAX: usize = 64;
 
 /// What the planner is told about a search.
 #[derive(Debug, Clone)]
@@ -444,7 +459,7 @@ pub(crate) fn access(condition: &Condition) -> Option<Access> {
         Condition::Keys(keys) => plain(Source::Keys(keys.clone())),
         Condition::Updated { low, high } => plain(Source::Updated { low: *low, high: *high }),
         Condition::Text(text) => text_access(text),
-        Condition::Any(parts) if parts.len() <= STREAMS_MAX => {
+        Condition::Any(parts) if parts.len() <= UNION_MAX => {
             let parts = parts.iter().map(access).collect::<Option<Vec<_>>>()?;
             if parts.is_empty() { None } else { plain(Source::Union(parts)) }
         }
@@ -471,6 +486,8 @@ pub(crate) fn access(condition: &Condition) -> Option<Access> {
         }
         Condition::Any(_)
         | Condition::Not(_)
+        | Condition::EqualForm(_)
+        | Condition::SpanForm(_)
         | Condition::Linked(_)
         | Condition::Type(_)
         | Condition::Scan(_) => None,

@@ -10,7 +10,7 @@ use fhir_model::schema::TypeId;
 use super::condition::SpanRange;
 use super::page::SortValue;
 use super::plan::{Access, Driver, Order, Plan, Position, SORT_TEXT_CHARS, SortBy, SortKey, Source, Stream};
-use crate::index::row::BranchCode;
+use crate::index::row::{BranchCode, EqualHash};
 use crate::storage::{RESOURCE_COLUMNS, RenderedSql};
 use statement::{Row, Sql, by_branch, span_bounds, starts, updated_between};
 
@@ -128,6 +128,16 @@ pub fn render_by_keys(keys: &[i64]) -> RenderedSql {
     sql.push(" FROM json_each(");
     sql.json(keys.iter().copied());
     sql.push(") j CROSS JOIN resource ON resource.key=j.value AND resource.deleted=0");
+    sql.finish()
+}
+
+/// Writes the statement that tells what these forms stand for: form and hash.
+pub fn render_forms(forms: &[EqualHash], limit: u64) -> RenderedSql {
+    let mut sql = Sql::default();
+    sql.push("SELECT form, hash FROM form WHERE form ");
+    sql.among(forms.iter().map(|form| form.0));
+    sql.push(" LIMIT ");
+    sql.integer(limit as i64);
     sql.finish()
 }
 

@@ -37,7 +37,9 @@ pub(crate) fn resolve(
         Condition::All(parts) => parts.iter().filter_map(as_scan).collect(),
         single => as_scan(single).into_iter().collect(),
     };
-    condition.resolve_scans(&mut |scan: Scan| {
+    condition.resolve(&mut |part| {
+        let Condition::Scan(scan) = part else { return Ok(part) };
+        let scan = *scan;
         let is_top = top.iter().any(|t| t.test == scan.test);
         let narrowed = if is_top { Condition::all([scan.narrowed, siblings.clone()]) } else { scan.narrowed };
         run(data, Scan { narrowed, ..scan }, limits)

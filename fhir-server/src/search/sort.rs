@@ -92,6 +92,8 @@ pub(super) fn span_hashes(present: Predicate) -> Vec<EqualHash> {
         Predicate::Span(range) => vec![range.hash],
         Predicate::Any(parts) | Predicate::All(parts) => parts.into_iter().flat_map(span_hashes).collect(),
         Predicate::Equal(_)
+        | Predicate::EqualForm(_)
+        | Predicate::SpanForm(_)
         | Predicate::Link(_)
         | Predicate::Linked(_)
         | Predicate::Text(_)

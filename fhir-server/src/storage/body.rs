@@ -7,24 +7,30 @@
 //! | --- | --- |
 //! | 0 | the bytes as they are |
 //! | 1 | length of the bytes (4, little-endian), then a zstd frame |
+//! | 2 | length of the bytes (4), id of a dictionary (4), then a zstd frame made with it |
 //!
-//! A form with a zstd dictionary will be another number; readers know which
-//! form each body has, so bodies of all forms live side by side.
+//! Readers know which form each body has, so bodies of all forms live side by side.
 
 use std::cell::RefCell;
 
+use super::dictionary::{Dictionary, known};
 use fhir_model::interaction::VersionId;
 use fhir_model::json::write::stamp;
 use fhir_model::primitive::instant::Instant;
 
 const FORM_RAW: u8 = 0;
 const FORM_ZSTD: u8 = 1;
+const FORM_DICTIONARY: u8 = 2;
 /// Form and checksum.
 const HEADER_BYTES: usize = 5;
 /// The length in front of a zstd frame.
 const LENGTH_BYTES: usize = 4;
+/// The id of a dictionary.
+const ID_BYTES: usize = 4;
 /// Bodies below this are not worth the time of decompression at each read.
 const COMPRESS_FROM_BYTES: usize = 512;
+/// The same where there is a dictionary.
+const COMPRESS_WITH_DICTIONARY_FROM_BYTES: usize = 128;
 const ZSTD_LEVEL: i32 = 1;
 /// No body is larger than this; guards against a damaged length.
 const BODY_BYTES_MAX: usize = 1 << 30;
@@ -47,11 +53,13 @@ pub struct StoredBody {
     pub hole: usize,
 }
 
-/// Packs a body for the database.
-pub(super) fn pack(body: &StoredBody) -> Vec<u8> {
+/// Packs a body for the database; with a dictionary only when that is
+/// durable there.
+pub(super) fn pack(body: &StoredBody, dictionary: Option<&'static Dictionary>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + body.bytes.len());
     bytes.resize(HEADER_BYTES, FORM_RAW);
-    if !(body.bytes.len() >= COMPRESS_FROM_BYTES && compress(&body.bytes, &mut bytes)) {
+    let from = dictionary.map_or(COMPRESS_FROM_BYTES, |_| COMPRESS_WITH_DICTIONARY_FROM_BYTES);
+    if !(body.bytes.len() >= from && compress(&body.bytes, dictionary, &mut bytes)) {
         bytes.truncate(HEADER_BYTES);
         bytes.extend_from_slice(&body.bytes);
     }
@@ -64,24 +72,29 @@ pub(super) fn pack(body: &StoredBody) -> Vec<u8> {
 
 /// Appends length and frame to `bytes` and sets the form; `false` when that
 /// does not save an eighth.
-fn compress(json: &[u8], bytes: &mut Vec<u8>) -> bool {
+fn compress(json: &[u8], dictionary: Option<&'static Dictionary>, bytes: &mut Vec<u8>) -> bool {
     let Ok(length) = u32::try_from(json.len()) else { return false };
-    COMPRESSOR.with_borrow_mut(|slot| {
+    let compressed = COMPRESSOR.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = zstd::bulk::Compressor::new(ZSTD_LEVEL).ok();
         }
-        let Some(compressor) = slot else { return false };
-        let Ok(frame) = compressor.compress(json) else { return false };
-        if frame.len() + LENGTH_BYTES > json.len() - json.len() / 8 {
-            return false;
+        let compressor = slot.as_mut()?;
+        match dictionary {
+            Some(dictionary) => compressor.set_prepared_dictionary(&dictionary.encoder).ok()?,
+            None => compressor.set_dictionary(ZSTD_LEVEL, &[]).ok()?,
         }
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&frame);
-        if let Some(form) = bytes.first_mut() {
-            *form = FORM_ZSTD;
-        }
-        true
-    })
+        compressor.compress(json).ok()
+    });
+    let Some(frame) = compressed.filter(|f| f.len() + LENGTH_BYTES <= json.len() - json.len() / 8) else {
+        return false;
+    };
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend(dictionary.map(|d| d.id.to_le_bytes()).into_iter().flatten());
+    bytes.extend_from_slice(&frame);
+    if let Some(form) = bytes.first_mut() {
+        *form = if dictionary.is_some() { FORM_DICTIONARY } else { FORM_ZSTD };
+    }
+    true
 }
 
 fn checksum(bytes: &[u8], hole: usize) -> u32 {
@@ -100,8 +113,8 @@ pub(super) fn with_json<R>(packed: &[u8], hole: usize, then: impl FnOnce(&[u8]) 
     }
     match *form {
         FORM_RAW => Some(then(payload)),
-        FORM_ZSTD => SCRATCH.with_borrow_mut(|scratch| {
-            let result = decompress(payload, scratch).then(|| then(scratch));
+        FORM_ZSTD | FORM_DICTIONARY => SCRATCH.with_borrow_mut(|scratch| {
+            let result = decompress(payload, *form == FORM_DICTIONARY, scratch).then(|| then(scratch));
             // A rare large body must not hold its memory for ever.
             scratch.shrink_to(SCRATCH_BYTES_KEPT);
             result
@@ -110,9 +123,18 @@ pub(super) fn with_json<R>(packed: &[u8], hole: usize, then: impl FnOnce(&[u8]) 
     }
 }
 
-fn decompress(payload: &[u8], out: &mut Vec<u8>) -> bool {
+fn decompress(payload: &[u8], has_dictionary: bool, out: &mut Vec<u8>) -> bool {
     out.clear();
-    let Some((length, frame)) = payload.split_first_chunk::<LENGTH_BYTES>() else { return false };
+    let Some((length, mut frame)) = payload.split_first_chunk::<LENGTH_BYTES>() else { return false };
+    let mut dictionary = None;
+    if has_dictionary {
+        let Some((id, rest)) = frame.split_first_chunk::<ID_BYTES>() else { return false };
+        dictionary = known(u32::from_le_bytes(*id));
+        if dictionary.is_none() {
+            return false;
+        }
+        frame = rest;
+    }
     let length = u32::from_le_bytes(*length) as usize;
     if length > BODY_BYTES_MAX {
         return false;
@@ -123,7 +145,11 @@ fn decompress(payload: &[u8], out: &mut Vec<u8>) -> bool {
             *slot = zstd::bulk::Decompressor::new().ok();
         }
         let Some(decompressor) = slot else { return false };
-        decompressor.decompress_to_buffer(frame, out).is_ok_and(|written| written == length)
+        let is_set = match dictionary {
+            Some(dictionary) => decompressor.set_prepared_dictionary(&dictionary.decoder),
+            None => decompressor.set_dictionary(&[]),
+        };
+        is_set.is_ok() && decompressor.decompress_to_buffer(frame, out).is_ok_and(|written| written == length)
     })
 }
 
@@ -141,10 +167,13 @@ pub(super) fn write_stamped(
 
 /// Tells whether two packed bodies hold the same JSON.
 pub(super) fn same(old: &[u8], new: &[u8], hole: usize) -> bool {
-    if old.first() == new.first() {
-        return old == new;
+    if old == new {
+        return true;
     }
-    // Packed in different forms: look inside.
+    // Packed in different forms, or by different dictionaries: look inside.
+    if old.first() == new.first() && old.first() != Some(&FORM_DICTIONARY) {
+        return false;
+    }
     with_json(old, hole, <[u8]>::to_vec)
         .is_some_and(|old| with_json(new, hole, |new| new == old) == Some(true))
 }
@@ -161,7 +190,7 @@ mod tests {
     }
 
     fn packed(json: &[u8], hole: usize) -> Vec<u8> {
-        pack(&StoredBody { bytes: json.to_vec(), hole })
+        pack(&StoredBody { bytes: json.to_vec(), hole }, None)
     }
 
     #[test]
@@ -225,7 +254,8 @@ mod tests {
 
         #[test]
         fn no_frame_causes_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..64)) {
-            let _ = decompress(&bytes, &mut Vec::new());
+            let _ = decompress(&bytes, false, &mut Vec::new());
+            let _ = decompress(&bytes, true, &mut Vec::new());
         }
     }
 }

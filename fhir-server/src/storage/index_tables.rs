@@ -5,6 +5,7 @@
 //! tables once. What a job added is dropped when the job fails; what was
 //! written inside its savepoint for the jobs before it is then written again.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use smallvec::SmallVec;
@@ -12,7 +13,7 @@ use smallvec::SmallVec;
 use super::error::StorageError;
 use super::sql::{Value, execute};
 use super::sqlite::{Connection, INSERT_NEW_INTO};
-use crate::index::row::{EqualHash, IndexRows, Link, Pair, Span, Text, TypeCode};
+use crate::index::row::{EqualHash, Form, IndexRows, Link, Pair, Span, Text, TypeCode};
 
 /// So many rows may wait before they are written in the middle of a job.
 const WAITING_MAX: usize = 100_000;
@@ -206,6 +207,52 @@ fn insert<R: TableRow>(connection: &mut Connection, mut changes: &[&Change<R>]) 
     Ok(())
 }
 
+/// How many forms are remembered as stored.
+const KNOWN_FORMS_MAX: usize = 1 << 18;
+
+/// Forms that wait, and those that need not be written again.
+#[derive(Debug, Default)]
+struct Forms {
+    /// Durable ones: most values come again and again.
+    known: HashSet<Form>,
+    /// Those of this transaction; one of a job that failed does no harm.
+    waiting: BTreeSet<Form>,
+    /// Whether all that wait have been written in this transaction.
+    is_written: bool,
+}
+
+impl Forms {
+    fn add(&mut self, forms: &[Form]) {
+        for form in forms.iter().filter(|form| !self.known.contains(form)) {
+            self.is_written &= !self.waiting.insert(*form);
+        }
+    }
+
+    fn job_failed(&mut self) {
+        // Its savepoint may have taken what was written with it.
+        self.is_written = false;
+    }
+
+    fn write(&mut self, connection: &mut Connection) -> Result<(), StorageError> {
+        if std::mem::replace(&mut self.is_written, true) {
+            return Ok(());
+        }
+        let sql = format!("{INSERT_NEW_INTO} form (form, hash) VALUES (?, ?)");
+        for Form { form, hash } in &self.waiting {
+            execute(connection, &sql, &[Value::Integer(form.0), Value::Integer(hash.0)])?;
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        if self.known.len() + self.waiting.len() > KNOWN_FORMS_MAX {
+            self.known.clear();
+        }
+        self.known.extend(std::mem::take(&mut self.waiting));
+        self.is_written = false;
+    }
+}
+
 /// All that waits to be written to the index tables and counters.
 #[derive(Debug, Default)]
 pub(super) struct IndexChanges {
@@ -214,6 +261,7 @@ pub(super) struct IndexChanges {
     pairs: Waiting<Pair>,
     spans: Waiting<Span>,
     texts: Waiting<Text>,
+    forms: Forms,
     counts: Vec<(TypeCode, i64)>,
     counts_job_from: usize,
     counts_again: Vec<(TypeCode, i64)>,
@@ -222,6 +270,7 @@ pub(super) struct IndexChanges {
 impl IndexChanges {
     /// Adds all rows of a resource that comes into being.
     pub(super) fn add(&mut self, rows: &IndexRows, key: i64) {
+        self.forms.add(&rows.forms);
         self.set_all(rows, key, true);
     }
 
@@ -240,6 +289,7 @@ impl IndexChanges {
 
     /// Turns the rows of a resource into others.
     pub(super) fn replace(&mut self, old: &IndexRows, new: &IndexRows, key: i64) {
+        self.forms.add(&new.forms);
         self.equal.add_difference(&old.equal, &new.equal, key);
         self.links.add_difference(&old.links, &new.links, key);
         self.pairs.add_difference(&old.pairs, &new.pairs, key);
@@ -275,6 +325,7 @@ impl IndexChanges {
         self.pairs.job_failed();
         self.spans.job_failed();
         self.texts.job_failed();
+        self.forms.job_failed();
         self.counts.truncate(self.counts_job_from);
         self.counts.append(&mut self.counts_again);
     }
@@ -291,7 +342,19 @@ impl IndexChanges {
         self.pairs.write(connection, in_savepoint)?;
         self.spans.write(connection, in_savepoint)?;
         self.texts.write(connection, in_savepoint)?;
+        self.forms.write(connection)?;
         self.write_counts(connection, in_savepoint)
+    }
+
+    /// Notes that all that was written is durable.
+    pub(super) fn committed(&mut self) {
+        self.forms.committed();
+    }
+
+    /// Forgets what was not committed.
+    pub(super) fn forget(&mut self) {
+        let known = std::mem::take(&mut self.forms.known);
+        *self = IndexChanges { forms: Forms { known, ..Forms::default() }, ..IndexChanges::default() };
     }
 
     fn write_counts(&mut self, connection: &mut Connection, in_savepoint: bool) -> Result<(), StorageError> {

@@ -11,6 +11,7 @@
 mod body;
 mod checkpoint;
 mod clock;
+mod dictionary;
 mod error;
 mod index_tables;
 mod packed;
@@ -25,6 +26,7 @@ mod write;
 mod writer;
 
 pub use body::StoredBody;
+pub use dictionary::Dictionaries;
 pub use error::StorageError;
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
 pub use reindex::{

@@ -5,6 +5,7 @@
 //! all. Numbers are little-endian, lengths and places are LEB128. A pair names
 //! its link and its value by their place in the lists before it (plus one), or
 //! has 0 and the hash itself. No rows at all is no bytes at all.
+//! Forms are not among them: nobody removes one.
 
 use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Pair, Span, TargetHash, Text};
 
@@ -127,7 +128,7 @@ fn read_rows(bytes: &[u8]) -> Option<IndexRows> {
         let folded = std::str::from_utf8(from.take(length)?).ok()?.to_owned();
         Some(Text { branch, folded })
     })?;
-    from.0.is_empty().then_some(IndexRows { equal, links, pairs, spans, texts })
+    from.0.is_empty().then_some(IndexRows { equal, links, pairs, spans, texts, forms: Vec::new() })
 }
 
 /// Bytes that are yet to be read.
@@ -221,7 +222,7 @@ pub(super) mod tests {
         );
         let strangers = proptest::collection::vec((number.clone(), number), 0..3);
         (equal, links, spans, texts, strangers).prop_map(|(equal, links, spans, texts, strangers)| {
-            let mut rows = IndexRows { equal, links, spans, texts, pairs: Vec::new() };
+            let mut rows = IndexRows { equal, links, spans, texts, ..IndexRows::default() };
             for focus in foci(&rows.links) {
                 rows.pairs.extend(rows.equal.iter().map(|value| Pair { focus, value: *value }));
             }

@@ -5,6 +5,7 @@ use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::instant::Instant;
 
 use super::body::{self, StoredBody};
+use super::dictionary::Dictionaries;
 use super::error::StorageError;
 use super::packed;
 use crate::index::row::{IndexRows, TargetHash, TypeCode};
@@ -55,7 +56,8 @@ pub struct PreparedResource {
 }
 
 impl PreparedResource {
-    /// Packs a resource. `rows` must be normalized.
+    /// Packs a resource by the dictionaries of the store it is for. `rows`
+    /// must be normalized.
     ///
     /// # Errors
     /// None now; kept for forms of packing that can fail.
@@ -63,8 +65,9 @@ impl PreparedResource {
         key: ResourceKey,
         body: StoredBody,
         rows: IndexRows,
+        dictionaries: &Dictionaries,
     ) -> Result<PreparedResource, StorageError> {
-        let packed_body = body::pack(&body);
+        let packed_body = dictionaries.pack(TypeCode::of(key.resource_type), &body);
         let packed_rows = packed::pack(&rows);
         Ok(PreparedResource { key, body, rows, packed_body, packed_rows })
     }

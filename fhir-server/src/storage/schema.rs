@@ -37,6 +37,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    dictionary (id) {
+        id -> BigInt,
+        #[sql_name = "type"]
+        type_code -> Integer,
+        bytes -> Binary,
+    }
+}
+
+diesel::table! {
     counter (type_code) {
         #[sql_name = "type"]
         type_code -> Integer,

@@ -13,11 +13,14 @@ use diesel::sqlite::SqliteConnection;
 use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::Issue;
 
+use crate::index::row::TypeCode;
+
 use super::clock::Clock;
+use super::dictionary::Dictionaries;
 use super::error::StorageError;
 use super::read::Reads;
 use super::resource::StoredResource;
-use super::schema::{resource, version};
+use super::schema::{dictionary, resource, version};
 use super::sqlite;
 use super::write::{Batch, WriteUnit};
 use super::writer::{Job, Observer, Shared, Writer, WriterStatistics};
@@ -53,6 +56,7 @@ pub struct Store {
     local: Box<[Mutex<Option<SqliteConnection>>]>,
     statistics: Arc<WriterStatistics>,
     shared: Arc<Shared>,
+    dictionaries: Dictionaries,
     path: PathBuf,
     /// Locked for as long as the folder is ours.
     lock: File,
@@ -121,6 +125,14 @@ impl Store {
         // The entry of a new file in its folder has to be durable as well.
         File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| unusable(&folder, &e))?;
         let last = last_instant(&mut connection)?;
+        let dictionaries = Dictionaries::default();
+        for (type_code, bytes) in dictionary::table
+            .select((dictionary::type_code, dictionary::bytes))
+            .order(dictionary::id)
+            .load::<(i32, Vec<u8>)>(&mut connection)?
+        {
+            dictionaries.use_stored(TypeCode(type_code), bytes);
+        }
         let readers = Pool::builder()
             .max_size(settings.readers_max.max(1))
             // One is always open: see `sqlite::set_reader_up`.
@@ -144,7 +156,7 @@ impl Store {
         )?;
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let local = (0..threads.clamp(1, 16)).map(|_| Mutex::new(None)).collect();
-        Ok(Store { writer, readers, local, statistics, shared, path, lock })
+        Ok(Store { writer, readers, local, statistics, shared, dictionaries, path, lock })
     }
 
     /// Returns a connection that reads.
@@ -162,6 +174,19 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn read_current(&self, key: &ResourceKey) -> Result<Option<StoredResource>, StorageError> {
+        match self.read_here(|connection| connection.current(key)) {
+            Some(found) => found,
+            None => self.reader()?.current(key),
+        }
+    }
+
+    /// Reads on a connection of this thread, without waiting; `None` when none
+    /// is free. For what takes well below a millisecond. After an error the
+    /// connection is opened anew.
+    pub fn read_here<T, E: From<StorageError>>(
+        &self,
+        read: impl FnOnce(&mut sqlite::Connection) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
         let begin = thread_number();
         let slots = (0..self.local.len()).filter_map(|n| self.local.get((begin + n) % self.local.len()));
         for slot in slots {
@@ -177,15 +202,18 @@ impl Store {
             };
             let connection = match guard.as_mut() {
                 Some(connection) => connection,
-                None => guard.insert(sqlite::open_reader(&self.path)?),
+                None => match sqlite::open_reader(&self.path) {
+                    Ok(connection) => guard.insert(connection),
+                    Err(error) => return Some(Err(error.into())),
+                },
             };
-            let found = connection.current(key);
+            let found = read(connection);
             if found.is_err() {
                 *guard = None;
             }
-            return found;
+            return Some(found);
         }
-        self.reader()?.current(key)
+        None
     }
 
     fn why_no_reader(&self) -> StorageError {
@@ -236,6 +264,31 @@ impl Store {
         let pending = Pending { job: Some(job), result: None, sender };
         self.writer.send_waiting(Box::new(pending), BLOCKING_WAIT)?;
         receiver.blocking_recv().map_err(|_| Issue::from(StorageError::Closed))?
+    }
+
+    /// Returns what bodies are packed by.
+    pub fn dictionaries(&self) -> &Dictionaries {
+        &self.dictionaries
+    }
+
+    /// Tells whether [`Store::learn`] has something to do.
+    pub fn can_learn(&self) -> bool {
+        self.dictionaries.is_any_ready()
+    }
+
+    /// Learns dictionaries from the bodies that were stored, and packs by them
+    /// from then on. Takes some tenths of a second.
+    ///
+    /// # Errors
+    /// As [`Store::write`]; then bodies are packed as before.
+    pub fn learn(&self) -> Result<(), Issue> {
+        for learnt in self.dictionaries.learn() {
+            let (id, type_code, bytes) = (learnt.id(), learnt.type_code, learnt.bytes);
+            let stored = bytes.clone();
+            self.write_blocking(move |unit| Ok(unit.add_dictionary(id, type_code, &stored)?))?;
+            self.dictionaries.use_stored(type_code, bytes);
+        }
+        Ok(())
     }
 
     /// Returns what the writer has done, and how many jobs wait for it.

@@ -44,7 +44,7 @@ impl Batch {
 
     /// Forgets what was not committed. The clock goes on: no instant comes twice.
     pub(super) fn forget(&mut self) {
-        self.changes = IndexChanges::default();
+        self.changes.forget();
         self.effects.clear();
     }
 }
@@ -246,6 +246,20 @@ impl<'w> WriteUnit<'w> {
         let sql = "INSERT INTO setting (name, value) VALUES (?, ?) \
                    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         execute(self.connection, sql, &[Value::Text(name), Value::Text(value)])?;
+        Ok(())
+    }
+
+    /// Stores a dictionary for bodies of a type.
+    pub(super) fn add_dictionary(
+        &mut self,
+        id: u32,
+        type_code: TypeCode,
+        bytes: &[u8],
+    ) -> Result<(), StorageError> {
+        self.begin_write()?;
+        let sql = "INSERT OR IGNORE INTO dictionary (id, type, bytes) VALUES (?, ?, ?)";
+        let values = [Value::Integer(id.into()), Value::Integer(type_code.0.into()), Value::Blob(bytes)];
+        execute(self.connection, sql, &values)?;
         Ok(())
     }
 

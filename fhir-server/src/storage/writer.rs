@@ -263,6 +263,7 @@ impl State {
         self.batch.changes.write(connection, false)?;
         let committing = Moment::now();
         AnsiTransactionManager::commit_transaction(connection)?;
+        self.batch.changes.committed();
         let statistics = &self.statistics;
         statistics.commit_micros.fetch_add(committing.elapsed().as_micros() as u64, Ordering::Relaxed);
         statistics.commits.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,8 @@
 //!
 //! Each combination of the parts' values is a row of its own, so that no
 //! intersection of lists is needed: tokens and references make the hash, and
-//! a number, date or quantity lies in an interval under it. Several numbers
+//! a number, date or quantity lies in an interval under it. A code without its
+//! system and a number without its unit are forms of that hash. Several numbers
 //! are looked at one by one, which may find an element whose numbers belong to
 //! two combinations (ADR-0003); of the standard's parameters that concerns the
 //! three coordinates of MolecularSequence.
@@ -13,8 +14,8 @@ use fhir_model::fhirpath::{Context, Value};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use super::{
-    Collector, Predicate, QueryContext, TextComparison, TextMatch, ValueError, date, malformed, no_modifier,
-    number, quantity, reference, split_unescaped, string, token,
+    ANY_VALUE, Collector, Predicate, QueryContext, TextComparison, TextMatch, ValueError, date, malformed,
+    no_modifier, number, quantity, reference, split_unescaped, string, token,
 };
 use crate::index::row::{BranchCode, EqualHash, TargetHash};
 use crate::search::registry::{Branch, Definition};
@@ -25,10 +26,10 @@ const COMBINATIONS_MAX: usize = 256;
 /// A value of a part, in one of the forms under which it is found.
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
-    /// One that is equal or not.
-    Equal(String),
-    /// An interval, in a unit.
-    Span(String, i64, i64),
+    /// One that is equal or not, as stored, and its other form.
+    Equal(String, Option<String>),
+    /// An interval: its unit as stored, the other forms of that, its ends.
+    Span(String, Vec<String>, (i64, i64)),
     /// Text, folded.
     Text(String),
 }
@@ -67,9 +68,6 @@ pub(super) fn index(branch: &Branch, value: &Value<'_>, bases: &[String], out: &
     for combination in &combinations {
         store(branch.code, combination, out);
     }
-    if !combinations.is_empty() {
-        out.present(branch.code);
-    }
 }
 
 fn parts_of(kind: Kind, value: &Value<'_>, bases: &[String], out: &mut Vec<Part>) {
@@ -77,57 +75,86 @@ fn parts_of(kind: Kind, value: &Value<'_>, bases: &[String], out: &mut Vec<Part>
         Kind::Token => token::for_each_token(
             value,
             &mut |token| {
-                token.forms(|form, parts| {
-                    if form != "system|" {
-                        out.push(Part::Equal(joined(form, parts)));
-                    }
-                });
+                out.extend(token.forms().map(|[(stored, parts), (also, code)]| {
+                    Part::Equal(joined(stored, &parts), Some(joined(also, &code)))
+                }));
             },
             &mut |_| {},
         ),
         Kind::Reference => {
             let mut collector = Collector::default();
             reference::index(BranchCode(0), value, bases, &mut collector);
-            out.extend(collector.rows.links.iter().map(|l| Part::Equal(format!("link {}", l.target.0))));
+            let named = collector.rows.links.iter().map(|l| format!("link {}", l.target.0));
+            out.extend(named.map(|link| Part::Equal(link, None)));
         }
-        Kind::Quantity => quantity::for_each_span(value, |form, parts, low, high| {
-            out.push(Part::Span(joined(form, parts), low, high));
+        Kind::Quantity => quantity::for_each_span(value, |span| {
+            let also = span.also.iter().map(|(form, parts)| joined(form, parts)).collect();
+            out.push(Part::Span(joined(span.stored.0, &span.stored.1), also, span.interval));
         }),
         Kind::Number => {
-            out.extend(number::bounds(value).map(|(low, high)| Part::Span(String::new(), low, high)))
+            out.extend(number::bounds(value).map(|interval| Part::Span(String::new(), Vec::new(), interval)))
         }
-        Kind::Date => out.extend(date::bounds(value).map(|(low, high)| Part::Span(String::new(), low, high))),
+        Kind::Date => {
+            out.extend(date::bounds(value).map(|interval| Part::Span(String::new(), Vec::new(), interval)))
+        }
         Kind::String => string::for_each_part(value, &mut |text| out.push(Part::Text(string::fold(text)))),
-        Kind::Uri => out.extend(super::uri::text_of(value).map(|uri| Part::Equal(joined("uri", &[uri])))),
+        Kind::Uri => {
+            out.extend(super::uri::text_of(value).map(|uri| Part::Equal(joined("uri", &[uri]), None)))
+        }
         Kind::Composite | Kind::Special => {}
     }
 }
 
 fn store(branch: BranchCode, combination: &[Part], out: &mut Collector) {
-    let equal: Vec<&str> = equal_parts(combination);
+    let ways = equal_parts(combination);
+    // The first is that of the stored forms.
+    let stored = ways.first().map_or(&[][..], Vec::as_slice);
+    let any_value = EqualHash::of(branch, ANY_VALUE, &[]);
     let mut is_stored = false;
     for (at, part) in combination.iter().enumerate() {
         match part {
-            Part::Equal(_) => continue,
-            Part::Span(unit, low, high) => out.span(span_hash(branch, at, unit, &equal), *low, *high),
+            Part::Equal(..) => continue,
+            Part::Span(unit, units, (low, high)) => {
+                let hash = span_hash(branch, at, unit, stored);
+                out.span(hash, *low, *high);
+                out.form(any_value, hash);
+                for equal in &ways {
+                    let forms =
+                        [unit].into_iter().chain(units).map(|unit| span_hash(branch, at, unit, equal));
+                    forms.filter(|form| *form != hash).for_each(|form| out.form(form, hash));
+                }
+            }
             Part::Text(folded) if folded.is_empty() => continue,
-            Part::Text(folded) => out.text(text_branch(branch, at), text_under(branch, &equal, folded)),
+            Part::Text(folded) => {
+                for equal in &ways {
+                    out.text(text_branch(branch, at), text_under(branch, equal, folded));
+                }
+                out.present(branch);
+            }
         }
         is_stored = true;
     }
     if !is_stored {
-        out.equal(branch, "composite", &equal);
+        let hashes: Vec<EqualHash> =
+            ways.iter().map(|equal| EqualHash::of(branch, "composite", equal)).collect();
+        let Some((hash, forms)) = hashes.split_first() else { return };
+        out.rows.equal.push(*hash);
+        forms.iter().chain([&any_value]).for_each(|form| out.form(*form, *hash));
     }
 }
 
-fn equal_parts(combination: &[Part]) -> Vec<&str> {
-    combination
-        .iter()
-        .filter_map(|p| match p {
-            Part::Equal(text) => Some(text.as_str()),
-            _ => None,
-        })
-        .collect()
+/// The parts that are equal or not, in each combination of their forms: first
+/// that of the stored ones.
+fn equal_parts(combination: &[Part]) -> Vec<Vec<&str>> {
+    let mut ways: Vec<Vec<&str>> = vec![Vec::new()];
+    for part in combination {
+        let Part::Equal(stored, also) = part else { continue };
+        let forms = [Some(stored), also.as_ref()].into_iter().flatten();
+        ways = forms
+            .flat_map(|form| ways.iter().map(move |way| [way.as_slice(), &[form.as_str()]].concat()))
+            .collect();
+    }
+    ways
 }
 
 fn span_hash(branch: BranchCode, at: usize, unit: &str, equal: &[&str]) -> EqualHash {
@@ -148,7 +175,8 @@ fn text_under(branch: BranchCode, equal: &[&str], folded: &str) -> String {
 
 /// A part of a search, in the form under which it is looked for.
 enum Asked {
-    Equal(Vec<String>),
+    /// One of these values, and whether that is how they are stored.
+    Equal(Vec<String>, bool),
     Number(super::Prefix, number::Number),
     Quantity(quantity::Asked),
     Date(String),
@@ -174,7 +202,7 @@ pub(super) fn predicate(
     // A part that may be one of several (an id of any type) gives alternatives.
     let mut alternatives: Vec<Vec<&str>> = vec![Vec::new()];
     for part in &asked {
-        if let Asked::Equal(forms) = part {
+        if let Asked::Equal(forms, _) = part {
             alternatives = alternatives
                 .iter()
                 .flat_map(|so_far| {
@@ -199,14 +227,21 @@ fn of_branch(
     context: QueryContext<'_>,
 ) -> Result<Predicate, ValueError> {
     let mut all = Vec::new();
+    let is_stored = !asked.iter().any(|part| matches!(part, Asked::Equal(_, false)));
+    let of_forms = |predicate: Predicate| if is_stored { predicate } else { predicate.of_forms() };
     for (at, part) in asked.iter().enumerate() {
         all.push(match part {
-            Asked::Equal(_) => continue,
-            Asked::Number(prefix, number) => number.compare(span_hash(branch, at, "", equal), *prefix, |v| v),
-            Asked::Date(text) => date::asks(span_hash(branch, at, "", equal), text, context.now_micros)?,
+            Asked::Equal(..) => continue,
+            Asked::Number(prefix, number) => {
+                of_forms(number.compare(span_hash(branch, at, "", equal), *prefix, |v| v))
+            }
+            Asked::Date(text) => {
+                of_forms(date::asks(span_hash(branch, at, "", equal), text, context.now_micros)?)
+            }
             Asked::Quantity(quantity) => {
                 let unit: Vec<&str> = quantity.unit.iter().map(String::as_str).collect();
-                quantity.compare(span_hash(branch, at, &joined(quantity.form, &unit), equal))
+                let asks = quantity.compare(span_hash(branch, at, &joined(quantity.form, &unit), equal));
+                if quantity.is_form_in_composite() { asks.of_forms() } else { of_forms(asks) }
             }
             Asked::Text(folded) => Predicate::Text(TextMatch {
                 branches: vec![text_branch(branch, at)],
@@ -216,7 +251,8 @@ fn of_branch(
         });
     }
     if all.is_empty() {
-        all.push(Predicate::Equal(vec![EqualHash::of(branch, "composite", equal)]));
+        let hashes = vec![EqualHash::of(branch, "composite", equal)];
+        all.push(if is_stored { Predicate::Equal(hashes) } else { Predicate::EqualForm(hashes) });
     }
     Ok(Predicate::All(all))
 }
@@ -227,11 +263,11 @@ fn ask(kind: Kind, text: &str, context: QueryContext<'_>) -> Result<Asked, Value
         Kind::Token => {
             let (form, parts) = token::parse(text).filter(|(form, _)| *form != "system|").ok_or_else(bad)?;
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-            Asked::Equal(vec![joined(form, &parts)])
+            Asked::Equal(vec![joined(form, &parts)], form != token::CODE)
         }
         Kind::Reference => {
             let targets: Vec<TargetHash> = reference::any_target(text, context).ok_or_else(bad)?;
-            Asked::Equal(targets.into_iter().map(|t| format!("link {}", t.0)).collect())
+            Asked::Equal(targets.into_iter().map(|t| format!("link {}", t.0)).collect(), true)
         }
         Kind::Number => {
             let (prefix, rest) = super::Prefix::split(text);
@@ -240,7 +276,7 @@ fn ask(kind: Kind, text: &str, context: QueryContext<'_>) -> Result<Asked, Value
         Kind::Quantity => Asked::Quantity(quantity::parse(text)?),
         Kind::Date => Asked::Date(text.to_owned()),
         Kind::String => Asked::Text(string::fold(&super::unescape(text))),
-        Kind::Uri => Asked::Equal(vec![joined("uri", &[&super::unescape(text)])]),
+        Kind::Uri => Asked::Equal(vec![joined("uri", &[&super::unescape(text)])], true),
         Kind::Composite | Kind::Special => return Err(bad()),
     })
 }

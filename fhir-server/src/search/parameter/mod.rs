@@ -20,19 +20,23 @@ use fhir_model::schema::TypeId;
 use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use super::registry::{Branch, BranchUse, Definition};
-use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Span, Text};
+use crate::index::row::{BranchCode, EqualHash, Form, IndexRows, Link, Span, Text};
 
 /// What must hold of the index rows of a resource.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predicate {
     /// It has one of these values.
     Equal(Vec<EqualHash>),
+    /// It has a value of which one of these is a form.
+    EqualForm(Vec<EqualHash>),
     /// It refers to one of these.
     Link(Vec<Link>),
     /// It refers to anything along one of these branches.
     Linked(Vec<BranchCode>),
     /// It has an interval like this.
     Span(SpanRange),
+    /// It has an interval like this under a hash of which the given one is a form.
+    SpanForm(SpanRange),
     /// It has text like this.
     Text(TextMatch),
     /// It does not hold.
@@ -52,6 +56,14 @@ pub struct SpanRange {
     pub low: (i64, i64),
     /// The least and the greatest upper end.
     pub high: (i64, i64),
+}
+
+impl SpanRange {
+    fn holds(&self, span: &Span) -> bool {
+        span.hash == self.hash
+            && (self.low.0..=self.low.1).contains(&span.low)
+            && (self.high.0..=self.high.1).contains(&span.high)
+    }
 }
 
 /// Any interval end will do.
@@ -85,13 +97,18 @@ impl Predicate {
     pub fn matches(&self, rows: &IndexRows) -> bool {
         match self {
             Predicate::Equal(hashes) => hashes.iter().any(|h| rows.equal.binary_search(h).is_ok()),
+            Predicate::EqualForm(forms) => {
+                let of_form = rows.forms.iter().filter(|f| forms.contains(&f.form));
+                of_form.into_iter().any(|f| rows.equal.binary_search(&f.hash).is_ok())
+            }
             Predicate::Link(links) => links.iter().any(|l| rows.links.binary_search(l).is_ok()),
             Predicate::Linked(branches) => rows.links.iter().any(|l| branches.contains(&l.branch)),
-            Predicate::Span(range) => rows.spans.iter().any(|s| {
-                s.hash == range.hash
-                    && (range.low.0..=range.low.1).contains(&s.low)
-                    && (range.high.0..=range.high.1).contains(&s.high)
-            }),
+            Predicate::Span(range) => rows.spans.iter().any(|s| range.holds(s)),
+            Predicate::SpanForm(range) => {
+                let of_form = rows.forms.iter().filter(|f| f.form == range.hash);
+                let mut ranges = of_form.map(|f| SpanRange { hash: f.hash, ..*range });
+                ranges.any(|range| rows.spans.iter().any(|s| range.holds(s)))
+            }
             Predicate::Text(wanted) => rows.texts.iter().any(|t| {
                 wanted.branches.contains(&t.branch)
                     && match wanted.comparison {
@@ -103,6 +120,20 @@ impl Predicate {
             Predicate::Not(inner) => !inner.matches(rows),
             Predicate::Any(parts) => parts.iter().any(|p| p.matches(rows)),
             Predicate::All(parts) => parts.iter().all(|p| p.matches(rows)),
+        }
+    }
+}
+
+impl Predicate {
+    /// The same of intervals under hashes of which the given ones are forms.
+    fn of_forms(self) -> Predicate {
+        let all = |parts: Vec<Predicate>| parts.into_iter().map(Predicate::of_forms).collect();
+        match self {
+            Predicate::Span(range) => Predicate::SpanForm(range),
+            Predicate::Not(inner) => Predicate::Not(Box::new(inner.of_forms())),
+            Predicate::Any(parts) => Predicate::Any(all(parts)),
+            Predicate::All(parts) => Predicate::All(all(parts)),
+            other => other,
         }
     }
 }
@@ -170,8 +201,9 @@ pub fn predicate(
 /// Returns what `:missing=false` asks: that there is any value.
 ///
 /// Values that give no row of their type (a Reference without a reference, a
-/// Timing without dates) give one that says that there is a value; tokens and
-/// composites, which have no other trace of their branch, always do.
+/// Timing without dates, a token without a system) give one that says that
+/// there is a value. The systems of tokens and the combinations of composites
+/// are what having a value is a form of.
 pub fn present(definition: &Definition) -> Predicate {
     let (filtered, all): (Vec<BranchUse>, Vec<BranchUse>) =
         definition.branches.iter().partition(|used| used.target.is_some());
@@ -200,8 +232,15 @@ fn rows_of(kind: Kind, branches: Vec<BranchCode>) -> Vec<Predicate> {
         let hashes = branches.iter().map(|b| EqualHash::of(*b, form, &[]));
         hashes.map(|hash| Predicate::Span(SpanRange { hash, low: ANY, high: ANY })).collect()
     };
+    let form_of_any = |b: &BranchCode| EqualHash::of(*b, ANY_VALUE, &[]);
     let mut out = match kind {
-        Kind::Token | Kind::Composite => Vec::new(),
+        Kind::Token => vec![Predicate::EqualForm(branches.iter().map(form_of_any).collect())],
+        Kind::Composite => {
+            let hashes = branches.iter().map(form_of_any);
+            let spans = hashes.map(|hash| Predicate::SpanForm(SpanRange { hash, low: ANY, high: ANY }));
+            let equal = Predicate::EqualForm(branches.iter().map(form_of_any).collect());
+            spans.chain([equal]).collect()
+        }
         Kind::Number | Kind::Date | Kind::Quantity => any_span(PLAIN),
         Kind::Special => any_span(special::LATITUDE),
         Kind::Reference => vec![Predicate::Linked(branches)],
@@ -216,6 +255,8 @@ fn rows_of(kind: Kind, branches: Vec<BranchCode>) -> Vec<Predicate> {
 
 /// The form under which a branch says that it has a value.
 const PRESENT: &str = "present";
+/// The form that stands for any value of a branch.
+const ANY_VALUE: &str = "any";
 /// The form under which a branch says that it has references, but none to a type.
 const OTHER_TARGETS: &str = "other-targets";
 /// The form of intervals without a unit.
@@ -237,6 +278,11 @@ pub struct Collector {
 impl Collector {
     fn equal(&mut self, branch: BranchCode, form: &str, value: &[&str]) {
         self.rows.equal.push(EqualHash::of(branch, form, value));
+    }
+
+    /// Notes that `form` may be asked for and `hash` be meant.
+    fn form(&mut self, form: EqualHash, hash: EqualHash) {
+        self.rows.forms.push(Form { form, hash });
     }
 
     /// Notes that a branch has a value that gives no row of its type.

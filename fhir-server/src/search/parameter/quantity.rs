@@ -1,7 +1,8 @@
 //! Quantity parameters: a number with a unit, or with any.
 //!
-//! A quantity is indexed without unit, under its code with and without system,
-//! and brought to base units, so that 0.5 g finds 500 mg. One with a comparator
+//! A quantity is indexed without unit, with its unit as written (its code, with
+//! or without system, and its text are forms of that), and brought to base
+//! units, so that 0.5 g finds 500 mg. One with a comparator
 //! is the interval that it tells: `<5` is found by `lt5` and not by `5`. Sampled
 //! data are the interval of the samples.
 //!
@@ -11,6 +12,7 @@ use fhir_model::fhirpath::Value;
 use fhir_model::schema::{name, ty};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 use fhir_model::tree::Element;
+use smallvec::{SmallVec, smallvec};
 
 use super::number::{self, Number};
 use super::{
@@ -23,21 +25,59 @@ use crate::search::ucum::{self, UCUM};
 const EXPECTED: &str =
     "a quantity: `5.4`, `5.4|http://unitsofmeasure.org|mg` or `5.4||mg`, with or without a prefix";
 
+/// The form with system and code of the unit.
+const SYSTEM_UNIT: &str = "system|unit";
+/// The form with the unit's code, or with what people read.
+const UNIT: &str = "unit";
+/// The form in base units.
+const CANONICAL: &str = "canonical";
+
 /// The code system of currencies.
 const CURRENCIES: &str = "urn:iso:std:iso:4217";
 
 /// Puts a quantity, an amount of money or a range into the index.
 pub(super) fn index(branch: BranchCode, value: &Value<'_>, out: &mut Collector) {
     let before = out.rows.spans.len();
-    for_each_span(value, |form, parts, low, high| out.span(EqualHash::of(branch, form, parts), low, high));
+    for_each_span(value, |span| {
+        let (form, parts) = &span.stored;
+        let hash = EqualHash::of(branch, form, parts);
+        let (low, high) = span.interval;
+        // Most ask for a number, whatever its unit, and sort by it.
+        if *form == WRITTEN {
+            out.span(EqualHash::of(branch, PLAIN, &[]), low, high);
+            if parts.iter().all(|part| part.is_empty()) {
+                return;
+            }
+        }
+        out.span(hash, low, high);
+        for (form, parts) in span.also.iter().filter(|(form, _)| *form != PLAIN) {
+            out.form(EqualHash::of(branch, form, parts), hash);
+        }
+    });
     if out.rows.spans.len() == before {
         out.skip(branch);
     }
 }
 
-/// Calls `each` with every form under which a value is found: the form's name
-/// and parts, and the interval in it.
-pub(super) fn for_each_span(value: &Value<'_>, mut each: impl FnMut(&str, &[&str], i64, i64)) {
+/// A form's name and parts.
+pub(super) type UnitForm<'u> = (&'static str, SmallVec<[&'u str; 3]>);
+
+/// An interval of a value, in one unit.
+pub(super) struct UnitSpan<'u> {
+    /// The form under which it is stored.
+    pub(super) stored: UnitForm<'u>,
+    /// The forms under which it may be asked for besides.
+    pub(super) also: SmallVec<[UnitForm<'u>; 4]>,
+    /// Its ends.
+    pub(super) interval: (i64, i64),
+}
+
+/// The form with the unit as it is written: system, code and text.
+const WRITTEN: &str = "written";
+
+/// Calls `each` with every interval under which a value is found: with its
+/// unit as written, and in base units.
+pub(super) fn for_each_span(value: &Value<'_>, each: impl FnMut(UnitSpan<'_>)) {
     let Value::Element(element) = value else { return };
     match element.ty() {
         ty::RANGE => {
@@ -64,9 +104,8 @@ pub(super) fn for_each_span(value: &Value<'_>, mut each: impl FnMut(&str, &[&str
             in_each_unit(Unit::of(*element), |convert| Some(told(convert(value), comparator)), each);
         }
         _ => {
-            if let Some((low, high)) = number::bounds(value) {
-                each(PLAIN, &[], low, high);
-            }
+            let none = Unit { system: None, code: None, text: None };
+            in_each_unit(none, |_| number::bounds(value), each);
         }
     }
 }
@@ -128,25 +167,24 @@ impl<'r> Unit<'r> {
 fn in_each_unit(
     unit: Unit<'_>,
     interval: impl Fn(&dyn Fn(f64) -> f64) -> Option<(i64, i64)>,
-    mut each: impl FnMut(&str, &[&str], i64, i64),
+    mut each: impl FnMut(UnitSpan<'_>),
 ) {
-    let Some((low, high)) = interval(&|v| v) else { return };
-    each(PLAIN, &[], low, high);
+    let Some(as_written) = interval(&|v| v) else { return };
+    let parts = [unit.system, unit.code, unit.text].into_iter().map(Option::unwrap_or_default).collect();
+    let mut also: SmallVec<[UnitForm<'_>; 4]> = smallvec![(PLAIN, SmallVec::new())];
     if let (Some(system), Some(code)) = (unit.system, unit.code) {
-        each("system|unit", &[system, code], low, high);
-    }
-    if let Some(code) = unit.code {
-        each("unit", &[code], low, high);
+        also.push((SYSTEM_UNIT, smallvec![system, code]));
     }
     // What people read may be searched for, too.
-    if let Some(text) = unit.text.filter(|text| unit.code != Some(text)) {
-        each("unit", &[text], low, high);
-    }
+    also.extend(unit.code.map(|code| (UNIT, smallvec![code])));
+    also.extend(unit.text.filter(|text| unit.code != Some(text)).map(|text| (UNIT, smallvec![text])));
+    each(UnitSpan { stored: (WRITTEN, parts), also, interval: as_written });
     let canonical = unit.code.filter(|_| unit.system == Some(UCUM)).and_then(ucum::canonical);
     if let Some(canonical) = canonical
-        && let Some((low, high)) = interval(&|v| canonical.value(v))
+        && let Some(interval) = interval(&|v| canonical.value(v))
     {
-        each("canonical", &[&canonical.unit], low, high);
+        let stored = (CANONICAL, smallvec![canonical.unit.as_str()]);
+        each(UnitSpan { stored, also: SmallVec::new(), interval });
     }
 }
 
@@ -161,6 +199,16 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Whether it names a unit by another form than the stored one.
+    fn is_form(&self) -> bool {
+        matches!(self.form, UNIT | SYSTEM_UNIT)
+    }
+
+    /// The same where numbers without a unit have no rows of their own: in composites.
+    pub(super) fn is_form_in_composite(&self) -> bool {
+        self.is_form() || self.form == PLAIN
+    }
+
     /// Returns what it asks of the intervals under `hash`.
     pub(super) fn compare(&self, hash: EqualHash) -> Predicate {
         match &self.canonical {
@@ -183,11 +231,11 @@ pub(super) fn parse(text: &str) -> Result<Asked, ValueError> {
     Ok(match &parts[1..] {
         [] => asked(PLAIN, Vec::new(), None),
         [system, code] if system.is_empty() && code.is_empty() => asked(PLAIN, Vec::new(), None),
-        [system, code] if system.is_empty() => asked("unit", vec![code.clone()], None),
+        [system, code] if system.is_empty() => asked(UNIT, vec![code.clone()], None),
         [system, code] if !code.is_empty() => {
             match Some(code).filter(|_| system == UCUM).and_then(|code| ucum::canonical(code)) {
-                Some(canonical) => asked("canonical", vec![canonical.unit.clone()], Some(canonical)),
-                None => asked("system|unit", vec![system.clone(), code.clone()], None),
+                Some(canonical) => asked(CANONICAL, vec![canonical.unit.clone()], Some(canonical)),
+                None => asked(SYSTEM_UNIT, vec![system.clone(), code.clone()], None),
             }
         }
         _ => return Err(bad()),
@@ -203,6 +251,9 @@ pub(super) fn predicate(
     no_modifier(modifier, Kind::Quantity)?;
     let asked = parse(text)?;
     let unit: Vec<&str> = asked.unit.iter().map(String::as_str).collect();
-    let of_branch = |branch| asked.compare(EqualHash::of(branch, asked.form, &unit));
+    let of_branch = |branch| {
+        let predicate = asked.compare(EqualHash::of(branch, asked.form, &unit));
+        if asked.is_form() { predicate.of_forms() } else { predicate }
+    };
     Ok(Predicate::Any(definition.branches.iter().map(|b| of_branch(b.branch)).collect()))
 }

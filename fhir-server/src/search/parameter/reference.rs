@@ -34,16 +34,10 @@ pub(super) fn index(branch: BranchCode, value: &Value<'_>, bases: &[String], out
             if let Some(identifier) = element.child(name::IDENTIFIER) {
                 let found = Value::Element(identifier);
                 let variant = branch.variant(IDENTIFIER_VARIANT);
-                let hashes = &mut out.rows.equal;
-                token::for_each_token(
-                    &found,
-                    &mut |token| {
-                        token.forms(|form, parts| {
-                            hashes.push(crate::index::row::EqualHash::of(variant, form, parts));
-                        });
-                    },
-                    &mut |_| {},
-                );
+                let mut store = |token: token::Token<'_>| {
+                    token.store(variant, out);
+                };
+                token::for_each_token(&found, &mut store, &mut |_| {});
             }
         }
         Value::Element(element) => {
@@ -127,7 +121,7 @@ pub(super) fn predicate(
             let (form, parts) = token::parse(text)
                 .ok_or_else(|| malformed(text, "an identifier: `system|value` or `value`"))?;
             let branches = definition.branches.iter().map(|b| b.branch.variant(IDENTIFIER_VARIANT));
-            return Ok(Predicate::Equal(branches.map(|b| token::hash(b, form, &parts)).collect()));
+            return Ok(token::among(branches, form, &parts));
         }
         Some("below") => {
             let branches = definition.branches.iter().map(|b| b.branch.variant(CANONICAL_VARIANT)).collect();

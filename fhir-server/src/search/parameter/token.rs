@@ -9,16 +9,20 @@ use fhir_model::fhirpath::Value;
 use fhir_model::schema::{name, ty};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 use fhir_model::tree::Element;
+use smallvec::{SmallVec, smallvec};
 
 use super::string::fold;
 use super::{
-    Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier, split_unescaped,
-    unescape,
+    ANY_VALUE, Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier,
+    split_unescaped, unescape,
 };
 use crate::index::row::{BranchCode, EqualHash};
 use crate::search::registry::{Branch, Definition};
 
 const EXPECTED: &str = "a token: `code`, `system|code`, `|code` or `system|`";
+
+/// The form of a code whatever its system: never stored, always asked for as a form.
+pub(super) const CODE: &str = "code";
 
 /// What makes the branch of a token's text.
 const TEXT_VARIANT: &str = "token-text";
@@ -85,50 +89,61 @@ fn of_element<'r>(element: Element<'r>, token: &mut impl FnMut(Token<'r>), text:
     }
 }
 
+/// A form's name and parts.
+pub(super) type TokenForm<'r> = (&'static str, SmallVec<[&'r str; 2]>);
+
 impl<'r> Token<'r> {
-    /// Calls `each` with every form under which the token is found: the form's
-    /// name and its parts.
-    pub(super) fn forms(self, mut each: impl FnMut(&'static str, &[&'r str])) {
-        match (self.system, self.code) {
-            (Some(system), Some(code)) => {
-                each("system|code", &[system, code]);
-                each("code", &[code]);
-                each("system|", &[system]);
-            }
-            (None, Some(code)) => {
-                each("|code", &[code]);
-                each("code", &[code]);
-            }
-            (Some(system), None) => each("system|", &[system]),
-            (None, None) => {}
+    /// Returns the form under which a code is stored and that under which it
+    /// may be asked for besides: each with its parts.
+    pub(super) fn forms(self) -> Option<[TokenForm<'r>; 2]> {
+        let code = self.code?;
+        let stored = match self.system {
+            Some(system) => ("system|code", smallvec![system, code]),
+            None => ("|code", smallvec![code]),
+        };
+        Some([stored, (CODE, smallvec![code])])
+    }
+
+    /// Puts the token into the index, and returns the hash of its code.
+    pub(super) fn store(self, branch: BranchCode, out: &mut Collector) -> Option<EqualHash> {
+        if let Some(system) = self.system {
+            let hash = EqualHash::of(branch, "system|", &[system]);
+            out.rows.equal.push(hash);
+            out.form(EqualHash::of(branch, ANY_VALUE, &[]), hash);
         }
+        let [(stored, parts), (also, code)] = self.forms()?;
+        let hash = EqualHash::of(branch, stored, &parts);
+        out.rows.equal.push(hash);
+        out.form(EqualHash::of(branch, also, &code), hash);
+        Some(hash)
     }
 }
 
 /// Puts a value into the index.
 pub(super) fn index(branch: &Branch, value: &Value<'_>, out: &mut Collector) {
     let before = out.rows.equal.len();
-    let mut texts: smallvec::SmallVec<[&str; 4]> = smallvec::SmallVec::new();
+    let mut has_system = true;
+    let mut texts: SmallVec<[&str; 4]> = SmallVec::new();
     for_each_token(
         value,
         &mut |token| {
-            token.forms(|form, parts| {
-                let hash = EqualHash::of(branch.code, form, parts);
-                out.rows.equal.push(hash);
-                if branch.is_paired && form != "system|" {
-                    out.paired.push(hash);
-                }
-            });
+            let hash = token.store(branch.code, out);
+            out.paired.extend(hash.filter(|_| branch.is_paired));
+            has_system &= token.system.is_some();
         },
         &mut |text| texts.push(text),
     );
+    let has_tokens = out.rows.equal.len() > before;
     // What has no code may still say what it means.
-    out.skipped += usize::from(out.rows.equal.len() == before && texts.is_empty());
+    out.skipped += usize::from(!has_tokens && texts.is_empty());
     for text in texts {
         out.text(text_branch(branch.code), fold(text));
     }
     of_type(branch.code, value, out);
-    out.present(branch.code);
+    // Otherwise the system tells that there is a value.
+    if !(has_tokens && has_system) {
+        out.present(branch.code);
+    }
 }
 
 /// Indexes an identifier by its type: `system|code|value`.
@@ -153,7 +168,7 @@ fn text_branch(branch: BranchCode) -> BranchCode {
 pub(super) fn parse(text: &str) -> Option<(&'static str, Vec<String>)> {
     let parts: Vec<String> = split_unescaped(text, '|').into_iter().map(unescape).collect();
     let form = match parts.as_slice() {
-        [code] if !code.is_empty() => "code",
+        [code] if !code.is_empty() => CODE,
         [system, code] if !system.is_empty() && !code.is_empty() => "system|code",
         [system, code] if system.is_empty() && !code.is_empty() => "|code",
         [system, code] if !system.is_empty() && code.is_empty() => "system|",
@@ -162,10 +177,11 @@ pub(super) fn parse(text: &str) -> Option<(&'static str, Vec<String>)> {
     Some((form, parts.into_iter().filter(|p| !p.is_empty()).collect()))
 }
 
-/// Returns the hash of a token searched for, under a branch.
-pub(super) fn hash(branch: BranchCode, form: &str, parts: &[String]) -> EqualHash {
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    EqualHash::of(branch, form, &parts)
+/// Returns what a token searched for asks of the index, under one of these branches.
+pub(super) fn among(branches: impl Iterator<Item = BranchCode>, form: &str, parts: &[String]) -> Predicate {
+    let parts: SmallVec<[&str; 4]> = parts.iter().map(String::as_str).collect();
+    let hashes = branches.map(|branch| EqualHash::of(branch, form, &parts)).collect();
+    if form == CODE { Predicate::EqualForm(hashes) } else { Predicate::Equal(hashes) }
 }
 
 /// Turns a value of a search into what it asks of the index.
@@ -189,12 +205,12 @@ pub(super) fn predicate(
             if parts.len() != 3 || parts.iter().any(String::is_empty) {
                 return Err(malformed(text, "`system|code|value`"));
             }
-            Ok(Predicate::Equal(branches.map(|b| hash(b, "of-type", &parts)).collect()))
+            Ok(among(branches, "of-type", &parts))
         }
         modifier => {
             no_modifier(modifier, Kind::Token)?;
             let (form, parts) = parse(text).ok_or_else(|| malformed(text, EXPECTED))?;
-            Ok(Predicate::Equal(branches.map(|b| hash(b, form, &parts)).collect()))
+            Ok(among(branches, form, &parts))
         }
     }
 }

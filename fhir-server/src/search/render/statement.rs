@@ -219,8 +219,8 @@ impl Sql {
                 self.json(keys.iter().copied());
                 self.push("))");
             }
-            // Resolved to keys before the plan; what is left unresolved matches nothing.
-            Condition::Scan(_) => self.push("0"),
+            // Resolved before the plan; what is left unresolved matches nothing.
+            Condition::Scan(_) | Condition::EqualForm(_) | Condition::SpanForm(_) => self.push("0"),
         }
     }
 

@@ -10,7 +10,8 @@ use serde_json::json;
 use super::*;
 use crate::index::row::{IndexRows, TargetHash};
 use crate::search::condition::{Condition, TextComparison};
-use crate::search::parameter::QueryContext;
+use crate::search::forms;
+use crate::search::parameter::{Predicate, QueryContext};
 use crate::search::parse::parse;
 use crate::search::plan::{Driver, Order, Plan, access};
 use crate::search::render::{Wanted, render};
@@ -109,11 +110,9 @@ impl World {
             Condition::Equal(hashes) => hashes.iter().any(|h| of.rows.equal.contains(h)),
             Condition::Link(links) => links.iter().any(|l| of.rows.links.contains(l)),
             Condition::Linked(branches) => of.rows.links.iter().any(|l| branches.contains(&l.branch)),
-            Condition::Span(range) => of.rows.spans.iter().any(|s| {
-                s.hash == range.hash
-                    && (range.low.0..=range.low.1).contains(&s.low)
-                    && (range.high.0..=range.high.1).contains(&s.high)
-            }),
+            Condition::Span(range) => Predicate::Span(*range).matches(&of.rows),
+            Condition::EqualForm(forms) => Predicate::EqualForm(forms.clone()).matches(&of.rows),
+            Condition::SpanForm(range) => Predicate::SpanForm(*range).matches(&of.rows),
             Condition::Text(text) => of.rows.texts.iter().any(|t| {
                 text.branches.contains(&t.branch)
                     && match text.comparison {
@@ -254,7 +253,7 @@ fn agree(of: Option<TypeId>, chosen: &[&str]) -> Result<(), TestCaseError> {
     let bases = [BASE.to_owned()];
     let context = QueryContext { bases: &bases, now_micros: 1_700_000_000_000_000 };
     let definitions = world.fixture.search.definitions();
-    let query = parse(&request, &definitions, &SearchLimits::default(), context)
+    let mut query = parse(&request, &definitions, &SearchLimits::default(), context)
         .map_err(|issue| TestCaseError::fail(format!("{url}: {issue}")))?;
     let mut expected: Vec<i64> = world
         .known
@@ -264,6 +263,7 @@ fn agree(of: Option<TypeId>, chosen: &[&str]) -> Result<(), TestCaseError> {
         .collect();
     expected.sort_unstable_by(|a, b| b.cmp(a));
     let mut reader = world.fixture.store.reader().expect("reader");
+    forms::resolve(&mut reader, &mut query).map_err(|issue| TestCaseError::fail(issue.to_string()))?;
     for plan in driven_plans(&query) {
         let wanted = Wanted::Rows { after: None, reversed: false, limit: 1000, unchanged_since: None };
         let found = reader.integers(&render(&plan, wanted)).expect("runs");

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::registry::Definitions;
 use super::{Query, Search, SearchLimits};
 use crate::index::extract::extract;
-use crate::storage::{Operation, PreparedResource, Reads, Store, StoreSettings, StoredBody};
+use crate::storage::{Dictionaries, Operation, PreparedResource, Reads, Store, StoreSettings, StoredBody};
 
 /// The base of the server in tests.
 const BASE: &str = "http://localhost/fhir";
@@ -48,7 +48,8 @@ impl Fixture {
         let rows = extract(&self.search.definitions(), &tree, &[BASE.to_owned()]);
         let mut bytes = Vec::new();
         let hole = write_unstamped(&tree, &mut bytes);
-        PreparedResource::new(key, StoredBody { bytes, hole }, rows).expect("prepared")
+        PreparedResource::new(key, StoredBody { bytes, hole }, rows, &Dictionaries::default())
+            .expect("prepared")
     }
 
     /// Stores resources, each as a create or an update.

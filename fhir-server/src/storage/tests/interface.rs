@@ -11,7 +11,7 @@ use fhir_model::schema::ty;
 use proptest::prelude::*;
 
 use super::super::*;
-use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Span, TargetHash, Text};
+use crate::index::row::{BranchCode, EqualHash, Form, IndexRows, Link, Span, TargetHash, Text};
 
 fn key(id: &str) -> ResourceKey {
     ResourceKey { resource_type: ty::PATIENT, id: ResourceId::parse(id).expect("id") }
@@ -28,9 +28,11 @@ fn prepared(id: &str, content: &str) -> PreparedResource {
         pairs: Vec::new(),
         spans: vec![Span { hash: EqualHash(3), low: number, high: number + 1 }],
         texts: vec![Text { branch: BranchCode(4), folded: content.to_owned() }],
+        forms: vec![Form { form: EqualHash(5), hash: EqualHash(number) }],
     };
     rows.normalize();
-    PreparedResource::new(key(id), StoredBody { bytes, hole }, rows).expect("packed")
+    PreparedResource::new(key(id), StoredBody { bytes, hole }, rows, &Dictionaries::default())
+        .expect("packed")
 }
 
 fn store(folder: &tempfile::TempDir) -> Store {

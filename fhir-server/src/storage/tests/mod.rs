@@ -1,6 +1,7 @@
 //! Tests of the storage as a whole.
 
 mod commit;
+mod dictionary;
 mod fault;
 mod history;
 mod interface;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 
 use super::packed::unpack;
 use super::*;
-use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Pair, Span, TargetHash, Text};
+use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Pair, Span, TargetHash, Text, TypeCode};
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("temporary folder")
@@ -52,7 +53,8 @@ fn resource(key: &ResourceKey, content: &str) -> PreparedResource {
 fn with_rows(key: &ResourceKey, content: &str, rows: IndexRows) -> PreparedResource {
     let head = format!(r#"{{"resourceType":"{}","id":"{}","meta":{{"#, key.resource_type.name(), key.id);
     let bytes = format!(r#"{head}}},"text":"{content}"}}"#).into_bytes();
-    PreparedResource::new(key.clone(), StoredBody { bytes, hole: head.len() }, rows).expect("packed")
+    PreparedResource::new(key.clone(), StoredBody { bytes, hole: head.len() }, rows, &Dictionaries::default())
+        .expect("packed")
 }
 
 /// Rows of all kinds, one of each for each letter of `content`.
