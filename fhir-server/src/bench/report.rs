@@ -135,7 +135,7 @@ pub struct Measured {
     pub ours: f64,
     /// What it is compared with.
     pub baseline: Option<f64>,
-    /// Why whether the target is met cannot be told from this, if so.
+    /// Whether this does not tell if the target is met.
     pub undecided: bool,
     /// What there is to say of it.
     pub note: String,
@@ -493,8 +493,8 @@ mod tests {
             "start to first answered read                                                         at most 200  failed",
             "validation against parse of the bytes: not yet: there is no validator",
             "start: failed: this system does not tell that",
-            "reads      9,000 /s  at least 8,000  yes",
-            "creates    9,000 /s",
+            "reads    9,000 /s  at least 8,000  yes",
+            "creates  9,000 /s",
         ] {
             assert!(text.lines().any(|l| l == line), "{line:?} in\n{text}");
         }

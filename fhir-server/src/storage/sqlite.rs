@@ -17,7 +17,7 @@ use super::sql::{Statement, Value};
 /// A connection to the database.
 pub type Connection = SqliteConnection;
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// Begins a transaction that writes.
 pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";

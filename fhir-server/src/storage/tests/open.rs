@@ -3,9 +3,13 @@
 use std::sync::atomic::AtomicI64;
 
 use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
 use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use diesel_migrations::MigrationHarness;
 
 use super::*;
+use crate::storage::sqlite::MIGRATIONS;
 
 #[test]
 fn a_folder_is_opened_once() {
@@ -38,16 +42,28 @@ fn a_newer_schema_is_refused_untouched() {
     assert!(current(&store, &key("Patient", "a")).is_some());
 }
 
-/// Databases as each schema version left them, with one resource in them.
-const EARLIER: &[&str] = &[include_str!("version_1.sql")];
+/// A database as the first schema left it, with one resource in it.
+const FIRST: &str = include_str!("version_1.sql");
 
+/// Opens what each schema since the first has left, after a process that was
+/// killed in the midst of the next migration.
 #[test]
 fn databases_of_every_earlier_schema_are_brought_up_to_date() {
-    for fixture in EARLIER {
+    let mut all = MigrationSource::<Sqlite>::migrations(&MIGRATIONS).expect("embedded");
+    all.sort_by_key(|m| m.name().version().to_string());
+    for earlier in 1..=all.len() {
         let folder = folder();
         let path = folder.path().join("lanterna.sqlite");
         let mut connection = SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("open");
-        connection.batch_execute(fixture).expect("fixture");
+        connection.batch_execute("PRAGMA journal_mode = WAL").expect("mode");
+        connection.batch_execute(FIRST).expect("fixture");
+        for migration in &all[1..earlier] {
+            connection.run_migration(&**migration).expect("migration");
+        }
+        if let Some(next) = all.get(earlier) {
+            connection.batch_execute("BEGIN").expect("transaction");
+            next.run(&mut connection).expect("migration");
+        }
         drop(connection);
         let store = Store::open(&StoreSettings::of(folder.path())).expect("open");
         let patient = key("Patient", "a");
