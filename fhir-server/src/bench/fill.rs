@@ -65,7 +65,8 @@ pub(super) fn fill(folder: &Path, files: &[PathBuf], bar: &ProgressBar) -> Resul
     let definitions = Definitions::standard().map_err(|e| BenchError::Load(e.to_string()))?;
     let search = Search::new(Arc::new(definitions), Vec::new(), SearchLimits::default());
     let limits = Limits { bundle_entries_max: usize::MAX, ..Limits::default() };
-    let api = Server::new(Arc::clone(&store), search, limits, Vec::new());
+    let api = Server::new(Arc::clone(&store), search, limits, Vec::new())
+        .map_err(|issue| BenchError::Load(issue.to_string()))?;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let begin = Instant::now();
     let loaded = load(&api, files, cores * 2, &Told(bar)).map_err(BenchError::io("loading"))?;

@@ -1,6 +1,7 @@
 //! `lanterna explain`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use fhir_model::interaction::{Handling, Scope, SearchRequest};
@@ -8,6 +9,7 @@ use fhir_model::schema::TypeId;
 
 use crate::config::Settings;
 use crate::interaction::url::decode_query;
+use crate::search::custom::Activation;
 use crate::storage::Reads;
 
 /// What `lanterna explain` takes.
@@ -36,6 +38,9 @@ pub fn explain(
     };
     let request = SearchRequest { scope, parameters: decode_query(query)?, handling: Handling::Strict };
     let (store, search) = super::open_search(settings, Vec::new())?;
+    let search = Arc::new(search);
+    let activation = Activation::new(Arc::clone(&search));
+    search.set_definitions(store.write_blocking(move |unit| activation.start(unit))?);
     println!("{}", search.explain(store.reader()?.connection(), &request)?);
     Ok(ExitCode::SUCCESS)
 }

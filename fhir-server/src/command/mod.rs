@@ -91,7 +91,7 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 /// Opens the data, and makes the server over it.
 fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server), Box<dyn std::error::Error>> {
     let (store, search) = open_search(settings, bases.clone())?;
-    let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases);
+    let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases)?;
     Ok((store, server))
 }
 

@@ -35,7 +35,8 @@ pub fn serve(
             eprintln!("lanterna serves FHIR R4 at {scheme}://{address}/fhir, data in {data}");
         }
     };
-    let served = Served { api: Arc::new(api), readiness: vec![store.clone()], numbers: vec![store] };
+    let api = Arc::new(api);
+    let served = Served { api: api.clone(), readiness: vec![store.clone()], numbers: vec![store, api] };
     let listen = serve.listen;
     actix_web::rt::System::new()
         .block_on(server::serve(served, server_settings, shutdown::asked_to_end(), started))

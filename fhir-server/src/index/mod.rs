@@ -3,3 +3,5 @@
 pub mod row;
 
 pub mod extract;
+
+pub mod reindex;

@@ -73,6 +73,14 @@ impl TargetHash {
     }
 }
 
+/// Returns the number that stands for what a search parameter takes from
+/// resources, told in parts; never 0, which stands for nothing.
+pub fn signature(parts: &[String]) -> i64 {
+    let mut all: Vec<&[u8]> = vec![b"signature"];
+    all.extend(parts.iter().map(|part| part.as_bytes()));
+    (hash(&all) >> 1).max(1) as i64
+}
+
 /// The hash of a value under a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EqualHash(pub i64);

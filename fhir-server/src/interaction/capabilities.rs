@@ -83,7 +83,13 @@ fn coded(codes: Vec<&str>) -> Vec<Value> {
 fn search_parameters(definitions: &Definitions, of: TypeId) -> Vec<Value> {
     let mut parameters: Vec<Value> = definitions
         .of(of)
-        .map(|p| json!({ "name": p.code, "definition": p.url, "type": p.kind.code() }))
+        .map(|p| {
+            let mut told = json!({ "name": p.code, "definition": p.url, "type": p.kind.code() });
+            if !p.is_ready() {
+                told["documentation"] = json!("being indexed: searched by when that is done");
+            }
+            told
+        })
         .collect();
     parameters.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     parameters

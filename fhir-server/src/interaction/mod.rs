@@ -25,3 +25,8 @@ pub(crate) mod url;
 mod vread;
 
 pub use perform::Server;
+
+#[cfg(test)]
+mod tests {
+    mod custom;
+}

@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, SearchRequest};
+use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, ResourceKey, SearchRequest};
 use fhir_model::outcome::{Issue, IssueType, Severity};
+use fhir_model::schema::ty;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -13,10 +14,13 @@ use super::prepare::Preparer;
 use super::transaction::Transaction;
 use super::unit::{NoView, Snapshot, Unit, View};
 use super::{bundle, capabilities, read};
+use crate::index::reindex::Reindexer;
 use crate::limits::Limits;
+use crate::metrics::{Number, Numbers};
 use crate::search::Search;
+use crate::search::custom::Activation;
 use crate::search::registry::Definitions;
-use crate::storage::Store;
+use crate::storage::{Store, WriteUnit};
 
 /// From how many entries on a Bundle is prepared off the thread that serves requests.
 const ENTRIES_INLINE_MAX: usize = 8;
@@ -29,7 +33,9 @@ pub struct Server {
 
 struct Inner {
     store: Arc<Store>,
-    search: Search,
+    search: Arc<Search>,
+    activation: Arc<Activation>,
+    reindexer: Reindexer,
     limits: Limits,
     /// The bases under which this server is known.
     bases: Vec<String>,
@@ -39,6 +45,7 @@ struct Inner {
 /// A CapabilityStatement, and what it was made of.
 struct Capabilities {
     definitions: Arc<Definitions>,
+    ready: usize,
     base: String,
     performed: Performed,
 }
@@ -48,13 +55,68 @@ impl Inner {
         let dictionaries = self.store.dictionaries();
         Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries }
     }
+
+    /// Decides what becomes of the SearchParameters that a transaction changed.
+    /// Has to be the last thing that its job does.
+    fn activate(
+        &self,
+        unit: &mut WriteUnit<'_>,
+        transaction: &Transaction,
+        changed: &[(usize, ResourceKey)],
+        done: &mut [(Method, Performed)],
+    ) -> Result<(), Issue> {
+        let keys: Vec<ResourceKey> = changed.iter().map(|(_, key)| key.clone()).collect();
+        let activated = self.activation.activate(unit, &keys).map_err(|refused| {
+            let entry = changed.iter().find(|(_, key)| refused.key.as_ref() == Some(key));
+            match entry {
+                Some((at, _)) => transaction.located(*at, refused.issue),
+                None => refused.issue,
+            }
+        })?;
+        for (key, remark) in &activated.remarks {
+            let performed = done.iter_mut().find(|(_, performed)| performed.key.as_ref() == Some(key));
+            performed.into_iter().for_each(|(_, performed)| performed.issues.push(remark.clone()));
+        }
+        self.activation.prepare(&activated);
+        Ok(())
+    }
 }
 
 impl Server {
-    /// Makes the server over a store. `bases` are the URLs under which it is
-    /// known: absolute references to them are references to its own resources.
-    pub fn new(store: Arc<Store>, search: Search, limits: Limits, bases: Vec<String>) -> Server {
-        Server { inner: Arc::new(Inner { store, search, limits, bases, capabilities: Mutex::new(None) }) }
+    /// Makes the server over a store: reads which custom search parameters are
+    /// stored, and goes on indexing for them. Blocks. `bases` are the URLs
+    /// under which it is known: absolute references to them are references to
+    /// its own resources.
+    ///
+    /// # Errors
+    /// When the database fails, or there can be no further thread.
+    pub fn new(
+        store: Arc<Store>,
+        search: Search,
+        limits: Limits,
+        bases: Vec<String>,
+    ) -> Result<Server, Issue> {
+        let search = Arc::new(search);
+        let activation = Arc::new(Activation::new(Arc::clone(&search)));
+        let starting = Arc::clone(&activation);
+        activation.set(store.write_blocking(move |unit| starting.start(unit))?);
+        let reindexer = Reindexer::start(Arc::clone(&store), Arc::clone(&search), bases.clone())
+            .map_err(|error| Issue::fatal(IssueType::Exception).text(error.to_string()))?;
+        let (committing, waker) = (Arc::clone(&activation), reindexer.waker());
+        store.observe(Box::new(move |effects| {
+            if committing.committed(effects) {
+                // One that is awake looks again before it rests.
+                let _ = waker.try_send(());
+            }
+        }));
+        let capabilities = Mutex::new(None);
+        let inner = Inner { store, search, activation, reindexer, limits, bases, capabilities };
+        Ok(Server { inner: Arc::new(inner) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.inner.store
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -108,15 +170,18 @@ impl Server {
     /// parameters or the base are others than the last time.
     fn capabilities(&self, base: &str) -> Performed {
         let definitions = self.inner.search.definitions();
+        let ready = definitions.custom().iter().filter(|c| c.is_ready()).count();
         let mut kept = self.inner.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = &*kept
             && Arc::ptr_eq(&kept.definitions, &definitions)
+            && kept.ready == ready
             && kept.base == base
         {
             return kept.performed.clone();
         }
         let performed = capabilities::capabilities(&definitions, base);
-        *kept = Some(Capabilities { definitions, base: base.to_owned(), performed: performed.clone() });
+        let base = base.to_owned();
+        *kept = Some(Capabilities { definitions, ready, base, performed: performed.clone() });
         performed
     }
 
@@ -159,14 +224,22 @@ impl Server {
             .write(move |unit| {
                 let mut unit = Unit { unit, search: &inner.search, base: &base };
                 let (mut resolution, mut prepared) = (resolution, prepared);
+                // What later readers search by is decided here as well.
+                let mut is_outdated = !prepared.is_by(&inner.search.definitions());
                 if !transaction.is_unconditional() {
                     let now = transaction.resolve(&mut unit)?;
-                    if now != resolution {
-                        prepared = transaction.prepare(&mut unit, &inner.preparer(), &now, shows)?;
-                        resolution = now;
-                    }
+                    is_outdated |= now != resolution;
+                    resolution = now;
                 }
-                transaction.apply(&mut unit, &resolution, prepared)
+                if is_outdated {
+                    prepared = transaction.prepare(&mut unit, &inner.preparer(), &resolution, shows)?;
+                }
+                let mut done = transaction.apply(&mut unit, &resolution, prepared)?;
+                let changed = resolution.changed(ty::SEARCH_PARAMETER);
+                if !changed.is_empty() {
+                    inner.activate(unit.unit, &transaction, &changed, &mut done)?;
+                }
+                Ok(done)
             })
             .await
     }
@@ -182,6 +255,16 @@ async fn blocking<T: Send + 'static>(
             tracing::error!(panic = failure.is_panic(), "work on the blocking pool failed");
             Err(Issue::fatal(IssueType::Exception).text("an unexpected error; nothing was stored"))
         }
+    }
+}
+
+impl Numbers for Server {
+    fn numbers(&self) -> Vec<Number> {
+        let custom = self.inner.search.definitions().custom().len();
+        let name = "lanterna_custom_search_parameters";
+        let mut numbers = vec![Number { name, kind: "gauge", value: custom as f64 }];
+        numbers.extend(self.inner.reindexer.numbers());
+        numbers
     }
 }
 

@@ -8,6 +8,7 @@
 //! Spec: <https://hl7.org/fhir/R4/http.html#transaction>
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use fhir_model::interaction::{
     Body, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed,
@@ -25,6 +26,7 @@ use super::prepare::{self, Preparer};
 use super::unit::{self, Unit, View};
 use super::url::{Path, RelativeUrl, clip};
 use super::{create, delete, patch, update};
+use crate::search::registry::Definitions;
 use crate::storage::PreparedResource;
 
 /// A transaction, parsed.
@@ -60,11 +62,45 @@ enum Resolved {
     Other,
 }
 
+impl Resolved {
+    /// Returns the resources that are changed.
+    fn changed(&self) -> &[ResourceKey] {
+        match self {
+            Resolved::Create(key) | Resolved::Update(key) | Resolved::Patch(key, _) => {
+                std::slice::from_ref(key)
+            }
+            Resolved::Delete(keys) => keys,
+            Resolved::Existing(_) | Resolved::Other => &[],
+        }
+    }
+}
+
 /// A transaction ready to be written: the resources by entry.
 pub(crate) struct Prepared {
+    /// What they are indexed by.
+    definitions: Arc<Definitions>,
     resources: Vec<Option<PreparedResource>>,
     /// Whether the resources written are wanted back.
     shows: bool,
+}
+
+impl Prepared {
+    /// Tells whether the resources are indexed by these definitions.
+    pub(crate) fn is_by(&self, definitions: &Arc<Definitions>) -> bool {
+        Arc::ptr_eq(&self.definitions, definitions)
+    }
+}
+
+impl Resolution {
+    /// Returns which resources of a type are changed, with the places of their entries.
+    pub(crate) fn changed(&self, of: TypeId) -> Vec<(usize, ResourceKey)> {
+        let keys = self
+            .entries
+            .iter()
+            .enumerate()
+            .flat_map(|(at, resolved)| resolved.changed().iter().map(move |key| (at, key)));
+        keys.filter(|(_, key)| key.resource_type == of).map(|(at, key)| (at, key.clone())).collect()
+    }
 }
 
 impl Transaction {
@@ -131,6 +167,11 @@ impl Transaction {
         Transaction::of(vec![entry])
     }
 
+    /// Returns an issue with the entry that it is about.
+    pub(crate) fn located(&self, at: usize, issue: Issue) -> Issue {
+        located_at(self.entries.get(at).and_then(|entry| entry.index), issue)
+    }
+
     /// Returns how many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -165,14 +206,7 @@ impl Transaction {
             let entry = &self.entries[at];
             let located = |issue| located_at(entry.index, issue);
             let resolved = self.resolve_entry(at, view, &deleted, &mut conditions).map_err(located)?;
-            let changed: &[ResourceKey] = match &resolved {
-                Resolved::Create(key) | Resolved::Update(key) | Resolved::Patch(key, _) => {
-                    std::slice::from_ref(key)
-                }
-                Resolved::Delete(keys) => keys,
-                Resolved::Existing(_) | Resolved::Other => &[],
-            };
-            for key in changed {
+            for key in resolved.changed() {
                 if !touched.insert(key.clone()) {
                     let text = format!(
                         "{}/{} is changed by two entries of this transaction",
@@ -292,7 +326,7 @@ impl Transaction {
             let prepared = preparer.prepare(resource, key).map_err(|issue| located_at(entry.index, issue))?;
             resources.push(Some(prepared));
         }
-        Ok(Prepared { resources, shows })
+        Ok(Prepared { definitions: Arc::clone(&preparer.definitions), resources, shows })
     }
 
     /// Writes what was prepared, in the order of the specification, then reads.

@@ -74,7 +74,8 @@ impl ParameterSource {
     ///
     /// # Errors
     /// What keeps it from being used. Whether the parts of a composite are
-    /// known, only [`Definitions::with_custom`](super::registry::Definitions::with_custom) tells.
+    /// known, and whether a standard parameter can be replaced, only
+    /// [`Definitions::with_custom`](super::registry::Definitions::with_custom) tells.
     pub fn of(resource: &Resource) -> Result<ParameterSource, DefinitionError> {
         let root = resource.root();
         let code = root.text_of(name::CODE).unwrap_or_default().to_owned();
@@ -212,6 +213,7 @@ pub(super) fn standard_sources() -> Vec<ParameterSource> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::custom::CustomDefinition;
     use crate::search::registry::Definitions;
 
     fn read(parts: &str) -> Result<ParameterSource, DefinitionError> {
@@ -228,30 +230,46 @@ mod tests {
             "expression":"Patient.extension('http://example.org/eye-colour').value""#,
         )
         .expect("usable");
-        let gender = read(
-            r#""status":"draft","code":"gender","base":["Patient"],"type":"string","expression":"Patient.gender""#,
+        let sex = read(
+            r#""status":"draft","code":"gender","base":["Patient"],"type":"token","expression":"Patient.gender""#,
         )
         .expect("usable");
-        let definitions = Definitions::with_custom(&[eyes.clone(), gender]).expect("usable together");
-        let find = |code| definitions.find(ty::PATIENT, code).map(|d| (d.kind, d.branches.len()));
-        assert_eq!(find("eye-colour"), Some((Kind::Token, 1)));
-        assert_eq!(find("gender"), Some((Kind::String, 1)));
-        assert_eq!(find("birthdate"), Some((Kind::Date, 1)));
+        let standard = Definitions::standard().expect("standard ones");
+        let own = |number, source: &ParameterSource| CustomDefinition {
+            number,
+            version: 1,
+            source: source.clone(),
+        };
+        let (definitions, refused) = standard.with_custom(&[own(1, &eyes), own(2, &sex)]);
+        assert!(refused.is_empty(), "{refused:?}");
+        let url =
+            |definitions: &Definitions, code| definitions.find(ty::PATIENT, code).map(|d| d.url.clone());
+        assert_eq!(definitions.find(ty::PATIENT, "eye-colour").map(|d| d.is_ready()), Some(false));
         assert!(definitions.find(ty::OBSERVATION, "eye-colour").is_none());
+        assert_eq!(url(&definitions, "gender"), url(&standard, "gender"), "until it is ready");
+        let types: Vec<_> = definitions.custom().iter().map(|c| (c.number, c.types.len())).collect();
+        assert_eq!(types, [(1, 1), (2, 0)], "the path of gender is indexed already");
+        definitions.custom().iter().for_each(|c| c.set_ready());
+        assert_eq!(url(&definitions, "gender"), Some("http://example.org/sp".to_owned()));
+        assert_eq!(definitions.of(ty::PATIENT).count(), standard.of(ty::PATIENT).count() + 1);
+        assert!(definitions.find_standard(ty::PATIENT, "eye-colour").is_none());
 
-        let unknown = ParameterSource {
+        let both = |url: &str| ParameterSource {
             kind: Kind::Composite,
             code: "both".to_owned(),
-            components: vec![("http://example.org/nothing".to_owned(), "gender".to_owned()); 2],
+            components: vec![(url.to_owned(), "gender".to_owned()); 2],
+            expression: "Patient".to_owned(),
             ..eyes.clone()
         };
-        assert!(matches!(
-            Definitions::with_custom(std::slice::from_ref(&unknown)),
-            Err(DefinitionError::Component { .. })
-        ));
-        let (definitions, refused) = Definitions::with_usable(&[unknown, eyes]).expect("standard ones");
-        assert_eq!(refused.len(), 1);
-        assert!(definitions.find(ty::PATIENT, "eye-colour").is_some());
+        let other = ParameterSource { kind: Kind::String, ..sex };
+        let all = [both("http://example.org/nothing"), both("http://example.org/sp"), other, eyes.clone()];
+        let all: Vec<_> = (0..).zip(&all).map(|(number, source)| own(number, source)).collect();
+        let (definitions, refused) = standard.with_custom(&all);
+        let why: Vec<_> = refused.iter().map(|(at, error)| (*at, error.to_string())).collect();
+        assert!(why.len() == 2 && why[0].0 == 2 && why[0].1.contains("of type token"), "{why:?}");
+        assert!(why[1].0 == 0 && why[1].1.contains("not known"), "{why:?}");
+        let kinds = definitions.find(ty::PATIENT, "both").map(|d| d.components.clone());
+        assert_eq!(kinds, Some(vec![Kind::Token; 2]), "made of one that comes later");
     }
 
     #[test]

@@ -1,7 +1,28 @@
 //! What can be wrong with a search, and what the caller is told.
 
 use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::schema::TypeId;
 use thiserror::Error;
+
+use super::registry::Definition;
+
+/// After so many seconds it pays to ask again whether a parameter is indexed.
+const INDEXED_AFTER_SECONDS: u32 = 10;
+
+/// Returns a definition by which may be searched.
+///
+/// # Errors
+/// [`SearchError::BeingIndexed`], never silently fewer matches.
+pub(super) fn ready<'d>(
+    definition: &'d Definition,
+    name: &str,
+    on: TypeId,
+) -> Result<&'d Definition, SearchError> {
+    match definition.is_ready() {
+        true => Ok(definition),
+        false => Err(SearchError::BeingIndexed { name: name.to_owned(), on: on.name().to_owned() }),
+    }
+}
 
 /// A search that cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -12,6 +33,16 @@ pub enum SearchError {
         /// The parameter as the caller wrote it.
         name: String,
         /// The types searched.
+        on: String,
+    },
+    /// The parameter is new, and not all resources are indexed for it yet.
+    #[error(
+        "search parameter `{name}` is being indexed for {on}: until that is done, matches would be missed"
+    )]
+    BeingIndexed {
+        /// The parameter as the caller wrote it.
+        name: String,
+        /// The type searched.
         on: String,
     },
     /// The parameter exists and cannot be used so.
@@ -64,6 +95,10 @@ impl From<SearchError> for Issue {
             SearchError::UnknownParameter { name, .. } => {
                 Issue::error(IssueType::NotSupported).text(text).at(format!("http.{name}"))
             }
+            SearchError::BeingIndexed { name, .. } => Issue::error(IssueType::Transient)
+                .text(text)
+                .at(format!("http.{name}"))
+                .retry_after_seconds(INDEXED_AFTER_SECONDS),
             SearchError::Unusable { name, .. } => {
                 Issue::error(IssueType::NotSupported).text(text).at(format!("http.{name}"))
             }
@@ -86,7 +121,9 @@ impl SearchError {
     /// search; limits, cursors and failures are never passed over.
     pub fn is_lenient(&self) -> bool {
         match self {
-            SearchError::UnknownParameter { .. } | SearchError::Unusable { .. } => true,
+            SearchError::UnknownParameter { .. }
+            | SearchError::BeingIndexed { .. }
+            | SearchError::Unusable { .. } => true,
             SearchError::BadValue { .. }
             | SearchError::BadFilter { .. }
             | SearchError::BadCursor

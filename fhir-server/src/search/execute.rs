@@ -31,16 +31,22 @@ const ESTIMATE_ROWS: u64 = 10_000;
 /// Answers searches: the search parameters, and how much one search may ask for.
 #[derive(Debug)]
 pub struct Search {
+    standard: Arc<Definitions>,
     definitions: RwLock<Arc<Definitions>>,
     bases: Vec<String>,
     limits: SearchLimits,
 }
 
 impl Search {
-    /// Makes a search over these parameters. `bases` are the URLs under which
+    /// Makes a search over the standard parameters. `bases` are the URLs under which
     /// this server is known: references to them are to resources here.
     pub fn new(definitions: Arc<Definitions>, bases: Vec<String>, limits: SearchLimits) -> Search {
-        Search { definitions: RwLock::new(definitions), bases, limits }
+        Search { standard: Arc::clone(&definitions), definitions: RwLock::new(definitions), bases, limits }
+    }
+
+    /// Returns the standard parameters.
+    pub fn standard(&self) -> Arc<Definitions> {
+        Arc::clone(&self.standard)
     }
 
     /// Returns the search parameters.

@@ -4,7 +4,7 @@
 
 use fhir_model::schema::TypeId;
 
-use super::error::SearchError;
+use super::error::{SearchError, ready};
 use super::registry::Definitions;
 use crate::index::row::BranchCode;
 
@@ -64,12 +64,13 @@ impl Include {
         let mut branches: Vec<BranchCode> = if code == "*" {
             definitions
                 .of(source)
-                .filter(|d| d.is_reference())
+                .filter(|d| d.is_reference() && d.is_ready())
                 .flat_map(|d| d.branches.iter().map(|b| b.branch))
                 .collect()
         } else {
             match definitions.find(source, code) {
                 Some(definition) if definition.is_reference() => {
+                    let definition = ready(definition, &format!("{name}={value}"), source)?;
                     // `patient` asks the branch of `subject` for patients only.
                     let mut only = definition.branches.iter().map(|b| b.target);
                     let first = only.next().flatten();

@@ -16,7 +16,7 @@ use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use super::chain::ParameterName;
 use super::condition::{BodyTest, Chain, Condition, Has, Scan, SpanRange, TextComparison};
-use super::error::SearchError;
+use super::error::{SearchError, ready};
 use super::filter::{FilterExpression, FilterOperator, FilterStep, FilterTest, parse_filter};
 use super::limits::SearchLimits;
 use super::parameter::special::Near;
@@ -80,7 +80,7 @@ impl<'m> Meaning<'m> {
                 if parameter == "{def}" {
                     return self.is_resource(focus);
                 }
-                let definition = self.definitions.find(membership.member, parameter);
+                let definition = self.definitions.find_standard(membership.member, parameter);
                 let branches = definition.map_or(&[][..], |d| d.branches.as_slice());
                 Condition::any(
                     branches.iter().map(|b| Condition::Link(vec![Link { target, branch: b.branch }])),
@@ -202,7 +202,7 @@ impl<'m> Meaning<'m> {
     /// Members of a List: what its items refer to.
     fn list(&self, name: &str, value: &str) -> Result<Condition, SearchError> {
         let branches: Vec<BranchCode> =
-            self.definitions.find(ty::LIST, "item").map(branch_codes).unwrap_or_default();
+            self.definitions.find_standard(ty::LIST, "item").map(branch_codes).unwrap_or_default();
         let mut lists = Vec::new();
         for part in split_unescaped(value, ',') {
             let id = part.strip_prefix("List/").unwrap_or(part);
@@ -258,6 +258,7 @@ impl<'m> Meaning<'m> {
         self.definitions
             .find(of, code)
             .ok_or_else(|| SearchError::UnknownParameter { name: name.to_owned(), on: of.name().to_owned() })
+            .and_then(|definition| ready(definition, name, of))
     }
 
     fn reference(&self, of: TypeId, name: &str, code: &str) -> Result<&'m Definition, SearchError> {

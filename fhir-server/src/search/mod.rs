@@ -18,6 +18,7 @@
 
 pub mod chain;
 pub mod condition;
+pub mod custom;
 pub mod definition;
 pub mod error;
 pub mod execute;

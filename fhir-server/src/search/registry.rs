@@ -5,8 +5,8 @@
 //! branch, and `X.where(resolve() is Patient)` asks the branch of `X` for
 //! patients only: so no value is stored twice (ADR-0003).
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use fhir_model::compartment::compartments;
 use fhir_model::fhirpath::Expression;
@@ -14,6 +14,7 @@ use fhir_model::fhirpath::ast::Node;
 use fhir_model::schema::{TypeId, resource_types, ty};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 
+use super::custom::{CustomDefinition, CustomParameter, Readiness};
 use crate::index::row::BranchCode;
 
 pub use super::definition::{DefinitionError, ParameterSource};
@@ -37,6 +38,8 @@ pub struct Definition {
     pub branches: Vec<BranchUse>,
     /// For composites: the kinds of the parts, in order.
     pub components: Vec<Kind>,
+    /// For custom parameters: whether all resources are indexed for it.
+    readiness: Option<Readiness>,
 }
 
 /// A branch as a parameter asks it.
@@ -54,6 +57,12 @@ impl Definition {
         self.kind == Kind::Reference
     }
 
+    /// Tells whether every resource is indexed for it: asked before, it would
+    /// miss matches.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.as_ref().is_none_or(Readiness::is_ready)
+    }
+
     /// Tells whether it finds what sounds alike.
     pub fn is_phonetic(&self) -> bool {
         self.kind == Kind::String && self.code == PHONETIC
@@ -68,7 +77,7 @@ impl Definition {
 }
 
 /// A path of which values are indexed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Branch {
     /// Its stored number.
     pub code: BranchCode,
@@ -87,9 +96,10 @@ pub struct Branch {
 }
 
 /// What is indexed of one resource type, and how it is asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct OfType {
-    definitions: BTreeMap<String, Definition>,
+    standard: BTreeMap<String, Definition>,
+    custom: BTreeMap<String, Definition>,
     /// What the index takes from each resource.
     pub branches: Vec<Branch>,
     /// The branches whose links to a Patient begin a pair.
@@ -100,10 +110,28 @@ pub struct OfType {
     pub patient_compartment: Option<BranchCode>,
 }
 
+impl OfType {
+    /// A custom parameter takes the place of the standard one of its code when
+    /// it is ready; until then the standard one goes on.
+    fn find(&self, code: &str) -> Option<&Definition> {
+        let custom = self.custom.get(code);
+        custom.filter(|c| c.is_ready()).or_else(|| self.standard.get(code)).or(custom)
+    }
+
+    fn branch(&self, code: BranchCode) -> Option<&Branch> {
+        self.branches.iter().find(|b| b.code == code)
+    }
+}
+
 /// All search parameters that are active.
 #[derive(Debug, Default)]
 pub struct Definitions {
-    types: HashMap<TypeId, OfType>,
+    types: HashMap<TypeId, Arc<OfType>>,
+    /// What the codes of the branches of all types stand for.
+    branches: HashMap<BranchCode, String>,
+    /// The kinds of the parameters by their canonical URLs, for composites.
+    kinds: HashMap<String, Kind>,
+    custom: Vec<CustomParameter>,
 }
 
 impl Definitions {
@@ -112,187 +140,311 @@ impl Definitions {
     /// # Errors
     /// Never for the tables of this build: a test compiles them.
     pub fn standard() -> Result<Definitions, DefinitionError> {
-        Definitions::with_custom(&[])
+        let sources = standard_sources();
+        let mut out = Definitions {
+            kinds: sources.iter().map(|s| (s.url.clone(), s.kind)).collect(),
+            ..Definitions::default()
+        };
+        for of in resource_types() {
+            let mut of_type = OfType::default();
+            for source in sources.iter().filter(|s| s.base.iter().any(|base| of.is_a(*base))) {
+                let compiled = compile(source, of, &out.kinds)?;
+                compiled.check(source, &out.branches)?;
+                let definition = compiled.put(source, &mut of_type, &mut out.branches, true);
+                of_type.standard.insert(definition.code.clone(), definition);
+            }
+            link_patients(of, &mut of_type);
+            out.types.insert(of, Arc::new(of_type));
+        }
+        Ok(out)
     }
 
-    /// Compiles the standard parameters and others besides; one of the same
-    /// code on the same type takes the place of the standard one.
-    ///
-    /// # Errors
-    /// When one of them cannot be compiled.
-    pub fn with_custom(custom: &[ParameterSource]) -> Result<Definitions, DefinitionError> {
-        let sources: Vec<ParameterSource> = standard_sources().into_iter().chain(custom.to_vec()).collect();
-        let kinds: HashMap<&str, Kind> = sources.iter().map(|s| (s.url.as_str(), s.kind)).collect();
-        let mut definitions = Definitions::default();
-        let mut branches = HashMap::new();
-        for of in resource_types() {
-            let mut compiler =
-                Compiler { of, kinds: &kinds, branches: &mut branches, out: OfType::default() };
-            for source in sources.iter().filter(|s| s.base.iter().any(|base| of.is_a(*base))) {
-                compiler.add(source)?;
+    /// Returns these parameters, the standard ones, and those of `custom` that
+    /// can be used besides; and what is wrong with the others, by their place.
+    /// Of custom ones of the same code, the last stands.
+    pub fn with_custom(&self, custom: &[CustomDefinition]) -> (Definitions, Vec<(usize, DefinitionError)>) {
+        let mut out = Definitions {
+            types: self.types.clone(),
+            branches: self.branches.clone(),
+            kinds: self.kinds.clone(),
+            custom: Vec::new(),
+        };
+        // Composites are made of others.
+        let mut order: Vec<usize> = (0..custom.len()).collect();
+        order.sort_by_key(|at| custom.get(*at).is_some_and(|c| c.source.kind == Kind::Composite));
+        let mut refused = Vec::new();
+        let mut named: Vec<(usize, TypeId, Definition)> = Vec::new();
+        for at in order {
+            let Some(one) = custom.get(at) else { continue };
+            match out.add(one, self) {
+                Ok(definitions) => named.extend(definitions.into_iter().map(|(of, d)| (at, of, d))),
+                Err(error) => refused.push((at, error)),
             }
-            compiler.link_patients();
-            definitions.types.insert(of, compiler.out);
         }
+        named.sort_by_key(|(at, _, _)| *at);
+        for (_, of, definition) in named {
+            if let Some(of_type) = out.types.get_mut(&of) {
+                Arc::make_mut(of_type).custom.insert(definition.code.clone(), definition);
+            }
+        }
+        out.custom.sort_by_key(|c| c.number);
+        (out, refused)
+    }
+
+    /// Adds what a custom parameter takes from resources; all of it, or
+    /// nothing when it cannot be used.
+    fn add(
+        &mut self,
+        custom: &CustomDefinition,
+        standard: &Definitions,
+    ) -> Result<Vec<(TypeId, Definition)>, DefinitionError> {
+        let source = &custom.source;
+        let mut compiled = Vec::new();
+        for of in resource_types().filter(|of| source.base.iter().any(|base| of.is_a(*base))) {
+            let replaced = standard.find_standard(of, &source.code).filter(|s| s.kind != source.kind);
+            if let Some(replaced) = replaced {
+                let (was, is) = (replaced.kind.code(), source.kind.code());
+                let why = format!(
+                    "is of type {is}, and the standard parameter of {of} that it replaces is of type {was}"
+                );
+                return Err(DefinitionError::Unusable { code: source.code.clone(), why });
+            }
+            let one = compile(source, of, &self.kinds)?;
+            one.check(source, &self.branches)?;
+            compiled.push((of, one));
+        }
+        let readiness = Readiness::default();
+        let mut definitions = Vec::new();
+        let (mut types, mut parts) = (Vec::new(), Vec::new());
+        for (of, one) in compiled {
+            parts.push(one.told(source, of));
+            let Some(of_type) = self.types.get_mut(&of) else { continue };
+            if standard.types.get(&of).is_none_or(|known| !one.is_indexed_by(source, known)) {
+                types.push(of);
+            }
+            let mut definition = one.put(source, Arc::make_mut(of_type), &mut self.branches, false);
+            definition.readiness = Some(readiness.clone());
+            definitions.push((of, definition));
+        }
+        if source.kind != Kind::Composite {
+            self.kinds.entry(source.url.clone()).or_insert(source.kind);
+        }
+        self.custom.push(CustomParameter::new(custom, types, &parts, readiness));
         Ok(definitions)
     }
 
-    /// Compiles the standard parameters and those of the others that can be:
-    /// what was accepted once must not keep a server from starting.
-    ///
-    /// # Errors
-    /// Never for the tables of this build.
-    pub fn with_usable(
-        custom: &[ParameterSource],
-    ) -> Result<(Definitions, Vec<DefinitionError>), DefinitionError> {
-        if let Ok(all) = Definitions::with_custom(custom) {
-            return Ok((all, Vec::new()));
-        }
-        let mut usable: Vec<ParameterSource> = Vec::new();
-        let mut refused = Vec::new();
-        for source in custom {
-            usable.push(source.clone());
-            if let Err(error) = Definitions::with_custom(&usable) {
-                refused.push(error);
-                usable.pop();
-            }
-        }
-        Ok((Definitions::with_custom(&usable)?, refused))
+    /// Returns the custom parameters, by the numbers of their resources.
+    pub fn custom(&self) -> &[CustomParameter] {
+        &self.custom
+    }
+
+    pub(super) fn custom_mut(&mut self) -> &mut [CustomParameter] {
+        &mut self.custom
     }
 
     /// Returns the parameters of a type.
     pub fn of(&self, of: TypeId) -> impl Iterator<Item = &Definition> {
-        self.types.get(&of).into_iter().flat_map(|t| t.definitions.values())
+        self.types.get(&of).into_iter().flat_map(|t| {
+            let added = t.custom.keys().filter(|code| !t.standard.contains_key(*code));
+            t.standard.keys().chain(added).filter_map(|code| t.find(code))
+        })
     }
 
     /// Finds a parameter of a type.
     pub fn find(&self, of: TypeId, code: &str) -> Option<&Definition> {
-        self.types.get(&of)?.definitions.get(code)
+        self.types.get(&of)?.find(code)
+    }
+
+    /// Finds a standard parameter of a type, whatever took its place: what the
+    /// specification builds on it, such as compartments, stays as it is.
+    pub fn find_standard(&self, of: TypeId, code: &str) -> Option<&Definition> {
+        self.types.get(&of)?.standard.get(code)
     }
 
     /// Returns what is indexed of a type.
     pub fn index_of(&self, of: TypeId) -> Option<&OfType> {
-        self.types.get(&of)
+        self.types.get(&of).map(|t| &**t)
     }
 }
 
-/// Compiles the parameters of one resource type.
-struct Compiler<'k> {
-    of: TypeId,
-    kinds: &'k HashMap<&'k str, Kind>,
-    /// What the codes of all types stand for.
-    branches: &'k mut HashMap<BranchCode, String>,
-    out: OfType,
+/// A parameter compiled for one resource type.
+struct Compiled {
+    branches: Vec<CompiledBranch>,
+    components: Vec<(Kind, Expression)>,
 }
 
-impl Compiler<'_> {
-    fn add(&mut self, source: &ParameterSource) -> Result<(), DefinitionError> {
-        let mut components = Vec::new();
-        for (definition, expression) in &source.components {
-            let kind = self.kinds.get(definition.as_str()).ok_or_else(|| DefinitionError::Component {
-                code: source.code.clone(),
-                component: definition.clone(),
-            })?;
-            // The standard writes a type of FHIRPath where it means one of FHIR.
-            components.push((*kind, parse(source, &expression.replace("as(DateTime)", "as(dateTime)"))?));
+/// A path that a parameter asks.
+struct CompiledBranch {
+    asked: BranchUse,
+    expression: Expression,
+    /// What its code stands for.
+    stands_for: String,
+}
+
+fn compile(
+    source: &ParameterSource,
+    of: TypeId,
+    kinds: &HashMap<String, Kind>,
+) -> Result<Compiled, DefinitionError> {
+    let mut components = Vec::new();
+    for (definition, expression) in &source.components {
+        let kind = kinds.get(definition).ok_or_else(|| DefinitionError::Component {
+            code: source.code.clone(),
+            component: definition.clone(),
+        })?;
+        // The standard writes a type of FHIRPath where it means one of FHIR.
+        components.push((*kind, parse(source, &expression.replace("as(DateTime)", "as(dateTime)"))?));
+    }
+    let mut branches = Vec::new();
+    if !source.expression.is_empty() {
+        let whole = parse(source, &source.expression)?;
+        let parts: Vec<&Node> = match whole.ast() {
+            Node::Union(parts) => parts.iter().collect(),
+            single => vec![single],
+        };
+        for part in parts.into_iter().filter(|part| is_about(of, part)) {
+            branches.push(compile_branch(source, of, &part.to_string(), &components)?);
         }
-        let mut branches = Vec::new();
-        if !source.expression.is_empty() {
-            let whole = parse(source, &source.expression)?;
-            let parts: Vec<&Node> = match whole.ast() {
-                Node::Union(parts) => parts.iter().collect(),
-                single => vec![single],
-            };
-            let of = self.of;
-            for part in parts.into_iter().filter(|part| is_about(of, part)) {
-                branches.push(self.branch(source, &part.to_string(), &components)?);
+    }
+    Ok(Compiled { branches, components })
+}
+
+fn compile_branch(
+    source: &ParameterSource,
+    of: TypeId,
+    text: &str,
+    components: &[(Kind, Expression)],
+) -> Result<CompiledBranch, DefinitionError> {
+    let (path, target) = match text.strip_suffix(')').and_then(|t| t.rsplit_once(".where(resolve() is ")) {
+        Some((path, target)) => (path, TypeId::resource_named(target.trim_start_matches("FHIR."))),
+        None => (text, None),
+    };
+    let path = if target.is_some() { path } else { text };
+    let mut canonical = path.to_owned();
+    for (kind, expression) in components {
+        canonical.push_str(&format!(" ; {} {}", kind.code(), expression.text()));
+    }
+    let branch = BranchCode::of(of, source.kind.code(), &canonical);
+    Ok(CompiledBranch {
+        asked: BranchUse { branch, target },
+        expression: parse(source, path)?,
+        stands_for: format!("{of} {} {canonical}", source.kind.code()),
+    })
+}
+
+impl Compiled {
+    /// Checks that none of its branches has the stored number of another.
+    fn check(
+        &self,
+        source: &ParameterSource,
+        known: &HashMap<BranchCode, String>,
+    ) -> Result<(), DefinitionError> {
+        let mut own: HashMap<BranchCode, &str> = HashMap::new();
+        for one in &self.branches {
+            let code = one.asked.branch;
+            let other = known.get(&code).map(String::as_str).or_else(|| own.insert(code, &one.stands_for));
+            if let Some(other) = other.filter(|other| *other != one.stands_for) {
+                return Err(DefinitionError::Collision {
+                    code: source.code.clone(),
+                    other: other.to_owned(),
+                });
             }
         }
-        let definition = Definition {
+        Ok(())
+    }
+
+    /// Tells whether what it asks is indexed of each resource already.
+    fn is_indexed_by(&self, source: &ParameterSource, known: &OfType) -> bool {
+        self.branches.iter().all(|one| {
+            known.branch(one.asked.branch).is_some_and(|branch| {
+                let has_target = one.asked.target.is_none_or(|t| branch.target_filters.contains(&t));
+                has_target && (branch.is_phonetic || !is_phonetic(source))
+            })
+        })
+    }
+
+    /// Says what it takes from resources of a type: it is another when this is.
+    fn told(&self, source: &ParameterSource, of: TypeId) -> String {
+        let mut told = format!("{of} {} {}", source.kind.code(), is_phonetic(source));
+        for one in &self.branches {
+            let target = one.asked.target.map_or("", TypeId::name);
+            told.push_str(&format!(" {} {target}", one.asked.branch.0));
+        }
+        told
+    }
+
+    /// Adds its branches to those of the type.
+    fn put(
+        self,
+        source: &ParameterSource,
+        of_type: &mut OfType,
+        known: &mut HashMap<BranchCode, String>,
+        is_standard: bool,
+    ) -> Definition {
+        let mut asked = Vec::new();
+        for CompiledBranch { asked: BranchUse { branch: code, target }, expression, stands_for } in
+            self.branches
+        {
+            known.entry(code).or_insert(stands_for);
+            let at = match of_type.branches.iter().position(|b| b.code == code) {
+                Some(at) => at,
+                None => {
+                    of_type.branches.push(Branch {
+                        code,
+                        kind: source.kind,
+                        expression,
+                        components: self.components.clone(),
+                        // Whether a branch is paired must not depend on which
+                        // of several custom parameters there are.
+                        is_paired: is_standard && source.kind == Kind::Token && source.code != "identifier",
+                        is_phonetic: false,
+                        target_filters: Vec::new(),
+                    });
+                    of_type.branches.len() - 1
+                }
+            };
+            if let Some(branch) = of_type.branches.get_mut(at) {
+                branch.is_phonetic |= is_phonetic(source);
+                branch.target_filters.extend(target.filter(|t| !branch.target_filters.contains(t)));
+            }
+            asked.push(BranchUse { branch: code, target });
+        }
+        Definition {
             code: source.code.clone(),
             url: source.url.clone(),
             kind: source.kind,
             targets: source.targets.clone(),
-            branches,
-            components: components.into_iter().map(|(kind, _)| kind).collect(),
-        };
-        self.out.definitions.insert(definition.code.clone(), definition);
-        Ok(())
+            branches: asked,
+            components: self.components.into_iter().map(|(kind, _)| kind).collect(),
+            readiness: None,
+        }
     }
+}
 
-    fn branch(
-        &mut self,
-        source: &ParameterSource,
-        text: &str,
-        components: &[(Kind, Expression)],
-    ) -> Result<BranchUse, DefinitionError> {
-        let (path, target) = match text.strip_suffix(')').and_then(|t| t.rsplit_once(".where(resolve() is "))
-        {
-            Some((path, target)) => (path, TypeId::resource_named(target.trim_start_matches("FHIR."))),
-            None => (text, None),
-        };
-        let path = if target.is_some() { path } else { text };
-        let mut canonical = path.to_owned();
-        for (kind, expression) in components {
-            canonical.push_str(&format!(" ; {} {}", kind.code(), expression.text()));
-        }
-        let code = BranchCode::of(self.of, source.kind.code(), &canonical);
-        let stands_for = format!("{} {} {canonical}", self.of, source.kind.code());
-        match self.branches.entry(code) {
-            Entry::Occupied(known) if *known.get() != stands_for => {
-                return Err(DefinitionError::Collision {
-                    code: source.code.clone(),
-                    other: known.get().clone(),
-                });
-            }
-            Entry::Occupied(_) => {}
-            Entry::Vacant(free) => {
-                free.insert(stands_for);
-            }
-        }
-        let at = match self.out.branches.iter().position(|b| b.code == code) {
-            Some(at) => at,
-            None => {
-                self.out.branches.push(Branch {
-                    code,
-                    kind: source.kind,
-                    expression: parse(source, path)?,
-                    components: components.to_vec(),
-                    is_paired: source.kind == Kind::Token && source.code != "identifier",
-                    is_phonetic: false,
-                    target_filters: Vec::new(),
-                });
-                self.out.branches.len() - 1
-            }
-        };
-        if let Some(branch) = self.out.branches.get_mut(at) {
-            branch.is_phonetic |= source.kind == Kind::String && source.code == PHONETIC;
-            branch.target_filters.extend(target.filter(|t| !branch.target_filters.contains(t)));
-        }
-        Ok(BranchUse { branch: code, target })
-    }
+fn is_phonetic(source: &ParameterSource) -> bool {
+    source.kind == Kind::String && source.code == PHONETIC
+}
 
-    /// Finds the branches that lead to the patient.
-    fn link_patients(&mut self) {
-        let links = |code: &str| -> Vec<BranchCode> {
-            let definition = self.out.definitions.get(code).filter(|d| d.may_target(ty::PATIENT));
-            definition.into_iter().flat_map(|d| &d.branches).map(|b| b.branch).collect()
-        };
-        let mut patient_links = links("patient");
-        patient_links.extend(links("subject"));
-        patient_links.sort_unstable();
-        patient_links.dedup();
-        self.out.patient_links = patient_links;
-        let membership = compartments()
-            .iter()
-            .filter(|c| c.focus == ty::PATIENT)
-            .flat_map(|c| c.members)
-            .find(|m| m.member == self.of);
-        if let Some(membership) = membership {
-            self.out.compartment_links = membership.parameters.iter().flat_map(|p| links(p)).collect();
-            self.out.patient_compartment = Some(patient_compartment_branch(self.of));
-        }
+/// Finds the branches that lead to the patient.
+fn link_patients(of: TypeId, out: &mut OfType) {
+    let links = |code: &str| -> Vec<BranchCode> {
+        let definition = out.standard.get(code).filter(|d| d.may_target(ty::PATIENT));
+        definition.into_iter().flat_map(|d| &d.branches).map(|b| b.branch).collect()
+    };
+    let mut patient_links = links("patient");
+    patient_links.extend(links("subject"));
+    patient_links.sort_unstable();
+    patient_links.dedup();
+    let membership = compartments()
+        .iter()
+        .filter(|c| c.focus == ty::PATIENT)
+        .flat_map(|c| c.members)
+        .find(|m| m.member == of);
+    if let Some(membership) = membership {
+        out.compartment_links = membership.parameters.iter().flat_map(|p| links(p)).collect();
+        out.patient_compartment = Some(patient_compartment_branch(of));
     }
+    out.patient_links = patient_links;
 }
 
 /// Returns the branch under which membership of a type's resources in a

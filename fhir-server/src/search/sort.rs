@@ -5,7 +5,7 @@
 use fhir_model::schema::{NameId, TypeId, ty};
 use fhir_model::search_parameter::SearchParameterType;
 
-use super::error::SearchError;
+use super::error::{SearchError, ready};
 use super::limits::SearchLimits;
 use super::parameter::{self, Predicate};
 use super::plan::{SortBy, SortKey};
@@ -55,6 +55,7 @@ fn by_definition(
             name: format!("_sort={name}"),
             on: of.name().to_owned(),
         })?;
+        let definition = ready(definition, &format!("_sort={name}"), of)?;
         let of_type = definitions.index_of(of);
         is_single &= definition.branches.len() == 1;
         is_single &= definition.branches.iter().all(|used| {

@@ -16,6 +16,7 @@ mod error;
 mod index_tables;
 mod packed;
 mod read;
+mod reindex;
 mod resource;
 mod schema;
 mod sql;
@@ -28,6 +29,10 @@ pub use body::StoredBody;
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
+pub use reindex::{
+    StaleType, StoredParameter, count_after, resource_numbered, resources_after, stale_types,
+    stored_parameters,
+};
 pub use resource::{Effect, Operation, PreparedResource, StoredResource, Written};
 pub use sql::{Bind, RenderedSql};
 pub use sqlite::Connection;

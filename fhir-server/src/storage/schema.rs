@@ -60,5 +60,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    search_parameter (key) {
+        key -> BigInt,
+        signature -> BigInt,
+        requested -> BigInt,
+        indexed -> Integer,
+    }
+}
+
+diesel::table! {
+    reindex (type_code) {
+        #[sql_name = "type"]
+        type_code -> Integer,
+        requested -> BigInt,
+        position -> BigInt,
+    }
+}
+
 diesel::joinable!(version -> resource (key));
-diesel::allow_tables_to_appear_in_same_query!(resource, version);
+diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter);

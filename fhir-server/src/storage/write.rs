@@ -273,7 +273,7 @@ impl<'w> WriteUnit<'w> {
 
     /// Opens the savepoint before the first write, if there are jobs to be
     /// kept apart from.
-    fn begin_write(&mut self) -> Result<(), StorageError> {
+    pub(super) fn begin_write(&mut self) -> Result<(), StorageError> {
         if self.is_shared && !self.has_savepoint {
             execute(self.connection, "SAVEPOINT job", &[])?;
             self.has_savepoint = true;
