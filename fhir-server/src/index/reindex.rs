@@ -7,13 +7,14 @@
 //! definitions are still those that it was extracted with, and each resource is
 //! still at the version that was read: whoever wrote a later one indexed it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Moment};
 
 use crossbeam_channel::{Receiver, Sender};
-use fhir_model::outcome::Issue;
+use fhir_model::outcome::{Issue, IssueType};
 
 use super::extract::extract;
 use super::row::IndexRows;
@@ -145,7 +146,7 @@ struct Work {
 impl Work {
     fn run(self) {
         while self.woken.recv().is_ok() && !self.is_stopped() {
-            while let Err(issue) = self.index_all() {
+            while let Err(issue) = self.index_all_or_panic() {
                 if self.is_stopped() {
                     return;
                 }
@@ -157,6 +158,12 @@ impl Work {
 
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// A panic is a mistake of ours; it must not end the indexing for good.
+    fn index_all_or_panic(&self) -> Result<(), Issue> {
+        catch_unwind(AssertUnwindSafe(|| self.index_all()))
+            .unwrap_or_else(|_| Err(Issue::fatal(IssueType::Exception).text("the indexing has panicked")))
     }
 
     /// Indexes type after type until none is stale.
