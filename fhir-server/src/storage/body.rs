@@ -56,18 +56,35 @@ pub struct StoredBody {
 /// Packs a body for the database; with a dictionary only when that is
 /// durable there.
 pub(super) fn pack(body: &StoredBody, dictionary: Option<&'static Dictionary>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.bytes.len());
-    bytes.resize(HEADER_BYTES, FORM_RAW);
     let from = dictionary.map_or(COMPRESS_FROM_BYTES, |_| COMPRESS_WITH_DICTIONARY_FROM_BYTES);
-    if !(body.bytes.len() >= from && compress(&body.bytes, dictionary, &mut bytes)) {
-        bytes.truncate(HEADER_BYTES);
-        bytes.extend_from_slice(&body.bytes);
+    let mut bytes = vec![FORM_RAW; HEADER_BYTES];
+    if body.bytes.len() < from || !compress(&body.bytes, dictionary, &mut bytes) {
+        return raw(&body.bytes, body.hole);
     }
-    let sum = checksum(&bytes, body.hole);
+    seal(&mut bytes, body.hole);
+    bytes
+}
+
+/// Turns a packed body into one that is not compressed; `None` when it is not
+/// what was packed.
+pub(super) fn unpack(packed: &[u8], hole: usize) -> Option<Vec<u8>> {
+    with_json(packed, hole, |json| raw(json, hole))
+}
+
+fn raw(json: &[u8], hole: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + json.len());
+    bytes.resize(HEADER_BYTES, FORM_RAW);
+    bytes.extend_from_slice(json);
+    seal(&mut bytes, hole);
+    bytes
+}
+
+/// Puts the checksum in.
+fn seal(bytes: &mut [u8], hole: usize) {
+    let sum = checksum(bytes, hole);
     if let Some(place) = bytes.get_mut(1..HEADER_BYTES) {
         place.copy_from_slice(&sum.to_le_bytes());
     }
-    bytes
 }
 
 /// Appends length and frame to `bytes` and sets the form; `false` when that
@@ -236,10 +253,8 @@ mod tests {
     fn the_same_json_is_the_same_in_any_form() {
         let json = json(3000);
         let new = packed(&json, 40);
-        let mut raw = vec![FORM_RAW; HEADER_BYTES];
-        raw.extend_from_slice(&json);
-        let sum = checksum(&raw, 40);
-        raw[1..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
+        let raw = raw(&json, 40);
+        assert_eq!(unpack(&new, 40).as_ref(), Some(&raw));
         assert!(same(&raw, &new, 40));
         assert!(same(&new, &new, 40));
         assert!(!same(&raw, &packed(&json[1..], 40), 40));

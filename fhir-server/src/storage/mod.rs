@@ -9,6 +9,7 @@
 //! (`index/row.rs`) and runs the statements that `search/render.rs` wrote.
 
 mod body;
+mod cache;
 mod checkpoint;
 mod clock;
 mod dictionary;

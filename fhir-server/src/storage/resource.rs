@@ -124,6 +124,13 @@ impl StoredResource {
         Err(StorageError::Damaged { key: self.number })
     }
 
+    /// Returns the same with its body as it is served, for quick reading;
+    /// `None` when it is damaged.
+    pub(super) fn unpacked(&self) -> Option<StoredResource> {
+        let packed_body = body::unpack(&self.packed_body, self.hole)?;
+        Some(StoredResource { key: self.key.clone(), packed_body, ..*self })
+    }
+
     /// Returns how many bytes the body takes in the database.
     pub fn body_bytes(&self) -> usize {
         self.packed_body.len()

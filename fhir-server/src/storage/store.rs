@@ -168,16 +168,26 @@ impl Store {
         Ok(Reader { connection })
     }
 
-    /// Returns the current version of a resource, which may be a deletion. On
-    /// a connection of this thread, so that it costs microseconds.
+    /// Returns the current version of a resource, which may be a deletion: one
+    /// that is kept in memory, or on a connection of this thread, so that it
+    /// costs microseconds.
     ///
     /// # Errors
     /// When the database fails.
     pub fn read_current(&self, key: &ResourceKey) -> Result<Option<StoredResource>, StorageError> {
-        match self.read_here(|connection| connection.current(key)) {
-            Some(found) => found,
-            None => self.reader()?.current(key),
+        let cache = &self.shared.cache;
+        if let Some(kept) = cache.get(key) {
+            return Ok(Some(kept));
         }
+        let seen = cache.look(key);
+        let found = match self.read_here(|connection| connection.current(key)) {
+            Some(found) => found?,
+            None => self.reader()?.current(key)?,
+        };
+        if let (Some(found), Some(seen)) = (&found, seen) {
+            cache.keep(found, seen);
+        }
+        Ok(found)
     }
 
     /// Reads on a connection of this thread, without waiting; `None` when none

@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, Tr
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::sqlite::SqliteConnection;
 
+use super::cache::ReadCache;
 use super::checkpoint::Checkpointer;
 use super::error::{StorageError, take_fault};
 use super::resource::Effect;
@@ -79,6 +80,7 @@ pub(super) struct Shared {
     /// The size that the database may not exceed, in bytes; 0 for no bound.
     pub(super) size_bytes_max: AtomicU64,
     pub(super) observer: OnceLock<Observer>,
+    pub(super) cache: ReadCache,
 }
 
 impl Writer {
@@ -262,7 +264,10 @@ impl State {
         let Some(connection) = self.connection.as_mut().filter(|_| is_begun) else { return Ok(()) };
         self.batch.changes.write(connection, false)?;
         let committing = Moment::now();
+        // Nobody reads from memory what a reader of the database no longer sees.
+        let changing = self.shared.cache.changing(&self.batch.effects);
         AnsiTransactionManager::commit_transaction(connection)?;
+        drop(changing);
         self.batch.changes.committed();
         let statistics = &self.statistics;
         statistics.commit_micros.fetch_add(committing.elapsed().as_micros() as u64, Ordering::Relaxed);

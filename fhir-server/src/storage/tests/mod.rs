@@ -1,5 +1,6 @@
 //! Tests of the storage as a whole.
 
+mod cache;
 mod commit;
 mod dictionary;
 mod fault;
