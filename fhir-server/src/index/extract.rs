@@ -6,8 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fhir_model::fhirpath::{Context, Limits};
-use fhir_model::schema::ty;
-use fhir_model::tree::Resource;
+use fhir_model::schema::{name, ty};
+use fhir_model::tree::{Element, Resource};
 
 use super::row::{EqualHash, IndexRows, Link, Pair, TargetHash};
 use crate::search::parameter::{Collector, index, index_together};
@@ -33,9 +33,14 @@ pub fn extract(definitions: &Definitions, resource: &Resource, bases: &[String])
     let Some(of_type) = definitions.index_of(resource.resource_type()) else { return out.rows };
     let root = resource.root();
     let context = Context::new(root).limits(LIMITS);
+    // The storage sets them after this, so that what is said of them here is not so.
+    let meta = root.child(name::META);
+    let stamps =
+        [name::VERSION_ID, name::LAST_UPDATED].map(|of| meta.and_then(|m| m.child(of)).map(Element::id));
     for branch in &of_type.branches {
         match branch.expression.evaluate(&context, root) {
-            Ok(values) => {
+            Ok(mut values) => {
+                values.retain(|value| value.element().is_none_or(|e| !stamps.contains(&Some(e.id()))));
                 values.iter().for_each(|value| index(branch, value, bases, &mut out));
                 index_together(branch, &values, &mut out);
             }

@@ -281,6 +281,14 @@ struct CompiledBranch {
     stands_for: String,
 }
 
+/// What the storage knows of a resource without an index.
+const KNOWN_TO_STORAGE: &[&str] = &[
+    "http://hl7.org/fhir/SearchParameter/Resource-id",
+    "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated",
+    // Published among the others as an example of one: `_id` again.
+    "http://hl7.org/fhir/SearchParameter/example",
+];
+
 fn compile(
     source: &ParameterSource,
     of: TypeId,
@@ -296,7 +304,7 @@ fn compile(
         components.push((*kind, parse(source, &expression.replace("as(DateTime)", "as(dateTime)"))?));
     }
     let mut branches = Vec::new();
-    if !source.expression.is_empty() {
+    if !source.expression.is_empty() && !KNOWN_TO_STORAGE.contains(&source.url.as_str()) {
         let whole = parse(source, &source.expression)?;
         let parts: Vec<&Node> = match whole.ast() {
             Node::Union(parts) => parts.iter().collect(),

@@ -10,6 +10,7 @@
 
 mod body;
 mod cache;
+mod check;
 mod checkpoint;
 mod clock;
 mod dictionary;
@@ -27,6 +28,7 @@ mod write;
 mod writer;
 
 pub use body::StoredBody;
+pub use check::Checked;
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};

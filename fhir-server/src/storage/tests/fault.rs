@@ -115,3 +115,30 @@ fn failures_are_told_without_details() {
         assert_eq!(issue.retry_after_seconds.is_some(), retries);
     }
 }
+
+#[test]
+fn a_check_finds_what_is_missing_and_what_is_too_much() {
+    let (_folder, store) = store();
+    for id in ["a", "b"] {
+        let head = format!(r#"{{"resourceType":"Patient","id":"{id}","meta":{{"#);
+        let body = StoredBody { bytes: format!("{head}}}}}").into_bytes(), hole: head.len() };
+        let prepared = PreparedResource::new(key("Patient", id), body, rows(id), store.dictionaries());
+        let prepared = prepared.expect("packed");
+        write(&store, move |unit| put_in(unit, prepared, Operation::Update)).expect("put");
+    }
+    let check = || store.check_resources(|tree| tree.id().map(rows), |_| ()).expect("checked");
+    assert_eq!(check(), Checked { whole: 2, problems: Vec::new() });
+    let otherwise = store.check_resources(|_| Some(rows("c")), |_| ()).expect("checked");
+    assert_eq!((otherwise.whole, otherwise.problems.len()), (0, 2), "{otherwise:?}");
+    let change = |text: &'static str| {
+        write(&store, move |unit| unit.integers(&sql(text, Vec::new()))).expect("changed");
+    };
+    change("DELETE FROM span WHERE low = 97 RETURNING key");
+    change("INSERT INTO equal (hash, key) VALUES (1, 1) RETURNING key");
+    let problems = check().problems;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("table equal") && problems[1].starts_with("table span"), "{problems:?}");
+    change("UPDATE resource SET body = x'00' WHERE id = 'a' RETURNING key");
+    let problems = check().problems;
+    assert!(problems[0].ends_with("is damaged"), "{problems:?}");
+}
