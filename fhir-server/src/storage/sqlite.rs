@@ -30,6 +30,8 @@ pub(super) const PAGE_BYTES: u64 = 4096;
 const LOG_BYTES_KEPT: u64 = 64 << 20;
 const WRITER_CACHE_KIB: u32 = 32 << 10;
 const READER_CACHE_KIB: u32 = 2 << 10;
+/// For each thread that serves: most searches read on its connection.
+const SERVING_CACHE_KIB: u32 = 16 << 10;
 /// All page caches of the process together; beyond it pages are given up early.
 const CACHES_BYTES: u64 = 96 << 20;
 
@@ -60,10 +62,11 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
     Ok(connection)
 }
 
-/// Opens a connection that only reads.
+/// Opens a connection on which a thread that serves reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StorageError> {
     let mut connection = open(path)?;
     set_reader_up(&mut connection)?;
+    connection.batch_execute(&format!("PRAGMA cache_size=-{SERVING_CACHE_KIB}"))?;
     Ok(connection)
 }
 
