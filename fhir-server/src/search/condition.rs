@@ -18,7 +18,7 @@ pub enum Condition {
     Not(Box<Condition>),
     /// It has one of these values.
     Equal(Vec<EqualHash>),
-    /// It has a value of which one of these is a form; see [`super::forms`].
+    /// It has a value of which one of these is a form; see `search/forms.rs`.
     EqualForm(Vec<EqualHash>),
     /// It refers to one of these along the branch.
     Link(Vec<Link>),
