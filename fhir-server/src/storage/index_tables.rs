@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use smallvec::SmallVec;
 
+use super::crash::{self, Point};
 use super::error::StorageError;
 use super::sql::{Value, execute};
 use super::sqlite::{Connection, INSERT_NEW_INTO};
@@ -215,41 +216,40 @@ const KNOWN_FORMS_MAX: usize = 1 << 18;
 struct Forms {
     /// Durable ones: most values come again and again.
     known: HashSet<Form>,
-    /// Those of this transaction; one of a job that failed does no harm.
+    /// Those to be written; one of a job that failed does no harm.
     waiting: BTreeSet<Form>,
-    /// Whether all that wait have been written in this transaction.
-    is_written: bool,
+    /// Those written in this transaction.
+    written: HashSet<Form>,
 }
 
 impl Forms {
     fn add(&mut self, forms: &[Form]) {
-        for form in forms.iter().filter(|form| !self.known.contains(form)) {
-            self.is_written &= !self.waiting.insert(*form);
-        }
+        let is_new = |form: &&Form| !self.known.contains(form) && !self.written.contains(form);
+        self.waiting.extend(forms.iter().filter(is_new));
     }
 
     fn job_failed(&mut self) {
         // Its savepoint may have taken what was written with it.
-        self.is_written = false;
+        self.waiting.extend(self.written.drain());
     }
 
     fn write(&mut self, connection: &mut Connection) -> Result<(), StorageError> {
-        if std::mem::replace(&mut self.is_written, true) {
+        if self.waiting.is_empty() {
             return Ok(());
         }
         let sql = format!("{INSERT_NEW_INTO} form (form, hash) VALUES (?, ?)");
         for Form { form, hash } in &self.waiting {
             execute(connection, &sql, &[Value::Integer(form.0), Value::Integer(hash.0)])?;
         }
+        self.written.extend(std::mem::take(&mut self.waiting));
         Ok(())
     }
 
     fn committed(&mut self) {
-        if self.known.len() + self.waiting.len() > KNOWN_FORMS_MAX {
+        if self.known.len() + self.written.len() > KNOWN_FORMS_MAX {
             self.known.clear();
         }
-        self.known.extend(std::mem::take(&mut self.waiting));
-        self.is_written = false;
+        self.known.extend(self.written.drain());
     }
 }
 
@@ -339,6 +339,7 @@ impl IndexChanges {
     ) -> Result<(), StorageError> {
         self.equal.write(connection, in_savepoint)?;
         self.links.write(connection, in_savepoint)?;
+        crash::pass(Point::WithinIndex);
         self.pairs.write(connection, in_savepoint)?;
         self.spans.write(connection, in_savepoint)?;
         self.texts.write(connection, in_savepoint)?;

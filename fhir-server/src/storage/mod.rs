@@ -13,6 +13,7 @@ mod cache;
 mod check;
 mod checkpoint;
 mod clock;
+mod crash;
 mod dictionary;
 mod error;
 mod index_tables;

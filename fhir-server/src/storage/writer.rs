@@ -19,6 +19,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::cache::ReadCache;
 use super::checkpoint::Checkpointer;
+use super::crash::{self, Point};
 use super::error::{StorageError, take_fault};
 use super::resource::Effect;
 use super::sqlite;
@@ -222,6 +223,7 @@ impl State {
         for job in done {
             // Nothing that waits for an answer may end the writer.
             let _ = catch_unwind(AssertUnwindSafe(|| job.finish(failure.clone())));
+            crash::pass(Point::BetweenAnswers);
         }
         if failure.is_none() {
             self.checkpoint(false);
@@ -257,17 +259,20 @@ impl State {
             let ran = self.run_job(job.as_mut(), &mut is_begun, &mut is_shared);
             done.push(job);
             ran?;
+            crash::pass(Point::BetweenJobs);
             if done.len() < BATCH_JOBS_MAX && began.elapsed() < BATCH_TIME_MAX {
                 next = jobs.try_recv().ok();
             }
         }
         let Some(connection) = self.connection.as_mut().filter(|_| is_begun) else { return Ok(()) };
         self.batch.changes.write(connection, false)?;
+        crash::pass(Point::BeforeCommit);
         let committing = Moment::now();
         // Nobody reads from memory what a reader of the database no longer sees.
         let changing = self.shared.cache.changing(&self.batch.effects);
         AnsiTransactionManager::commit_transaction(connection)?;
         drop(changing);
+        crash::pass(Point::BeforeAnswers);
         self.batch.changes.committed();
         let statistics = &self.statistics;
         statistics.commit_micros.fetch_add(committing.elapsed().as_micros() as u64, Ordering::Relaxed);
@@ -322,6 +327,7 @@ impl State {
 
     fn checkpoint(&mut self, is_idle: bool) {
         let Some(connection) = &mut self.connection else { return };
+        crash::pass(Point::BeforeCheckpoint);
         if let Err(error) = self.checkpointer.after_commit(connection, is_idle) {
             tracing::warn!(%error, "a checkpoint failed");
         }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod commit;
+mod crash;
 mod dictionary;
 mod fault;
 mod history;
