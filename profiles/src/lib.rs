@@ -1,6 +1,7 @@
-//! What a resource must look like: packages of definitions now; snapshots,
-//! validation, terminology and maps build on them.
+//! What a resource must look like: packages of definitions, snapshots,
+//! validation, terminology and maps.
 //!
 //! Knows no HTTP and no SQL.
 
+pub mod definitions;
 pub mod package;
