@@ -5,3 +5,6 @@
 
 pub mod definitions;
 pub mod package;
+pub mod snapshot;
+pub mod terminology;
+pub mod validate;

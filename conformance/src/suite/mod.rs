@@ -3,6 +3,8 @@
 pub mod examples;
 pub mod fhirpath;
 pub mod patch;
+pub mod valid_examples;
+pub mod validator;
 
 use std::path::Path;
 
