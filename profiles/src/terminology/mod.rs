@@ -21,6 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use fhir_model::fhirpath::Value;
 use fhir_model::schema::{name, ty};
+use fhir_model::value_set::ValueSetCodes;
 
 use crate::definitions::{Definitions, split_canonical};
 use code_system::CodeSystem;
@@ -162,13 +163,19 @@ impl Terminology {
         }
         match self.value_set(canonical) {
             Some(value_set) => value_set.contains(self, system, version, code, depth - 1),
-            None => match grammar::is_in_value_set(split_canonical(canonical).0, code) {
+            None => match of_the_tables(split_canonical(canonical).0, system, code) {
                 Some(true) => Answer::Yes,
                 Some(false) => Answer::No,
                 None => Answer::Unknown(format!("the value set {canonical} is not known here")),
             },
         }
     }
+}
+
+/// Decides by what is known without any package; `None` when that is not enough.
+fn of_the_tables(value_set: &str, system: Option<&str>, code: &str) -> Option<bool> {
+    grammar::is_in_value_set(value_set, code)
+        .or_else(|| ValueSetCodes::of(value_set).map(|codes| codes.contains(system, code)))
 }
 
 fn kept<T>(

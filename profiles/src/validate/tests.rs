@@ -36,6 +36,7 @@ fn the_base_specification() {
         (r#"{"resourceType":"Patient","name":[{"family":"Rossi"}]}"#, &[][..]),
         (r#"{"resourceType":"Observation","code":{"text":"x"}}"#, &["Observation min"]),
         (r#"{"resourceType":"Patient","contact":[{"gender":"male"}]}"#, &["Patient.contact[0] invariant"]),
+        (r#"{"resourceType":"Patient","gender":"donna"}"#, &["Patient.gender binding"]),
         (
             r##"{"resourceType":"Patient","managingOrganization":{"reference":"#o"}}"##,
             &["Patient.managingOrganization not-contained"],
