@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use conformance::suite::{SUITES, valid_examples, validator};
+use conformance::suite::{SUITES, snapshots, valid_examples, validator};
 use conformance::table;
 
 /// Official test material, run against Lanterna
@@ -29,6 +29,12 @@ enum Command {
         #[arg(long, default_value = "docs/conformance/README.md")]
         table: PathBuf,
     },
+    /// Generates the snapshots of the core package anew, and prints what differs from the published ones
+    Snapshots {
+        /// Folder of the test material
+        #[arg(long, default_value = "../shared/testdata")]
+        testdata: PathBuf,
+    },
     /// Validates every example of the specification, and prints what is wrong by rule
     ValidExamples {
         /// Folder of the test material
@@ -48,8 +54,23 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Official { write, testdata, table } => official(write, &testdata, &table),
+        Command::Snapshots { testdata } => list_snapshots(&testdata),
         Command::ValidExamples { testdata } => list_faults(&testdata),
         Command::Validator { case, testdata } => compare_validator(case.as_deref(), &testdata),
+    }
+}
+
+fn list_snapshots(testdata: &Path) -> ExitCode {
+    match snapshots::compare(testdata) {
+        Ok((count, different)) => {
+            print!("{}", snapshots::document(&different));
+            println!("{count} profiles, {} with another snapshot", different.len());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use fhir_model::tree::{Element, NodeId, Resource};
 const ADDING: &[&str] = &["alias", "condition", "constraint", "mapping", "example", "extension"];
 
 /// Puts what `diff` says into the element at `node`.
-pub(super) fn merge(made: &mut Resource, node: NodeId, diff: Element<'_>, url: &str) {
+pub(super) fn merge(made: &mut Resource, node: NodeId, diff: Element<'_>) {
     let mut replaced: Vec<NameId> = Vec::new();
     for part in diff.children() {
         let Some(property) = part.property() else { continue };
@@ -36,9 +36,6 @@ pub(super) fn merge(made: &mut Resource, node: NodeId, diff: Element<'_>, url: &
         }
         let held = insert_in_order(made, node, part);
         made.copy_children(held, part);
-        if own == "constraint" {
-            add_source(made, held, url);
-        }
     }
 }
 
@@ -76,7 +73,7 @@ fn same_of(held: Element<'_>, part: Element<'_>) -> Option<NodeId> {
     let id = part.name_id()?;
     let keys: &[NameId] = match part.property()?.element.name {
         "constraint" => &[name::KEY],
-        "mapping" => &[name::IDENTITY, name::MAP],
+        "mapping" => &[name::IDENTITY],
         "example" => &[name::LABEL],
         "extension" => &[name::URL],
         _ => &[],

@@ -68,7 +68,7 @@ fn generate_at(
     let property = property(ty::STRUCTURE_DEFINITION, "snapshot")?;
     let snapshot = made.add(made.root_id(), property, property.ty);
     let element = crate::snapshot::property(property.ty, "element")?;
-    let mut generation = Generation { made, element, items: Vec::new(), definitions, depth, url };
+    let mut generation = Generation { made, element, items: Vec::new(), definitions, depth };
     let base_root = base.root().text_of(name::TYPE).unwrap_or_default().to_owned();
     let base_root = base_root.rsplit('/').next().unwrap_or_default().to_owned();
     let base_definition = base.root().text_of(name::URL).unwrap_or_default().to_owned();
@@ -161,7 +161,6 @@ struct Generation<'d> {
     items: Vec<Item>,
     definitions: &'d Definitions,
     depth: usize,
-    url: String,
 }
 
 impl Generation<'_> {
@@ -237,7 +236,7 @@ impl Generation<'_> {
             Err(error) => return Err(error),
         };
         let node = self.items[at].node;
-        merge(&mut self.made, node, diff, &self.url);
+        merge(&mut self.made, node, diff);
         Ok(())
     }
 
