@@ -20,6 +20,7 @@ use super::negotiate::{self, Content, Format};
 use super::query::Parameters;
 use super::routes::{Action, Places, Route};
 use crate::interaction::entry::criteria;
+use crate::operation;
 
 /// On what an interaction is made to depend by headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -189,8 +190,19 @@ impl Incoming {
         let name = self.places.operation.take().unwrap_or_default();
         let query = std::mem::take(&mut self.parameters);
         let safe = self.route.method == "GET";
-        let body = if self.body.is_empty() { None } else { Some(self.resource(None)?) };
-        Ok(Interaction::Operation(OperationCall { name, scope, query, body, safe }))
+        let mut faults = Vec::new();
+        let body = match self.body.is_empty() {
+            true => None,
+            false => match self.resource(None) {
+                Ok(resource) => Some(resource),
+                Err(issue) if operation::tells_faults(&name) => {
+                    faults.push(issue);
+                    None
+                }
+                Err(issue) => return Err(issue),
+            },
+        };
+        Ok(Interaction::Operation(OperationCall { name, scope, query, body, faults, safe }))
     }
 
     fn resource_type(&self) -> Result<TypeId, Issue> {

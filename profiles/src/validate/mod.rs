@@ -42,7 +42,7 @@ use crate::definitions::Definitions;
 use crate::terminology::Terminology;
 use bundle::Entries;
 use compare::compare;
-pub use finding::{Finding, issues};
+pub use finding::{Finding, Place as DocumentPlace, outcome};
 use profile::{Profile, ProfileError, Profiles};
 pub use rule::{Language, Rule};
 
