@@ -162,10 +162,13 @@ impl Suite {
             definitions.add_resource(resource);
             canonicals.push(url);
         }
-        let resource = match self.read(file) {
-            Ok(resource) => resource,
-            Err(error) => return Ok(Outcome { errors: vec![error] }),
-        };
+        let bytes = std::fs::read(self.folder.join(file)).map_err(|e| e.to_string())?;
+        let is_xml = file.ends_with(".xml");
+        let reading =
+            if is_xml { fhir_model::xml::read_all(bytes) } else { fhir_model::json::read_all(bytes) };
+        let mut errors: Vec<(String, String)> =
+            reading.faults.iter().map(|f| (f.location.clone(), f.to_string())).collect();
+        let Some(resource) = reading.resource else { return Ok(Outcome { errors }) };
         let definitions = Arc::new(definitions);
         let terminology = Arc::new(Terminology::new(Arc::clone(&definitions)));
         let mut options = Options::default();
@@ -178,11 +181,8 @@ impl Suite {
         let canonicals: Vec<&str> = canonicals.iter().map(String::as_str).collect();
         let findings = validator.validate(&resource, &canonicals);
         let locations = Locations::of(&resource);
-        let errors = findings
-            .iter()
-            .filter(|f| f.is_error())
-            .map(|f| (locations.expression(f.node), f.text(Language::English)))
-            .collect();
+        let told = findings.iter().filter(|f| f.is_error());
+        errors.extend(told.map(|f| (locations.expression(f.node), f.text(Language::English))));
         Ok(Outcome { errors })
     }
 }

@@ -37,7 +37,8 @@ pub fn fhirpath(arguments: &FhirpathArguments) -> Result<ExitCode, Box<dyn std::
         let file = path.display().to_string();
         let resource = read(path).map_err(|error| format!("{file}: {error}"))?;
         let context = Context::new(resource.root());
-        let found = expression.evaluate(&context, resource.root()).map_err(|error| format!("{file}: {error}"))?;
+        let found =
+            expression.evaluate(&context, resource.root()).map_err(|error| format!("{file}: {error}"))?;
         let locations = Locations::of(&resource);
         for value in &found {
             let at = value.element().map(|e| locations.expression(e.id()));

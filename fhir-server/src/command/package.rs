@@ -77,8 +77,9 @@ pub fn package(
             Ok(ExitCode::SUCCESS)
         }
         PackageCommand::Remove { package, force } => {
-            let (name, version) =
-                package.split_once('#').ok_or_else(|| format!("`{package}` is not of the form name#version"))?;
+            let (name, version) = package
+                .split_once('#')
+                .ok_or_else(|| format!("`{package}` is not of the form name#version"))?;
             store.remove(name, version, *force)?;
             println!("{package} is removed");
             Ok(ExitCode::SUCCESS)

@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use fhir_model::outcome::Severity;
-use fhir_model::tree::Resource;
+use fhir_model::json::Reading;
+use fhir_model::outcome::{Issue, Severity};
 use fhir_model::{json, xml};
 use profiles::definitions::Definitions;
 use profiles::package::Package;
 use profiles::package::store::Store;
 use profiles::terminology::Terminology;
 use profiles::validate::location::Locations;
-use profiles::validate::{Finding, Language, Options, Validator, outcome};
+use profiles::validate::{DocumentPlace, Finding, Language, Options, Validator, outcome};
 
 use super::packages_folder;
 use super::validation_page::page;
@@ -97,22 +97,13 @@ pub fn validate(
     for path in &arguments.files {
         let file = path.display().to_string();
         let bytes = read(path).map_err(|error| format!("{file}: {error}"))?;
-        let validated = match parse(path, bytes) {
-            Ok(resource) => {
-                let findings = validator.validate(&resource, &profiles);
-                if arguments.output == Output::Json {
-                    println!("{}", String::from_utf8_lossy(&outcome(&resource, &findings, None)));
-                }
-                Validated { file, findings: told(&resource, &findings, language) }
-            }
-            Err(issue) => {
-                if arguments.output == Output::Json {
-                    println!("{}", String::from_utf8_lossy(&issue.to_operation_outcome_json()));
-                }
-                let at = issue.expression.first().cloned().unwrap_or_default();
-                Validated { file, findings: vec![(issue.severity, at, issue.diagnostics)] }
-            }
-        };
+        let reading = if is_xml(path, &bytes) { xml::read_all(bytes) } else { json::read_all(bytes) };
+        let findings = reading.resource.as_ref().map(|resource| validator.validate(resource, &profiles));
+        let findings = findings.unwrap_or_default();
+        if arguments.output == Output::Json {
+            println!("{}", String::from_utf8_lossy(&as_outcome(&reading, &findings)));
+        }
+        let validated = Validated { file, findings: told(&reading, &findings, language) };
         if arguments.output == Output::Text {
             print(&validated);
         }
@@ -124,10 +115,37 @@ pub fn validate(
     Ok(if all.iter().all(Validated::is_valid) { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn told(resource: &Resource, findings: &[Finding], language: Language) -> Vec<(Severity, String, String)> {
-    let locations = Locations::of(resource);
-    let mut told: Vec<(Severity, String, String)> =
-        findings.iter().map(|f| (f.severity, locations.expression(f.node), f.text(language))).collect();
+fn as_outcome(reading: &Reading, findings: &[Finding]) -> Vec<u8> {
+    let place = |(line, column)| DocumentPlace { line, column };
+    let faults: Vec<(Issue, Option<DocumentPlace>)> = reading
+        .faults
+        .iter()
+        .map(|fault| {
+            let at = u32::try_from(fault.offset).unwrap_or(u32::MAX);
+            (Issue::from(fault.clone()), Some(place(reading.place_of(at))))
+        })
+        .collect();
+    outcome(reading.resource.as_ref(), &faults, findings, Some(&|node| reading.place(node).map(place)))
+}
+
+/// Returns what is told: severity, place with line and column, text; the worst first.
+fn told(reading: &Reading, findings: &[Finding], language: Language) -> Vec<(Severity, String, String)> {
+    let faults = reading.faults.iter().map(|fault| {
+        let (line, column) = reading.place_of(u32::try_from(fault.offset).unwrap_or(u32::MAX));
+        (Severity::Error, format!("{} [{line}:{column}]", fault.location), fault.kind.to_string())
+    });
+    let mut told: Vec<(Severity, String, String)> = faults.collect();
+    if let Some(resource) = &reading.resource {
+        let locations = Locations::of(resource);
+        told.extend(findings.iter().map(|finding| {
+            let at = locations.expression(finding.node);
+            let at = match reading.place(finding.node) {
+                Some((line, column)) => format!("{at} [{line}:{column}]"),
+                None => at,
+            };
+            (finding.severity, at, finding.text(language))
+        }));
+    }
     told.sort_by(|a, b| b.0.cmp(&a.0));
     told
 }
@@ -151,10 +169,9 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse(path: &Path, bytes: Vec<u8>) -> Result<Resource, fhir_model::outcome::Issue> {
-    let begins_as_xml = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
-    let is_xml = path.extension().map_or(begins_as_xml, |e| e == "xml");
-    Ok(if is_xml { xml::read(bytes)? } else { json::read(bytes)? })
+fn is_xml(path: &Path, bytes: &[u8]) -> bool {
+    let begins_as_xml = || bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
+    path.extension().map_or_else(begins_as_xml, |e| e == "xml")
 }
 
 /// Adds a package, or a single definition.
@@ -165,7 +182,8 @@ fn add(path: &Path, definitions: &mut Definitions) -> Result<(), Box<dyn std::er
         }
         return Ok(());
     }
-    let resource = parse(path, std::fs::read(path)?).map_err(|issue| issue.diagnostics)?;
+    let bytes = std::fs::read(path)?;
+    let resource = if is_xml(path, &bytes) { xml::read(bytes)? } else { json::read(bytes)? };
     if !definitions.add_resource(resource) {
         return Err("it has no url, so it is no definition".into());
     }

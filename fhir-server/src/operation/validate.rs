@@ -7,7 +7,7 @@ use fhir_model::interaction::{OperationCall, Performed, Scope};
 use fhir_model::outcome::{Issue, IssueType, operation_outcome_json};
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::Resource;
-use profiles::validate::outcome;
+use profiles::validate::{DocumentPlace, outcome};
 
 use crate::interaction::unit::{View, current_or_gone};
 
@@ -21,7 +21,7 @@ struct Asked {
 /// Answers with an OperationOutcome; 200 whatever it says, since the
 /// validation itself was done.
 pub(super) fn validate(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {
-    if !call.faults.is_empty() {
+    if call.body.is_none() && !call.faults.is_empty() {
         return Ok(Performed::json(operation_outcome_json(&call.faults)));
     }
     let asked = asked(call)?;
@@ -38,7 +38,8 @@ pub(super) fn validate(view: &mut dyn View, call: &OperationCall) -> Result<Perf
         (Some(resource), _) => resource,
         (None, Scope::Instance(key)) => current_or_gone(view, key)?.resource()?,
         (None, _) => {
-            let text = "the body has the resource to be validated, or a Parameters with the parameter `resource`";
+            let text =
+                "the body has the resource to be validated, or a Parameters with the parameter `resource`";
             return Err(Issue::error(IssueType::Required).at("resource").text(text));
         }
     };
@@ -58,13 +59,16 @@ pub(super) fn validate(view: &mut dyn View, call: &OperationCall) -> Result<Perf
     let known = view.knowledge()?;
     let profiles: Vec<&str> = asked.profiles.iter().map(String::as_str).collect();
     let findings = known.validator.validate(&resource, &profiles);
-    Ok(Performed::json(outcome(&resource, &findings, None)))
+    let faults: Vec<(Issue, Option<DocumentPlace>)> = call.faults.iter().map(|f| (f.clone(), None)).collect();
+    Ok(Performed::json(outcome(Some(&resource), &faults, &findings, None)))
 }
 
 /// A deletion is possible where there is something; nothing else is looked at.
 fn delete(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {
     let Scope::Instance(key) = &call.scope else {
-        return Err(Issue::error(IssueType::Invalid).at("mode").text("mode `delete` is for a resource by its id"));
+        return Err(Issue::error(IssueType::Invalid)
+            .at("mode")
+            .text("mode `delete` is for a resource by its id"));
     };
     current_or_gone(view, key)?;
     let issue = Issue::information(IssueType::Informational).text("the resource can be deleted");
@@ -93,7 +97,8 @@ fn asked(call: &OperationCall) -> Result<Asked, Issue> {
     }
     for parameter in body.root().children_named(name::PARAMETER) {
         let called = parameter.text_of(name::NAME).unwrap_or_default();
-        match (called, parameter.child(name::RESOURCE), parameter.child(name::VALUE).and_then(|v| v.value())) {
+        match (called, parameter.child(name::RESOURCE), parameter.child(name::VALUE).and_then(|v| v.value()))
+        {
             ("resource", Some(resource), _) => asked.resource = Some(body.extract(resource.id())),
             (called, _, Some(value)) => asked.take(called, value)?,
             _ => {}
@@ -110,7 +115,8 @@ impl Asked {
             "_format" | "_pretty" => {}
             other => {
                 let other: String = other.chars().take(64).collect();
-                let text = format!("`$validate` has no parameter `{other}`; it takes resource, mode and profile");
+                let text =
+                    format!("`$validate` has no parameter `{other}`; it takes resource, mode and profile");
                 return Err(Issue::error(IssueType::NotSupported).at(other).text(text));
             }
         }

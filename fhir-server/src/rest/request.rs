@@ -190,19 +190,23 @@ impl Incoming {
         let name = self.places.operation.take().unwrap_or_default();
         let query = std::mem::take(&mut self.parameters);
         let safe = self.route.method == "GET";
-        let mut faults = Vec::new();
-        let body = match self.body.is_empty() {
-            true => None,
-            false => match self.resource(None) {
-                Ok(resource) => Some(resource),
-                Err(issue) if operation::tells_faults(&name) => {
-                    faults.push(issue);
-                    None
-                }
-                Err(issue) => return Err(issue),
-            },
+        let (body, faults) = match self.body.is_empty() {
+            true => (None, Vec::new()),
+            false if operation::tells_faults(&name) => self.reading()?,
+            false => (Some(self.resource(None)?), Vec::new()),
         };
         Ok(Interaction::Operation(OperationCall { name, scope, query, body, faults, safe }))
+    }
+
+    /// Reads the body as far as it can be read, and tells what is wrong with it.
+    fn reading(self) -> Result<(Option<Resource>, Vec<Issue>), Issue> {
+        let bytes: Vec<u8> = self.body.into();
+        let reading = match negotiate::content(&self.content_type) {
+            Some(Content::Resource(Format::Json)) => fhir_model::json::read_all(bytes),
+            Some(Content::Resource(Format::Xml)) => fhir_model::xml::read_all(bytes),
+            _ => return Err(negotiate::unsupported(&self.content_type)),
+        };
+        Ok((reading.resource, reading.faults.into_iter().map(Issue::from).collect()))
     }
 
     fn resource_type(&self) -> Result<TypeId, Issue> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fhir_model::outcome::Severity;
+use fhir_model::outcome::{Issue, Severity};
 use fhir_model::tree::{NodeId, Resource};
 use serde_json::{Value, json};
 
@@ -52,6 +52,15 @@ pub struct Place {
     pub column: u32,
 }
 
+fn put_place(issue: &mut Value, place: Option<Place>) {
+    let Some(place) = place else { return };
+    let of = |what: &str| format!("http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-{what}");
+    issue["extension"] = json!([
+        { "url": of("line"), "valueInteger": place.line },
+        { "url": of("col"), "valueInteger": place.column },
+    ]);
+}
+
 /// Tells where the elements of a resource stand in its document.
 pub type Places<'p> = &'p dyn Fn(NodeId) -> Option<Place>;
 
@@ -59,41 +68,47 @@ pub type Places<'p> = &'p dyn Fn(NodeId) -> Option<Place>;
 const RULES: &str = "urn:lanterna:validation-rule";
 
 /// Writes findings as an OperationOutcome in JSON: texts in English with the
-/// Italian as translation, FHIRPath locations, and lines where `places` has them.
+/// Italian as translation, FHIRPath locations, and lines where `places` has
+/// them. `faults` are those of the document, which come first.
 ///
 /// Spec: <https://hl7.org/fhir/R4/operationoutcome.html>
-pub fn outcome(resource: &Resource, findings: &[Finding], places: Option<Places<'_>>) -> Vec<u8> {
-    let locations = Locations::of(resource);
-    let mut issues: Vec<Value> = findings
-        .iter()
-        .map(|finding| {
-            let translation = json!({ "extension": [{
+pub fn outcome(
+    resource: Option<&Resource>,
+    faults: &[(Issue, Option<Place>)],
+    findings: &[Finding],
+    places: Option<Places<'_>>,
+) -> Vec<u8> {
+    let told = |(fault, at): &(Issue, Option<Place>)| {
+        let mut issue = json!({
+            "severity": fault.severity.code(), "code": fault.code.code(),
+            "details": { "text": fault.diagnostics }, "expression": fault.expression,
+        });
+        put_place(&mut issue, *at);
+        issue
+    };
+    let mut issues: Vec<Value> = faults.iter().map(told).collect();
+    let locations = resource.map(Locations::of);
+    issues.extend(findings.iter().map(|finding| {
+        let translation = json!({ "extension": [{
                 "url": "http://hl7.org/fhir/StructureDefinition/translation",
                 "extension": [
                     { "url": "lang", "valueCode": "it" },
                     { "url": "content", "valueString": finding.text(Language::Italian) },
                 ],
             }] });
-            let mut issue = json!({
-                "severity": finding.severity.code(),
-                "code": finding.rule.issue_type().code(),
-                "details": {
-                    "coding": [{ "system": RULES, "code": finding.rule.key() }],
-                    "text": finding.text(Language::English),
-                    "_text": translation,
-                },
-                "expression": [locations.expression(finding.node)],
-            });
-            if let Some(place) = places.and_then(|p| p(finding.node)) {
-                let of = |what: &str| format!("http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-{what}");
-                issue["extension"] = json!([
-                    { "url": of("line"), "valueInteger": place.line },
-                    { "url": of("col"), "valueInteger": place.column },
-                ]);
-            }
-            issue
-        })
-        .collect();
+        let mut issue = json!({
+            "severity": finding.severity.code(),
+            "code": finding.rule.issue_type().code(),
+            "details": {
+                "coding": [{ "system": RULES, "code": finding.rule.key() }],
+                "text": finding.text(Language::English),
+                "_text": translation,
+            },
+            "expression": locations.as_ref().map(|l| vec![l.expression(finding.node)]),
+        });
+        put_place(&mut issue, places.and_then(|p| p(finding.node)));
+        issue
+    }));
     if issues.is_empty() {
         issues.push(json!({
             "severity": "information", "code": "informational",
