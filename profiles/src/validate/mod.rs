@@ -13,16 +13,19 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/validation.html>
 
+mod answer;
 mod attachment;
 mod bundle;
 mod coding;
 mod compare;
+mod enable_when;
 mod extension;
 pub mod finding;
 mod invariant;
 pub mod location;
 mod narrative;
 mod profile;
+mod questionnaire_response;
 mod reference;
 pub mod rule;
 #[cfg(test)]
