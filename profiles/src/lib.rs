@@ -4,4 +4,5 @@
 //! Knows no HTTP and no SQL.
 
 pub mod definitions;
+pub mod mapping;
 pub mod package;

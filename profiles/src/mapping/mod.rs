@@ -1,0 +1,21 @@
+//! Maps: the FHIR Mapping Language, StructureMap resources, and the engine
+//! that turns FHIR resources and CDA R2 documents into FHIR resources.
+//!
+//! [`Map::parse`] reads the language, [`Map::from_resource`] a StructureMap;
+//! [`Compiled::new`] resolves imports, groups, types and expressions once, and
+//! [`Compiled::transform`] runs the map within [`Limits`].
+//!
+//! Spec: <https://hl7.org/fhir/R4/mapping-language.html> and
+//! <https://hl7.org/fhir/R4/structuremap.html>
+
+mod ast;
+mod error;
+mod lex;
+mod parse;
+mod parse_rule;
+
+pub use ast::{
+    Argument, CodeMap, CodeMapElement, Dependent, Function, Group, Input, InputMode, Map, Rule, Source,
+    SourceListMode, Target, TargetListMode, Transform, TypeMode, Uses, UsesMode,
+};
+pub use error::MapError;
