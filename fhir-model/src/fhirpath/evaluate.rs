@@ -8,6 +8,7 @@ use smallvec::smallvec;
 use crate::fhirpath::ast::{Literal, Name, Node, Operator, Pattern, TypeOperator};
 use crate::fhirpath::context::Context;
 use crate::fhirpath::error::EvaluateError;
+use crate::fhirpath::external::External;
 use crate::fhirpath::functions::Function;
 use crate::fhirpath::value::{Collection, Quantity, Unit, Value};
 
@@ -72,6 +73,10 @@ pub(super) fn truth_of(values: &[Value<'_>], what: &'static str) -> Result<Optio
         Some(Value::Element(element)) if element.ty() == crate::schema::ty::BOOLEAN => {
             element.value().map(|text| text == "true")
         }
+        Some(Value::External(node)) => match node.value() {
+            Some(Value::Boolean(value)) => Some(value),
+            _ => Some(true),
+        },
         Some(_) => Some(true),
     })
 }
@@ -235,6 +240,11 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
     pub(super) fn stream(&self, node: &Node, frame: Frame<'_, 'r>, each: &mut Each<'_, 'r>) -> Result<()> {
         match node {
             Node::Member { of: None, name } => {
+                if let Some(names) = self.context.names
+                    && let Some(value) = names.value(&name.text)
+                {
+                    return each(value);
+                }
                 frame.this.iter().try_for_each(|value| self.member(value, name, each))
             }
             Node::Member { of: Some(of), name } => {
@@ -278,6 +288,17 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
                 (_, None) => Ok(()),
             },
             Value::Target(target) if name.ty.is_some_and(|ty| target.is_a(ty)) => each(value.clone()),
+            Value::External(node) => {
+                if name.ty.is_some() && node.is_a(&name.text) {
+                    return each(value.clone());
+                }
+                let mut children = Collection::new();
+                let tree = node.tree();
+                tree.children(node.node(), Some(&name.text), &mut |child| {
+                    children.push(Value::External(External::new(tree, child)));
+                });
+                children.into_iter().try_for_each(each)
+            }
             Value::Type(info) => match &*name.text {
                 "name" => each(Value::String(info.name.into())),
                 "namespace" => each(Value::String(info.namespace.name().into())),
@@ -298,6 +319,9 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
     fn variable(&self, name: &str) -> Result<Collection<'r>> {
         if let Some((_, value)) = self.context.variables.iter().rev().find(|(defined, _)| defined == name) {
             return Ok(value.clone());
+        }
+        if let Some(value) = self.context.names.and_then(|names| names.value(name)) {
+            return Ok(smallvec![value]);
         }
         let text = |text: String| Ok(smallvec![Value::String(text.into())]);
         match name {

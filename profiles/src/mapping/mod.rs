@@ -9,6 +9,10 @@
 //! <https://hl7.org/fhir/R4/structuremap.html>
 
 mod ast;
+mod cda;
+mod cda_narrative;
+mod cda_read;
+mod cda_types;
 mod error;
 mod lex;
 mod parse;
@@ -18,4 +22,6 @@ pub use ast::{
     Argument, CodeMap, CodeMapElement, Dependent, Function, Group, Input, InputMode, Map, Rule, Source,
     SourceListMode, Target, TargetListMode, Transform, TypeMode, Uses, UsesMode,
 };
-pub use error::MapError;
+pub use cda::CdaDocument;
+pub use cda_read::CdaError;
+pub use error::{MapError, Place};
