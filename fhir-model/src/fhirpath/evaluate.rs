@@ -289,7 +289,8 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
             },
             Value::Target(target) if name.ty.is_some_and(|ty| target.is_a(ty)) => each(value.clone()),
             Value::External(node) => {
-                if name.ty.is_some() && node.is_a(&name.text) {
+                // No element of such trees begins in upper case: it is a type.
+                if name.text.starts_with(|c: char| c.is_ascii_uppercase()) && node.is_a(&name.text) {
                     return each(value.clone());
                 }
                 let mut children = Collection::new();
@@ -323,6 +324,7 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
         if let Some(value) = self.context.names.and_then(|names| names.value(name)) {
             return Ok(smallvec![value]);
         }
+        let is_host_name = self.context.names.is_some();
         let text = |text: String| Ok(smallvec![Value::String(text.into())]);
         match name {
             "context" => Ok(self.focus.iter().cloned().collect()),
@@ -334,6 +336,8 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
             _ => match (name.strip_prefix("vs-"), name.strip_prefix("ext-")) {
                 (Some(value_set), _) => text(format!("http://hl7.org/fhir/ValueSet/{value_set}")),
                 (_, Some(extension)) => text(format!("http://hl7.org/fhir/StructureDefinition/{extension}")),
+                // Where a host has names, one that has no value here gives nothing.
+                (None, None) if is_host_name => Ok(Collection::new()),
                 (None, None) => Err(EvaluateError::UndefinedVariable(name.to_owned())),
             },
         }

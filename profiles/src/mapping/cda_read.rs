@@ -3,6 +3,7 @@
 use std::fmt;
 
 use fhir_model::outcome::{Issue, IssueType};
+use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -134,7 +135,7 @@ impl Reader<'_> {
             let mut attributes = Vec::new();
             for attribute in start.attributes() {
                 let attribute = attribute.map_err(|e| e.to_string())?;
-                let value = attribute.unescape_value().map_err(|e| e.to_string())?;
+                let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|e| e.to_string())?;
                 attributes.push((attribute.key.local_name().into_inner().to_owned(), value.into_owned()));
             }
             narrative.start(&name, &attributes);
@@ -181,7 +182,7 @@ impl Reader<'_> {
             if key.as_namespace_binding().is_some() {
                 continue;
             }
-            let value = attribute.unescape_value().map_err(|e| e.to_string())?.into_owned();
+            let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|e| e.to_string())?.into_owned();
             let (namespace, local) = self.xml.resolver().resolve_attribute(key);
             if namespace == ResolveResult::Bound(Namespace(XSI)) {
                 if local.into_inner() == "type" {

@@ -13,10 +13,16 @@ mod cda;
 mod cda_narrative;
 mod cda_read;
 mod cda_types;
+mod compile;
+mod concept_map;
 mod error;
+mod functions;
 mod lex;
 mod parse;
 mod parse_rule;
+mod run;
+mod structure_map;
+mod target;
 
 pub use ast::{
     Argument, CodeMap, CodeMapElement, Dependent, Function, Group, Input, InputMode, Map, Rule, Source,
@@ -24,4 +30,6 @@ pub use ast::{
 };
 pub use cda::CdaDocument;
 pub use cda_read::CdaError;
-pub use error::{MapError, Place};
+pub use compile::Compiled;
+pub use error::{MapError, Place, TransformError, TransformErrorKind};
+pub use run::{Limits, Log, Options, Source as TransformSource};
