@@ -124,8 +124,14 @@ impl<'m, 's> Run<'m, 's, '_> {
         let properties = self.properties(dest, element)?;
         let on = self.out.element(dest).ty().name();
         let (property, made) = match (properties.as_slice(), wanted) {
-            // A rule says `BackboneElement` where it means whatever the element is.
-            ([property], Some(ty::BACKBONE_ELEMENT | ty::ELEMENT)) if property.ty != ty::RESOURCE => {
+            // Of an element with one type no other can be made, whatever the rule
+            // calls it: official maps make a `Quantity` where a `Range` stands.
+            ([property], Some(wanted))
+                if property.ty != ty::RESOURCE
+                    && !property.ty.definition().is_primitive()
+                    && !wanted.definition().is_primitive()
+                    && wanted.definition().kind != TypeKind::Resource =>
+            {
                 (*property, property.ty)
             }
             ([property], None) if property.ty != ty::RESOURCE => (*property, property.ty),
