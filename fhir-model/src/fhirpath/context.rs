@@ -74,8 +74,8 @@ pub trait Units {
 
 /// Gives values to names, where a host has names of its own: a map its variables.
 ///
-/// They are known as `%name`, and as the first name of a path, where they go
-/// before elements of the focus. A `%name` that has no value gives nothing.
+/// They are known as `%name`, and as the first name of a path, where the focus
+/// has no element of that name. A `%name` that has no value gives nothing.
 pub trait Names<'r> {
     /// Returns the value of the name; `None` when it is not one of them.
     fn value(&self, name: &str) -> Option<Value<'r>>;

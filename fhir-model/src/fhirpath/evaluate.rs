@@ -240,10 +240,15 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
     pub(super) fn stream(&self, node: &Node, frame: Frame<'_, 'r>, each: &mut Each<'_, 'r>) -> Result<()> {
         match node {
             Node::Member { of: None, name } => {
-                if let Some(names) = self.context.names
-                    && let Some(value) = names.value(&name.text)
-                {
-                    return each(value);
+                if let Some(names) = self.context.names {
+                    let mut is_member = false;
+                    let mut found = |value| {
+                        is_member = true;
+                        each(value)
+                    };
+                    frame.this.iter().try_for_each(|value| self.member(value, name, &mut found))?;
+                    let named = if is_member { None } else { names.value(&name.text) };
+                    return named.map_or(Ok(()), each);
                 }
                 frame.this.iter().try_for_each(|value| self.member(value, name, each))
             }

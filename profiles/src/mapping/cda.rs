@@ -48,6 +48,12 @@ pub(super) struct Node {
     pub(super) next: u32,
 }
 
+impl Node {
+    fn is_leaf(&self) -> bool {
+        self.first_child == NONE
+    }
+}
+
 /// What a value is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -113,6 +119,10 @@ impl ExternalTree for CdaDocument {
             Some("dataString" | "data") => Some("xmlText"),
             other => other,
         };
+        // What has a value and no parts is its own `value`, as primitives are.
+        if name == Some("value") && self.node(node).is_some_and(|n| n.kind != Kind::Complex && n.is_leaf()) {
+            each(node);
+        }
         for child in self.each_child(node) {
             if name.is_none_or(|name| self.name(child) == name) {
                 each(child);

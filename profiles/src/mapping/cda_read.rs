@@ -182,7 +182,8 @@ impl Reader<'_> {
             if key.as_namespace_binding().is_some() {
                 continue;
             }
-            let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|e| e.to_string())?.into_owned();
+            let value =
+                attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|e| e.to_string())?.into_owned();
             let (namespace, local) = self.xml.resolver().resolve_attribute(key);
             if namespace == ResolveResult::Bound(Namespace(XSI)) {
                 if local.into_inner() == "type" {

@@ -8,8 +8,8 @@ use fhir_model::fhirpath::Expression;
 use fhir_model::schema::TypeId;
 
 use super::ast::{
-    Argument, Dependent, Function, Group, InputMode, Map, Rule, Source, SourceListMode, Target, TargetListMode, TypeMode,
-    UsesMode,
+    Argument, Dependent, Function, Group, InputMode, Map, Rule, Source, SourceListMode, Target,
+    TargetListMode, TypeMode, UsesMode,
 };
 use super::concept_map::{CodeTable, Oids};
 use super::error::{MapError, Place};

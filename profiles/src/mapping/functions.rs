@@ -27,9 +27,8 @@ impl<'s> Run<'_, 's, '_> {
             Function::Evaluate => self.evaluated(transform)?,
             Function::Truncate => {
                 let length = text(self, 1)?.unwrap_or_default();
-                let length: usize = length.parse().map_err(|_| {
-                    failed(transform, format!("`{length}` is no length"))
-                })?;
+                let length: usize =
+                    length.parse().map_err(|_| failed(transform, format!("`{length}` is no length")))?;
                 text(self, 0)?.map(|text| string(text.chars().take(length).collect::<String>()))
             }
             Function::Append => {
@@ -162,9 +161,7 @@ impl<'s> Run<'_, 's, '_> {
             Some("code") => Some(Item::Primitive(ty::CODE, code.into())),
             Some("system" | "uri") => Some(Item::Primitive(ty::URI, system.into())),
             Some("display") => display.map(string),
-            None | Some("Coding" | "coding") => {
-                Some(coding_of(Some(system), Some(code), display)).map(made)
-            }
+            None | Some("Coding" | "coding") => Some(coding_of(Some(system), Some(code), display)).map(made),
             Some("CodeableConcept") => {
                 let coding = coding_of(Some(system), Some(code), display);
                 Some(made(concept_of(&coding)))
@@ -266,8 +263,7 @@ impl<'s> Run<'_, 's, '_> {
     fn identifier(&self, transform: &CompiledTransform) -> Outcome<Item<'s>> {
         let part = |at| self.text_argument(transform, at);
         let mut identifier = Resource::new(ty::IDENTIFIER);
-        if let (Some(code), Some((_, property))) =
-            (part(2)?, ty::IDENTIFIER.definition().property("type", 0))
+        if let (Some(code), Some((_, property))) = (part(2)?, ty::IDENTIFIER.definition().property("type", 0))
         {
             let system = "http://terminology.hl7.org/CodeSystem/v2-0203".to_owned();
             let concept = concept_of(&coding_of(Some(system), Some(code), None));

@@ -111,7 +111,8 @@ impl Compiled {
         let Some(group) = self.groups.first() else {
             return Err(error(TransformErrorKind::Map("the map has no group".to_owned())));
         };
-        let ([from], [to]) = (&*group.inputs_of(InputMode::Source), &*group.inputs_of(InputMode::Target)) else {
+        let ([from], [to]) = (&*group.inputs_of(InputMode::Source), &*group.inputs_of(InputMode::Target))
+        else {
             let problem = "its first group must have one source and one target".to_owned();
             return Err(error(TransformErrorKind::Map(problem)));
         };
@@ -333,12 +334,7 @@ impl<'m, 's> Run<'m, 's, '_> {
     }
 
     /// Does with a source and a target what the group for their types says.
-    fn by_types(
-        &mut self,
-        rule: &'m CompiledRule,
-        from: Item<'s>,
-        to: NodeId,
-    ) -> Result<(), TransformError> {
+    fn by_types(&mut self, rule: &'m CompiledRule, from: Item<'s>, to: NodeId) -> Result<(), TransformError> {
         let group = self.group;
         let target = self.out.element(to).ty();
         let mut at = Some(target);
@@ -449,9 +445,7 @@ impl<'m, 's> Run<'m, 's, '_> {
         match item {
             Item::Source(Value::Element(element)) if of_element(element.ty()) => vec![item.clone()],
             Item::Source(Value::Element(element)) => match NameId::of(name) {
-                Some(id) => {
-                    element.children_named(id).map(|e| Item::Source(Value::Element(e))).collect()
-                }
+                Some(id) => element.children_named(id).map(|e| Item::Source(Value::Element(e))).collect(),
                 None => Vec::new(),
             },
             Item::Source(Value::External(node)) => {
@@ -478,7 +472,12 @@ impl<'m, 's> Run<'m, 's, '_> {
         }
     }
 
-    fn holds(&mut self, condition: &Expression, source: &'m CompiledSource, item: &Item<'s>) -> Outcome<bool> {
+    fn holds(
+        &mut self,
+        condition: &Expression,
+        source: &'m CompiledSource,
+        item: &Item<'s>,
+    ) -> Outcome<bool> {
         self.step()?;
         let variables = self.variables.len();
         if let Some(name) = &source.variable {
@@ -510,7 +509,11 @@ impl<'m, 's> Run<'m, 's, '_> {
     }
 
     /// Evaluates FHIRPath, on an item or on nothing.
-    pub(super) fn evaluate(&self, expression: &Expression, focus: Option<&Item<'s>>) -> Outcome<Vec<Item<'s>>> {
+    pub(super) fn evaluate(
+        &self,
+        expression: &Expression,
+        focus: Option<&Item<'s>>,
+    ) -> Outcome<Vec<Item<'s>>> {
         let names = Scope { run: self };
         let resource = match self.source {
             Source::Resource(resource) => resource.root(),
@@ -518,9 +521,8 @@ impl<'m, 's> Run<'m, 's, '_> {
         };
         let context = Context::new(resource).names(&names).at(self.now);
         let focus: Vec<Value<'_>> = focus.and_then(|item| self.value(item)).into_iter().collect();
-        let values = expression.evaluate_on(&context, &focus).map_err(|error| TransformErrorKind::Expression {
-            text: expression.text().to_owned(),
-            problem: error.to_string(),
+        let values = expression.evaluate_on(&context, &focus).map_err(|error| {
+            TransformErrorKind::Expression { text: expression.text().to_owned(), problem: error.to_string() }
         })?;
         Ok(values.iter().map(|value| self.item(value)).collect())
     }

@@ -43,7 +43,8 @@ impl Map {
                 mode: mode.ok_or_else(|| reader.error("", "", "a structure without a mode"))?,
             });
         }
-        map.imports = root.children_named(name::IMPORT).filter_map(|i| i.value()).map(str::to_owned).collect();
+        map.imports =
+            root.children_named(name::IMPORT).filter_map(|i| i.value()).map(str::to_owned).collect();
         for contained in root.children_named(name::CONTAINED).filter(|c| c.ty() == ty::CONCEPT_MAP) {
             map.code_maps.push(code_map(contained));
         }
@@ -165,9 +166,8 @@ impl Reader {
         let transform = match target.text_of(name::TRANSFORM) {
             None => None,
             Some(code) => {
-                let function = Function::of(code).ok_or_else(|| {
-                    self.error(group, rule, format!("unknown transform function `{code}`"))
-                })?;
+                let function = Function::of(code)
+                    .ok_or_else(|| self.error(group, rule, format!("unknown transform function `{code}`")))?;
                 let parameters: Vec<Element<'_>> = target.children_named(name::PARAMETER).collect();
                 let last = parameters.len().saturating_sub(1);
                 let arguments = parameters.into_iter().enumerate().filter_map(|(at, parameter)| {

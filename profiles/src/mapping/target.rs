@@ -1,7 +1,8 @@
 //! What rules make: elements of the target, against the element tables.
 //!
 //! An element that repeats gets another repetition, one that does not is
-//! overwritten. Types are checked; of primitives, numbers and truths also by
+//! overwritten; of several values made for a choice the first that says
+//! something stays, as in the reference implementation. Types are checked; of primitives, numbers and truths also by
 //! their grammar. At the end, elements that were made and never filled go,
 //! and the others stand in the specification's order.
 
@@ -142,9 +143,10 @@ impl<'m, 's> Run<'m, 's, '_> {
                 })?
             }
             (properties, Some(wanted)) => {
-                let found = properties.iter().find(|p| p.ty == wanted).or_else(|| {
-                    properties.iter().find(|p| may_stand_for(wanted, p.ty))
-                });
+                let found = properties
+                    .iter()
+                    .find(|p| p.ty == wanted)
+                    .or_else(|| properties.iter().find(|p| may_stand_for(wanted, p.ty)));
                 let property = found.ok_or_else(|| TransformErrorKind::WrongType {
                     on,
                     element: element.to_owned(),
@@ -153,6 +155,12 @@ impl<'m, 's> Run<'m, 's, '_> {
                 (*property, if property.ty == ty::RESOURCE { wanted } else { property.ty })
             }
         };
+        // What is made has nothing to overwrite with: content that is there stays.
+        let there = self.out.element(dest).child(property.element.name_id);
+        let is_kept = !property.element.is_array() && !property.element.is_choice;
+        if let Some(there) = there.filter(|t| is_kept && t.ty() == made) {
+            return Ok(Item::Target(there.id()));
+        }
         let node = self.slot(dest, property, made, modes)?;
         if made.definition().is_concrete_resource()
             && let Some((_, id)) = made.definition().property("id", 0)
@@ -185,7 +193,7 @@ impl<'m, 's> Run<'m, 's, '_> {
         modes: &[TargetListMode],
     ) -> Outcome<NodeId> {
         self.count_element()?;
-        if !property.element.is_array() {
+        if !property.element.is_array() && !property.element.is_choice {
             self.out.remove_named(dest, property.element.name_id);
         } else if modes.contains(&TargetListMode::First) {
             return Ok(self.out.insert_first(dest, property, made));
@@ -351,7 +359,13 @@ fn finish_below(out: &mut Resource, at: NodeId) {
         if element.is_empty() && !element.is_resource() {
             continue;
         }
-        children.push((element.property().map_or(0, |p| p.element.order), child));
+        let property = element.property();
+        let order = property.map_or(0, |p| p.element.order);
+        let is_single = property.is_some_and(|p| !p.element.is_array());
+        if is_single && children.iter().any(|(taken, _)| *taken == order) {
+            continue;
+        }
+        children.push((order, child));
     }
     children.sort_by_key(|(order, _)| *order);
     let children: Vec<NodeId> = children.into_iter().map(|(_, child)| child).collect();
