@@ -23,7 +23,7 @@ impl<'r> Evaluator<'_, 'r, '_> {
         match values {
             [] => None,
             [Value::String(value)] => Some(value == text),
-            [Value::External(node)] => Some(node.text()? == text),
+            [Value::External(node)] => Some(node.text() == Some(text)),
             [Value::Element(element)] if element.definition().kind == TypeKind::Primitive => {
                 match Value::Element(*element).system() {
                     Some(Value::String(value)) => Some(value == text),

@@ -242,13 +242,21 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
             Node::Member { of: None, name } => {
                 if let Some(names) = self.context.names {
                     let mut is_member = false;
-                    let mut found = |value| {
-                        is_member = true;
-                        each(value)
-                    };
-                    frame.this.iter().try_for_each(|value| self.member(value, name, &mut found))?;
-                    let named = if is_member { None } else { names.value(&name.text) };
-                    return named.map_or(Ok(()), each);
+                    for item in frame.this {
+                        self.member(item, name, &mut |value| {
+                            // A primitive is its own `value`, but a variable goes before.
+                            let is_itself = matches!((item, &value),
+                                (Value::External(a), Value::External(b)) if a == b && &*name.text == "value");
+                            is_member |= !is_itself;
+                            if is_itself { Ok(()) } else { each(value) }
+                        })?;
+                    }
+                    if is_member {
+                        return Ok(());
+                    }
+                    if let Some(value) = names.value(&name.text) {
+                        return each(value);
+                    }
                 }
                 frame.this.iter().try_for_each(|value| self.member(value, name, each))
             }
