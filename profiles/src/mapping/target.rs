@@ -155,9 +155,11 @@ impl<'m, 's> Run<'m, 's, '_> {
                 (*property, if property.ty == ty::RESOURCE { wanted } else { property.ty })
             }
         };
-        // What is made has nothing to overwrite with: content that is there stays.
+        // What is made has no parts to overwrite with: those that are there stay.
         let there = self.out.element(dest).child(property.element.name_id);
-        let is_kept = !property.element.is_array() && !property.element.is_choice;
+        let is_kept = !property.element.is_array()
+            && !property.element.is_choice
+            && !made.definition().is_primitive();
         if let Some(there) = there.filter(|t| is_kept && t.ty() == made) {
             return Ok(Item::Target(there.id()));
         }
