@@ -1,8 +1,15 @@
 //! The official maps of the Italian gateway, and documents for them.
 
+mod mapping_compare;
+
 use std::path::{Path, PathBuf};
 
-use profiles::mapping::Map;
+use fhir_model::json;
+use fhir_model::schema::ty;
+use mapping_compare::{Comparison, compare};
+use profiles::definitions::Definitions;
+use profiles::mapping::{CdaDocument, Compiled, Map, Options, TransformSource};
+use profiles::package::Package;
 
 /// Finds the test data; `None` where it is not present.
 fn testdata() -> Option<PathBuf> {
@@ -43,4 +50,110 @@ fn every_official_map_parses() {
     }
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(maps.len(), 22);
+}
+
+/// Returns the official maps, read.
+fn parsed_maps() -> Vec<Map> {
+    let parse = |(name, text): (String, String)| Map::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+    official_maps().into_iter().map(parse).collect()
+}
+
+/// Returns the definitions of the core package, which tell what OIDs mean.
+fn definitions() -> Definitions {
+    let mut definitions = Definitions::new();
+    let path = testdata().map(|t| t.join("fhir/hl7.fhir.r4.core-4.0.1.tgz"));
+    let file = path.and_then(|path| std::fs::File::open(path).ok());
+    let package = file.and_then(|file| Package::read(file).ok());
+    for resource in package.into_iter().flat_map(|p| p.resources) {
+        if resource.resource_type() == ty::CODE_SYSTEM {
+            definitions.add_resource(resource);
+        }
+    }
+    definitions
+}
+
+#[test]
+fn every_official_map_compiles() {
+    let maps = parsed_maps();
+    let definitions = Definitions::new();
+    let mut problems = Vec::new();
+    for map in &maps {
+        let compiled = Compiled::new(map, &maps, &definitions).unwrap_or_else(|e| panic!("{e}"));
+        problems.extend(compiled.problems().iter().map(|p| p.to_string()));
+    }
+    problems.sort();
+    problems.dedup();
+    // Calls of groups that are not there are the maps' own defects.
+    println!("{problems:#?}");
+    assert!(problems.iter().all(|p| p.contains("line ") && p.contains("group `")), "{problems:#?}");
+}
+
+/// The documents, and the map for each.
+const DOCUMENTS: [(&str, &str); 9] = [
+    ("CERT_VACC", "Vaccinazioni"),
+    ("SING_VACC", "Vaccinazioni"),
+    ("LAB", "RefertodilaboratorioFULLBODY"),
+    ("LDO", "LetteraDimissioneOspedaliera"),
+    ("PSS", "ProfiloSanitarioSinteticoBody"),
+    ("RAD", "RefertodiRadiologiaBody"),
+    ("RAP", "RefertodiAnatomiaPatologica"),
+    ("RSA", "RefertodiSpecialisticaAmbulatorialeBody"),
+    ("VPS", "verbalePS"),
+];
+
+fn transform(maps: &[Map], definitions: &Definitions, document: &str, map: &str) -> Comparison {
+    let folder = testdata().expect("test data").join("fse/support/doc/esempi");
+    let read = |path: &str| std::fs::read_to_string(folder.join(path)).expect("a file");
+    let main = maps.iter().find(|m| m.name == map).expect("a map");
+    let compiled = Compiled::new(main, maps, definitions).expect("a map that compiles");
+    let document_text = read(&format!("CDA/{document}.xml"));
+    let start = std::time::Instant::now();
+    let cda = CdaDocument::read(&document_text).expect("a document");
+    let options = Options::default();
+    let made = compiled.transform(TransformSource::Cda(&cda), options).unwrap_or_else(|e| panic!("{e}"));
+    println!("{document}: transformed in {:?}", start.elapsed());
+    // What is made is a Bundle that can be written and read again.
+    let made = json::read(json::to_json(&made)).expect("a Bundle");
+    let expected = json::read(read(&format!("FHIR/{document}.json"))).expect("a Bundle");
+    compare(&made, &expected)
+}
+
+#[test]
+fn official_documents_become_the_official_bundles() {
+    let maps = parsed_maps();
+    if maps.is_empty() {
+        println!("no official maps here: passed over");
+        return;
+    }
+    let definitions = definitions();
+    let mut found = Vec::new();
+    for (document, map) in DOCUMENTS {
+        let result = transform(&maps, &definitions, document, map);
+        let (different, missing) = (result.different.len(), result.missing.len());
+        let row = format!(
+            "| {document} | {map} | {} | {different} | {missing} | {} |",
+            result.equal,
+            result.additional.len()
+        );
+        println!("{row}");
+        for (what, lines) in [
+            ("different", &result.different),
+            ("missing", &result.missing),
+            ("additional", &result.additional),
+        ] {
+            for line in lines {
+                println!("    {what}: {}", line.chars().take(200).collect::<String>());
+            }
+        }
+        found.push(row);
+    }
+    assert_eq!(found, committed_rows(), "docs/conformance/maps.md says otherwise");
+}
+
+/// Returns the rows of the committed table.
+fn committed_rows() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/conformance/maps.md");
+    let text = std::fs::read_to_string(path).expect("docs/conformance/maps.md");
+    let is_row = |line: &&str| DOCUMENTS.iter().any(|(d, map)| line.starts_with(&format!("| {d} | {map} |")));
+    text.lines().filter(is_row).map(str::to_owned).collect()
 }

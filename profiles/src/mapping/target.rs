@@ -157,9 +157,8 @@ impl<'m, 's> Run<'m, 's, '_> {
         };
         // What is made has no parts to overwrite with: those that are there stay.
         let there = self.out.element(dest).child(property.element.name_id);
-        let is_kept = !property.element.is_array()
-            && !property.element.is_choice
-            && !made.definition().is_primitive();
+        let is_kept =
+            !property.element.is_array() && !property.element.is_choice && !made.definition().is_primitive();
         if let Some(there) = there.filter(|t| is_kept && t.ty() == made) {
             return Ok(Item::Target(there.id()));
         }
