@@ -7,102 +7,15 @@ use std::collections::HashMap;
 use fhir_model::fhirpath::Expression;
 use fhir_model::schema::TypeId;
 
-use super::ast::{
-    Argument, Dependent, Function, Group, InputMode, Map, Rule, Source, SourceListMode, Target,
-    TargetListMode, TypeMode, UsesMode,
+use super::ast::{Argument, Dependent, Function, Group, Map, Rule, Source, Target, TypeMode, UsesMode};
+use super::compiled::{
+    Compiled, CompiledArgument, CompiledDependent, CompiledGroup, CompiledInput, CompiledMap, CompiledRule,
+    CompiledSource, CompiledTarget, CompiledTransform,
 };
 use super::concept_map::{CodeTable, Oids};
 use super::error::{MapError, Place};
+use super::imports::{resolve_imports, stored_maps};
 use crate::definitions::Definitions;
-
-/// A map ready to run.
-pub struct Compiled {
-    pub(super) maps: Vec<CompiledMap>,
-    pub(super) groups: Vec<CompiledGroup>,
-    /// The concept maps that its rules name, and why one is missing.
-    pub(super) tables: Vec<Result<CodeTable, String>>,
-    problems: Vec<MapError>,
-    pub(super) oids: Oids,
-}
-
-/// What rules need to know of the map they stand in.
-pub(super) struct CompiledMap {
-    pub(super) name: String,
-    /// The groups that types can choose, nearest first.
-    pub(super) by_types: Vec<usize>,
-}
-
-pub(super) struct CompiledGroup {
-    pub(super) map: usize,
-    pub(super) name: String,
-    pub(super) extends: Option<usize>,
-    pub(super) type_mode: TypeMode,
-    pub(super) inputs: Vec<CompiledInput>,
-    pub(super) rules: Vec<CompiledRule>,
-    pub(super) line: u32,
-}
-
-pub(super) struct CompiledInput {
-    pub(super) name: String,
-    pub(super) mode: InputMode,
-    /// The name of its type, aliases resolved.
-    pub(super) type_name: Option<String>,
-}
-
-pub(super) struct CompiledRule {
-    pub(super) name: String,
-    pub(super) line: u32,
-    pub(super) sources: Vec<CompiledSource>,
-    pub(super) targets: Vec<CompiledTarget>,
-    pub(super) rules: Vec<CompiledRule>,
-    pub(super) dependents: Vec<CompiledDependent>,
-    /// Whether types say what is done with source and target.
-    pub(super) by_types: bool,
-}
-
-pub(super) struct CompiledSource {
-    pub(super) context: String,
-    pub(super) element: Option<String>,
-    pub(super) type_name: Option<String>,
-    pub(super) min: Option<u32>,
-    pub(super) max: Option<u32>,
-    pub(super) default: Option<CompiledArgument>,
-    pub(super) list_mode: Option<SourceListMode>,
-    pub(super) variable: Option<String>,
-    pub(super) condition: Option<Expression>,
-    pub(super) check: Option<Expression>,
-    pub(super) log: Option<Expression>,
-}
-
-pub(super) struct CompiledTarget {
-    pub(super) context: Option<String>,
-    pub(super) element: Option<String>,
-    pub(super) transform: Option<CompiledTransform>,
-    pub(super) variable: Option<String>,
-    pub(super) list_modes: Vec<TargetListMode>,
-    pub(super) list_rule: Option<String>,
-}
-
-pub(super) struct CompiledTransform {
-    pub(super) function: Function,
-    pub(super) arguments: Vec<CompiledArgument>,
-    /// The type that `create` and `cast` name.
-    pub(super) ty: Option<TypeId>,
-    /// The concept map that `translate` names.
-    pub(super) table: Option<usize>,
-}
-
-pub(super) enum CompiledArgument {
-    Variable(String),
-    Literal(TypeId, String),
-    Expression(Expression),
-}
-
-pub(super) struct CompiledDependent {
-    /// The group that is called, or why it cannot be.
-    pub(super) group: Result<usize, String>,
-    pub(super) arguments: Vec<CompiledArgument>,
-}
 
 /// The name of the map, group and rule that is at hand.
 struct Scope<'m> {
@@ -150,78 +63,6 @@ impl Compiled {
         };
         compiler.compile()
     }
-
-    /// Returns what is wrong with rules that can fail only where they are
-    /// reached: calls of groups that are not defined, or take other arguments.
-    pub fn problems(&self) -> &[MapError] {
-        &self.problems
-    }
-}
-
-/// Reads the StructureMaps that are imported and not among the maps given.
-fn stored_maps(main: &Map, others: &[Map], definitions: &Definitions) -> Result<Vec<Map>, MapError> {
-    let mut stored: Vec<Map> = Vec::new();
-    let mut wanted: Vec<String> =
-        std::iter::once(main).chain(others).flat_map(|m| m.imports.iter().cloned()).collect();
-    while let Some(url) = wanted.pop() {
-        let known = |map: &Map| matches(&url, &map.url);
-        if others.iter().any(known) || stored.iter().any(known) {
-            continue;
-        }
-        let ty = fhir_model::schema::ty::STRUCTURE_MAP;
-        let found = definitions.of_type(ty).filter(|d| matches(&url, d.url()));
-        for resource in found.filter_map(|definition| definition.resource()) {
-            let map = Map::from_resource(resource)?;
-            wanted.extend(map.imports.iter().cloned());
-            stored.push(map);
-        }
-    }
-    Ok(stored)
-}
-
-/// Tells whether an import, in which `*` stands for any text, means the URL.
-fn matches(import: &str, url: &str) -> bool {
-    let import = import.split('|').next().unwrap_or_default();
-    let Some((first, rest)) = import.split_once('*') else { return import == url };
-    let Some(mut url) = url.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some(at) = url.find(part) else { return false };
-        url = url.get(at + part.len()..).unwrap_or_default();
-    }
-    url.ends_with(last)
-}
-
-/// Finds the maps that a map draws on, and theirs: the map itself is the first.
-fn resolve_imports<'m>(
-    main: &'m Map,
-    candidates: &[&'m Map],
-) -> Result<(Vec<&'m Map>, Vec<Vec<usize>>), MapError> {
-    let mut maps = vec![main];
-    let mut imports: Vec<Vec<usize>> = Vec::new();
-    while let Some(map) = maps.get(imports.len()).copied() {
-        let mut of_map = Vec::new();
-        for import in &map.imports {
-            let found: Vec<&Map> =
-                candidates.iter().copied().filter(|m| matches(import, &m.url) && m.url != map.url).collect();
-            if found.is_empty() && !import.contains('*') {
-                let place = Place { map: map.name.clone(), ..Place::default() };
-                return Err(MapError::at(place, format!("the imported map `{import}` is not known")));
-            }
-            for other in found {
-                let number = maps.iter().position(|m| m.url == other.url).unwrap_or_else(|| {
-                    maps.push(other);
-                    maps.len() - 1
-                });
-                if !of_map.contains(&number) {
-                    of_map.push(number);
-                }
-            }
-        }
-        imports.push(of_map);
-    }
-    Ok((maps, imports))
 }
 
 impl<'m> Compiler<'m, '_> {

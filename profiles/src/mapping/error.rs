@@ -73,7 +73,7 @@ pub struct TransformError {
     /// What is wrong.
     pub kind: TransformErrorKind,
     /// Where in the map.
-    pub place: Place,
+    pub place: Box<Place>,
 }
 
 /// The ways in which a transform can fail.

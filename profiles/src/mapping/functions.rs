@@ -13,7 +13,7 @@ use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::Resource;
 
 use super::ast::Function;
-use super::compile::{CompiledArgument, CompiledTransform};
+use super::compiled::{CompiledArgument, CompiledTransform};
 use super::concept_map::Translated;
 use super::error::TransformErrorKind;
 use super::run::{Item, Outcome, Run};
@@ -161,7 +161,7 @@ impl<'s> Run<'_, 's, '_> {
             Some("code") => Some(Item::Primitive(ty::CODE, code.into())),
             Some("system" | "uri") => Some(Item::Primitive(ty::URI, system.into())),
             Some("display") => display.map(string),
-            None | Some("Coding" | "coding") => Some(coding_of(Some(system), Some(code), display)).map(made),
+            None | Some("Coding" | "coding") => Some(made(coding_of(Some(system), Some(code), display))),
             Some("CodeableConcept") => {
                 let coding = coding_of(Some(system), Some(code), display);
                 Some(made(concept_of(&coding)))

@@ -14,15 +14,21 @@ mod cda_narrative;
 mod cda_read;
 mod cda_types;
 mod compile;
+mod compiled;
 mod concept_map;
 mod error;
 mod functions;
+mod imports;
 mod lex;
 mod parse;
 mod parse_rule;
 mod run;
+mod scope;
+mod source;
 mod structure_map;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use ast::{
     Argument, CodeMap, CodeMapElement, Dependent, Function, Group, Input, InputMode, Map, Rule, Source,
@@ -30,6 +36,6 @@ pub use ast::{
 };
 pub use cda::CdaDocument;
 pub use cda_read::CdaError;
-pub use compile::Compiled;
+pub use compiled::Compiled;
 pub use error::{MapError, Place, TransformError, TransformErrorKind};
 pub use run::{Limits, Log, Options, Source as TransformSource};

@@ -8,14 +8,14 @@
 
 use std::rc::Rc;
 
-use fhir_model::fhirpath::{Context, Expression, External, Names, Value};
+use fhir_model::fhirpath::{External, Value};
 use fhir_model::primitive::instant::Instant;
-use fhir_model::schema::{NameId, TypeId, ty};
+use fhir_model::schema::TypeId;
 use fhir_model::tree::{NodeId, Resource};
 
-use super::ast::{InputMode, SourceListMode, TypeMode};
+use super::ast::{InputMode, TypeMode};
 use super::cda::CdaDocument;
-use super::compile::{Compiled, CompiledArgument, CompiledGroup, CompiledRule, CompiledSource};
+use super::compiled::{Compiled, CompiledArgument, CompiledGroup, CompiledRule};
 use super::error::{Place, TransformError, TransformErrorKind};
 
 /// Bounds on a transform.
@@ -74,7 +74,7 @@ pub(super) enum Item<'s> {
 }
 
 /// A variable.
-struct Variable<'m, 's> {
+pub(super) struct Variable<'m, 's> {
     name: &'m str,
     mode: InputMode,
     item: Item<'s>,
@@ -83,20 +83,20 @@ struct Variable<'m, 's> {
 /// A transform under way.
 pub(super) struct Run<'m, 's, 'o> {
     pub(super) map: &'m Compiled,
-    source: Source<'s>,
+    pub(super) source: Source<'s>,
     pub(super) out: Resource,
-    variables: Vec<Variable<'m, 's>>,
+    pub(super) variables: Vec<Variable<'m, 's>>,
     /// Where the variables of the group at hand begin.
-    base: usize,
+    pub(super) base: usize,
     /// The group at hand.
-    group: &'m CompiledGroup,
+    pub(super) group: &'m CompiledGroup,
     /// What rules of the group share.
-    shared: Vec<(&'m str, NodeId)>,
-    steps: u64,
-    depth: usize,
+    pub(super) shared: Vec<(&'m str, NodeId)>,
+    pub(super) steps: u64,
+    pub(super) depth: usize,
     pub(super) elements: usize,
-    options: Options<'o>,
-    now: Instant,
+    pub(super) options: Options<'o>,
+    pub(super) now: Instant,
 }
 
 pub(super) type Outcome<T> = Result<T, TransformErrorKind>;
@@ -107,7 +107,7 @@ impl Compiled {
     /// # Errors
     /// What cannot be done, with map, group, rule and line; and limits passed.
     pub fn transform(&self, source: Source<'_>, options: Options<'_>) -> Result<Resource, TransformError> {
-        let error = |kind| TransformError { kind, place: Place::default() };
+        let error = |kind| TransformError { kind, place: Box::default() };
         let Some(group) = self.groups.first() else {
             return Err(error(TransformErrorKind::Map("the map has no group".to_owned())));
         };
@@ -151,13 +151,13 @@ impl Compiled {
 }
 
 impl CompiledGroup {
-    fn inputs_of(&self, mode: InputMode) -> Vec<&super::compile::CompiledInput> {
+    fn inputs_of(&self, mode: InputMode) -> Vec<&super::compiled::CompiledInput> {
         self.inputs.iter().filter(|i| i.mode == mode).collect()
     }
 }
 
 impl<'m, 's> Run<'m, 's, '_> {
-    fn bind(&mut self, name: &'m str, mode: InputMode, item: Item<'s>) {
+    pub(super) fn bind(&mut self, name: &'m str, mode: InputMode, item: Item<'s>) {
         self.variables.push(Variable { name, mode, item });
     }
 
@@ -171,7 +171,7 @@ impl<'m, 's> Run<'m, 's, '_> {
         of_group.iter().rev().find(|v| v.mode == mode && v.name == name).map(|v| &v.item)
     }
 
-    fn step(&mut self) -> Outcome<()> {
+    pub(super) fn step(&mut self) -> Outcome<()> {
         self.steps += 1;
         if self.steps > self.options.limits.steps_max {
             return Err(TransformErrorKind::TooManySteps(self.options.limits.steps_max));
@@ -194,13 +194,13 @@ impl<'m, 's> Run<'m, 's, '_> {
         }
     }
 
-    fn place(&self, group: &CompiledGroup, rule: Option<&CompiledRule>) -> Place {
-        Place {
+    pub(super) fn place(&self, group: &CompiledGroup, rule: Option<&CompiledRule>) -> Box<Place> {
+        Box::new(Place {
             map: self.map.maps.get(group.map).map(|m| m.name.clone()).unwrap_or_default(),
             group: group.name.clone(),
             rule: rule.map(|r| r.name.clone()).unwrap_or_default(),
             line: rule.map_or(group.line, |r| r.line),
-        }
+        })
     }
 
     /// Runs a group, whose variables are bound; those of the group it extends first.
@@ -318,7 +318,7 @@ impl<'m, 's> Run<'m, 's, '_> {
         Ok(())
     }
 
-    fn argument_for(&self, mode: InputMode, argument: &CompiledArgument) -> Outcome<Item<'s>> {
+    pub(super) fn argument_for(&self, mode: InputMode, argument: &CompiledArgument) -> Outcome<Item<'s>> {
         match argument {
             CompiledArgument::Variable(name) => self
                 .variable_in(mode, name)
@@ -392,200 +392,6 @@ impl<'m, 's> Run<'m, 's, '_> {
         }
     }
 
-    /// Returns the items that a source gives.
-    fn items(&mut self, rule: &CompiledRule, source: &'m CompiledSource) -> Outcome<Vec<Item<'s>>> {
-        let context = self
-            .variable(&source.context)
-            .cloned()
-            .ok_or_else(|| TransformErrorKind::UnknownVariable(source.context.clone()))?;
-        let mut items = vec![context];
-        for part in source.element.iter().flat_map(|element| element.split('.')) {
-            items = items.iter().flat_map(|item| self.children(item, part)).collect();
-        }
-        if let (true, Some(default)) = (items.is_empty(), &source.default) {
-            items.push(self.argument_for(InputMode::Source, default)?);
-        }
-        if let Some(wanted) = &source.type_name {
-            items.retain(|item| self.is_of_type(item, wanted));
-        }
-        if let Some(condition) = &source.condition {
-            let mut taken = Vec::with_capacity(items.len());
-            for item in items {
-                if self.holds(condition, source, &item)? {
-                    taken.push(item);
-                }
-            }
-            items = taken;
-        }
-        if let Some(check) = &source.check {
-            for item in &items {
-                if !self.holds(check, source, item)? {
-                    return Err(TransformErrorKind::Check(check.text().to_owned()));
-                }
-            }
-        }
-        if let Some(log) = &source.log {
-            for item in &items {
-                self.log(log, rule, item)?;
-            }
-        }
-        let (min, max) = (source.min.unwrap_or(0), source.max.unwrap_or(u32::MAX));
-        if (items.len() as u64) < u64::from(min) || items.len() as u64 > u64::from(max) {
-            return Err(TransformErrorKind::Count { element: source.full_name(), count: items.len() });
-        }
-        if let Some(mode) = source.list_mode {
-            take_by_mode(&mut items, mode, source)?;
-        }
-        Ok(items)
-    }
-
-    /// Returns the children of an item of that name.
-    fn children(&self, item: &Item<'s>, name: &str) -> Vec<Item<'s>> {
-        let of_element = |ty: TypeId| name == "value" && ty.definition().is_primitive();
-        match item {
-            Item::Source(Value::Element(element)) if of_element(element.ty()) => vec![item.clone()],
-            Item::Source(Value::Element(element)) => match NameId::of(name) {
-                Some(id) => element.children_named(id).map(|e| Item::Source(Value::Element(e))).collect(),
-                None => Vec::new(),
-            },
-            Item::Source(Value::External(node)) => {
-                node.children(Some(name)).into_iter().map(|n| Item::Source(Value::External(n))).collect()
-            }
-            Item::Target(node) if of_element(self.out.element(*node).ty()) => vec![item.clone()],
-            Item::Target(node) => match NameId::of(name) {
-                Some(id) => {
-                    self.out.element(*node).children_named(id).map(|e| Item::Target(e.id())).collect()
-                }
-                None => Vec::new(),
-            },
-            Item::Source(_) | Item::Primitive(..) | Item::Made(_) => Vec::new(),
-        }
-    }
-
-    fn is_of_type(&self, item: &Item<'s>, wanted: &str) -> bool {
-        match item {
-            Item::Source(Value::External(node)) => node.is_a(wanted),
-            other => {
-                let own = TypeId::named(&self.type_name(other));
-                own.zip(TypeId::named(wanted)).is_some_and(|(own, wanted)| own.is_a(wanted))
-            }
-        }
-    }
-
-    fn holds(
-        &mut self,
-        condition: &Expression,
-        source: &'m CompiledSource,
-        item: &Item<'s>,
-    ) -> Outcome<bool> {
-        self.step()?;
-        let variables = self.variables.len();
-        if let Some(name) = &source.variable {
-            self.bind(name, InputMode::Source, item.clone());
-        }
-        let values = self.evaluate(condition, Some(item));
-        self.variables.truncate(variables);
-        Ok(match values?.as_slice() {
-            [] => false,
-            [Item::Primitive(ty::BOOLEAN, text)] => &**text == "true",
-            [Item::Source(Value::Element(element))] if element.ty() == ty::BOOLEAN => {
-                element.value() == Some("true")
-            }
-            _ => true,
-        })
-    }
-
-    fn log(&mut self, log: &Expression, rule: &CompiledRule, item: &Item<'s>) -> Outcome<()> {
-        if self.options.log.is_none() {
-            return Ok(());
-        }
-        let values = self.evaluate(log, Some(item))?;
-        let text = values.iter().filter_map(|v| self.text_of(v)).collect::<Vec<_>>().join(", ");
-        let place = self.place(self.group, Some(rule));
-        if let Some(sink) = &mut self.options.log {
-            sink(&place, &text);
-        }
-        Ok(())
-    }
-
-    /// Evaluates FHIRPath, on an item or on nothing.
-    pub(super) fn evaluate(
-        &self,
-        expression: &Expression,
-        focus: Option<&Item<'s>>,
-    ) -> Outcome<Vec<Item<'s>>> {
-        let names = Scope { run: self };
-        let resource = match self.source {
-            Source::Resource(resource) => resource.root(),
-            Source::Cda(_) => self.out.root(),
-        };
-        let context = Context::new(resource).names(&names).at(self.now);
-        let focus: Vec<Value<'_>> = focus.and_then(|item| self.value(item)).into_iter().collect();
-        let values = expression.evaluate_on(&context, &focus).map_err(|error| {
-            TransformErrorKind::Expression { text: expression.text().to_owned(), problem: error.to_string() }
-        })?;
-        Ok(values.iter().map(|value| self.item(value)).collect())
-    }
-
-    /// Returns an item as FHIRPath sees it.
-    fn value<'r>(&'r self, item: &Item<'s>) -> Option<Value<'r>>
-    where
-        's: 'r,
-    {
-        Some(match item {
-            Item::Source(value) => value.clone(),
-            Item::Target(node) => Value::Element(self.out.element(*node)),
-            Item::Primitive(ty::BOOLEAN, text) => Value::Boolean(&**text == "true"),
-            Item::Primitive(ty::INTEGER | ty::POSITIVE_INT | ty::UNSIGNED_INT, text) => {
-                Value::Integer(text.parse().ok()?)
-            }
-            Item::Primitive(ty::DECIMAL, text) => Value::Decimal(text.parse().ok()?),
-            Item::Primitive(_, text) => Value::String(text.to_string().into()),
-            // Nothing can be asked of it: its parts are reached once it is put in place.
-            Item::Made(_) => return None,
-        })
-    }
-
-    /// Keeps what FHIRPath gave beyond the evaluation.
-    fn item(&self, value: &Value<'_>) -> Item<'s> {
-        let primitive = |ty: TypeId, text: String| Item::Primitive(ty, text.into());
-        match (value, self.source) {
-            (Value::Element(element), _) if std::ptr::eq(element.resource(), &self.out) => {
-                Item::Target(element.id())
-            }
-            (Value::Element(element), Source::Resource(resource))
-                if std::ptr::eq(element.resource(), resource) =>
-            {
-                Item::Source(Value::Element(resource.element(element.id())))
-            }
-            (Value::External(node), Source::Cda(document)) => {
-                Item::Source(Value::External(External::new(document, node.node())))
-            }
-            (Value::Boolean(_), _) => primitive(ty::BOOLEAN, value.to_string()),
-            (Value::Integer(_), _) => primitive(ty::INTEGER, value.to_string()),
-            (Value::Decimal(_), _) => primitive(ty::DECIMAL, value.to_string()),
-            (Value::Date(_), _) => primitive(ty::DATE, value.to_string()),
-            (Value::DateTime(_), _) => primitive(ty::DATE_TIME, value.to_string()),
-            (Value::Time(_), _) => primitive(ty::TIME, value.to_string()),
-            (Value::Quantity(quantity), _) => Item::Made(Rc::new(super::functions::quantity_of(quantity))),
-            _ => primitive(ty::STRING, value.to_string()),
-        }
-    }
-
-    /// Returns the text of an item that is or has a primitive value.
-    pub(super) fn text_of(&self, item: &Item<'s>) -> Option<String> {
-        match item {
-            Item::Source(Value::Element(element)) => element.value().map(str::to_owned),
-            Item::Source(Value::External(node)) => {
-                node.text().map(str::to_owned).or_else(|| value_attribute(*node))
-            }
-            Item::Source(value) => Some(value.to_string()),
-            Item::Target(node) => self.out.element(*node).value().map(str::to_owned),
-            Item::Primitive(_, text) => Some(text.to_string()),
-            Item::Made(_) => None,
-        }
-    }
-
     /// Finds what rules share under a name.
     pub(super) fn shared(&self, name: &str) -> Option<NodeId> {
         self.shared.iter().find(|(shared, _)| *shared == name).map(|(_, node)| *node)
@@ -596,47 +402,8 @@ impl<'m, 's> Run<'m, 's, '_> {
     }
 }
 
-/// Returns the text of the attribute `value`, which is what such CDA elements say.
-fn value_attribute(node: External<'_>) -> Option<String> {
-    node.children(Some("value")).first().and_then(|value| value.text()).map(str::to_owned)
-}
-
-/// The variables of a run, for FHIRPath.
-struct Scope<'a, 'm, 's, 'o> {
-    run: &'a Run<'m, 's, 'o>,
-}
-
-impl<'a, 's: 'a> Names<'a> for Scope<'a, '_, 's, '_> {
-    fn value(&self, name: &str) -> Option<Value<'a>> {
-        self.run.value(self.run.variable(name)?)
-    }
-}
-
-impl CompiledSource {
-    fn full_name(&self) -> String {
-        match &self.element {
-            Some(element) => format!("{}.{element}", self.context),
-            None => self.context.clone(),
-        }
-    }
-}
-
 /// Definitions of CDA write `IVL-TS`, documents `IVL_TS`.
 fn same_type(left: &str, right: &str) -> bool {
     let plain = |byte: u8| if byte == b'-' { b'_' } else { byte };
     left.bytes().map(plain).eq(right.bytes().map(plain))
-}
-
-fn take_by_mode(items: &mut Vec<Item<'_>>, mode: SourceListMode, source: &CompiledSource) -> Outcome<()> {
-    match mode {
-        SourceListMode::First => items.truncate(1),
-        SourceListMode::NotFirst => drop(items.drain(..items.len().min(1))),
-        SourceListMode::Last => drop(items.drain(..items.len().saturating_sub(1))),
-        SourceListMode::NotLast => items.truncate(items.len().saturating_sub(1)),
-        SourceListMode::OnlyOne if items.len() > 1 => {
-            return Err(TransformErrorKind::Count { element: source.full_name(), count: items.len() });
-        }
-        SourceListMode::OnlyOne => {}
-    }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use fhir_model::schema::{JsonForm, NameId, Property, TypeId, TypeKind, name, ty}
 use fhir_model::tree::{NodeId, Resource};
 
 use super::ast::{Function, InputMode, TargetListMode};
-use super::compile::{CompiledRule, CompiledTarget};
+use super::compiled::{CompiledRule, CompiledTarget};
 use super::error::TransformErrorKind;
 use super::run::{Item, Outcome, Run};
 
