@@ -150,6 +150,46 @@ fn official_documents_become_the_official_bundles() {
     assert_eq!(found, committed_rows(), "docs/conformance/maps.md says otherwise");
 }
 
+/// Returns an official map with one stretch of its text taken out, doubled or put elsewhere.
+fn mutated(text: &str, from: usize, length: usize, to: usize, what: u8) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let at = |number: usize| number % characters.len().max(1);
+    let (from, to) = (at(from), at(to));
+    let stretch = &characters[from..(from + length).min(characters.len())];
+    let (before, after) = (&characters[..from], &characters[from + stretch.len()..]);
+    match what % 3 {
+        0 => before.iter().chain(after).collect(),
+        1 => before.iter().chain(stretch).chain(stretch).chain(after).collect(),
+        _ => characters[..to].iter().chain(stretch).chain(&characters[to..]).collect(),
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_mutated_map_panics(
+        which in 0usize..22,
+        from in 0usize..200_000,
+        length in 1usize..400,
+        to in 0usize..200_000,
+        what in 0u8..3,
+    ) {
+        static MAPS: std::sync::LazyLock<Vec<(String, String)>> = std::sync::LazyLock::new(official_maps);
+        static DATA_TYPES: std::sync::LazyLock<Vec<Map>> = std::sync::LazyLock::new(parsed_maps);
+        let Some((_, text)) = MAPS.get(which) else { return Ok(()) };
+        let Ok(map) = Map::parse(&mutated(text, from, length, to, what)) else { return Ok(()) };
+        let Ok(compiled) = Compiled::new(&map, &DATA_TYPES, &Definitions::new()) else { return Ok(()) };
+        let folder = testdata().map(|t| t.join("fse/support/doc/esempi/CDA"));
+        let document = DOCUMENTS.iter().find(|(_, name)| *name == map.name).map_or("LAB", |(d, _)| d);
+        let text = folder.and_then(|f| std::fs::read_to_string(f.join(format!("{document}.xml"))).ok());
+        let cda = text.and_then(|text| CdaDocument::read(&text).ok());
+        if let Some(cda) = cda {
+            let _ = compiled.transform(TransformSource::Cda(&cda), Options::default());
+        }
+    }
+}
+
 /// Returns the rows of the committed table.
 fn committed_rows() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/conformance/maps.md");

@@ -155,6 +155,12 @@ pub enum TransformErrorKind {
     /// Nested deeper than allowed.
     #[error("rules and groups are nested deeper than {0}")]
     TooDeep(usize),
+    /// Longer than allowed.
+    #[error("the transform takes longer than {0:?}")]
+    TooLong(std::time::Duration),
+    /// More text than allowed.
+    #[error("the result has more than {0} bytes of text")]
+    TooMuchText(usize),
     /// More elements than allowed.
     #[error("the result has more than {0} elements")]
     TooManyElements(usize),
@@ -182,6 +188,8 @@ impl From<TransformError> for Issue {
             TransformErrorKind::Check(_) | TransformErrorKind::Count { .. } => IssueType::BusinessRule,
             TransformErrorKind::TooManySteps(_)
             | TransformErrorKind::TooDeep(_)
+            | TransformErrorKind::TooLong(_)
+            | TransformErrorKind::TooMuchText(_)
             | TransformErrorKind::TooManyElements(_) => IssueType::TooCostly,
         };
         Issue::error(code).text(format!("the transform failed: {error}"))

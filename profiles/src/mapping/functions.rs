@@ -36,6 +36,7 @@ impl<'s> Run<'_, 's, '_> {
                 for at in 0..transform.arguments.len() {
                     out.push_str(&text(self, at)?.unwrap_or_default());
                 }
+                self.count_text(out.len())?;
                 Some(string(out))
             }
             Function::Cast => self.cast(transform)?,

@@ -7,11 +7,12 @@
 //! Spec: <https://hl7.org/fhir/R4/mapping-language.html#execution>
 
 use std::rc::Rc;
+use std::time::{Duration, Instant as Moment};
 
 use fhir_model::fhirpath::{External, Value};
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::TypeId;
-use fhir_model::tree::{NodeId, Resource};
+use fhir_model::tree::{Element, NodeId, Resource};
 
 use super::ast::{InputMode, TypeMode};
 use super::cda::CdaDocument;
@@ -27,11 +28,21 @@ pub struct Limits {
     pub depth_max: usize,
     /// The greatest number of elements made.
     pub elements_max: usize,
+    /// The greatest length of all text made, in bytes.
+    pub text_bytes_max: usize,
+    /// The longest time it may take.
+    pub duration_max: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { steps_max: 10_000_000, depth_max: 256, elements_max: 1_000_000 }
+        Limits {
+            steps_max: 2_000_000,
+            depth_max: 256,
+            elements_max: 1_000_000,
+            text_bytes_max: 256 << 20,
+            duration_max: Duration::from_secs(30),
+        }
     }
 }
 
@@ -95,6 +106,8 @@ pub(super) struct Run<'m, 's, 'o> {
     pub(super) steps: u64,
     pub(super) depth: usize,
     pub(super) elements: usize,
+    pub(super) text_bytes: usize,
+    pub(super) start: Moment,
     pub(super) options: Options<'o>,
     pub(super) now: Instant,
 }
@@ -133,6 +146,8 @@ impl Compiled {
             steps: 0,
             depth: 0,
             elements: 0,
+            text_bytes: 0,
+            start: Moment::now(),
             options,
             now,
         };
@@ -176,7 +191,9 @@ impl<'m, 's> Run<'m, 's, '_> {
         if self.steps > self.options.limits.steps_max {
             return Err(TransformErrorKind::TooManySteps(self.options.limits.steps_max));
         }
-        Ok(())
+        // An expression can take long: the clock is read before each step.
+        let max = self.options.limits.duration_max;
+        if self.start.elapsed() > max { Err(TransformErrorKind::TooLong(max)) } else { Ok(()) }
     }
 
     /// Counts an element that is made.
@@ -184,6 +201,23 @@ impl<'m, 's> Run<'m, 's, '_> {
         self.elements += 1;
         let max = self.options.limits.elements_max;
         if self.elements > max { Err(TransformErrorKind::TooManyElements(max)) } else { Ok(()) }
+    }
+
+    /// Counts text that is made.
+    pub(super) fn count_text(&mut self, bytes: usize) -> Outcome<()> {
+        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        let max = self.options.limits.text_bytes_max;
+        if self.text_bytes > max { Err(TransformErrorKind::TooMuchText(max)) } else { Ok(()) }
+    }
+
+    /// Counts elements that are copied, with their text.
+    pub(super) fn count_copy(&mut self, element: Element<'_>) -> Outcome<()> {
+        self.count_text(element.value().map_or(0, str::len))?;
+        for child in element.children() {
+            self.count_element()?;
+            self.count_copy(child)?;
+        }
+        Ok(())
     }
 
     /// Makes a UUID.

@@ -2,11 +2,15 @@
 
 use std::rc::Rc;
 
-use fhir_model::fhirpath::{Context, Expression, External, Names, Value};
+use fhir_model::fhirpath::{Context, Expression, External, Limits, Names, Value};
 use fhir_model::schema::{TypeId, ty};
 
 use super::error::TransformErrorKind;
 use super::run::{Item, Outcome, Run, Source};
+
+/// Bounds on one expression: many are evaluated.
+const EXPRESSION_LIMITS: Limits =
+    Limits { steps_max: 1_000_000, items_max: 200_000, text_bytes_max: 16 << 20 };
 
 impl<'s> Run<'_, 's, '_> {
     /// Evaluates FHIRPath, on an item or on nothing.
@@ -20,7 +24,7 @@ impl<'s> Run<'_, 's, '_> {
             Source::Resource(resource) => resource.root(),
             Source::Cda(_) => self.out.root(),
         };
-        let context = Context::new(resource).names(&names).at(self.now);
+        let context = Context::new(resource).names(&names).at(self.now).limits(EXPRESSION_LIMITS);
         let focus: Vec<Value<'_>> = focus.and_then(|item| self.value(item)).into_iter().collect();
         let values = expression.evaluate_on(&context, &focus).map_err(|error| {
             TransformErrorKind::Expression { text: expression.text().to_owned(), problem: error.to_string() }

@@ -233,7 +233,7 @@ impl<'m, 's> Run<'m, 's, '_> {
         }
         // The value may lie in what is overwritten.
         let value = match value {
-            Item::Target(node) => self.lifted(*node),
+            Item::Target(node) => self.lifted(*node)?,
             other => other.clone(),
         };
         let node = self.slot(dest, property, made, modes)?;
@@ -245,12 +245,14 @@ impl<'m, 's> Run<'m, 's, '_> {
     }
 
     /// Returns a part of the target as a value of its own.
-    fn lifted(&self, node: NodeId) -> Item<'s> {
+    fn lifted(&mut self, node: NodeId) -> Outcome<Item<'s>> {
         let element = self.out.element(node);
-        match element.value() {
-            Some(text) if element.definition().is_primitive() => Item::Primitive(element.ty(), text.into()),
-            _ => Item::Made(self.out.extract(node).into()),
+        if let Some(text) = element.value().filter(|_| element.definition().is_primitive()) {
+            return Ok(Item::Primitive(element.ty(), text.into()));
         }
+        let copy = self.out.extract(node);
+        self.count_copy(copy.root())?;
+        Ok(Item::Made(copy.into()))
     }
 
     /// Finds under which property a value can stand, and with what type.
@@ -294,6 +296,7 @@ impl<'m, 's> Run<'m, 's, '_> {
             return Err(TransformErrorKind::WrongValue { ty: of.name(), given: text.to_owned() });
         }
         if !text.is_empty() {
+            self.count_text(text.len())?;
             self.out.set_value(node, text);
         }
         Ok(())
@@ -311,10 +314,17 @@ impl<'m, 's> Run<'m, 's, '_> {
         let given = TypeId::named(&self.type_name(value));
         let same = given.is_some_and(|given| given.is_a(of) || of.is_a(given));
         match value {
-            Item::Source(Value::Element(element)) if same => self.out.copy_children(to, *element),
-            Item::Made(made) if same => self.out.copy_children(to, made.root()),
+            Item::Source(Value::Element(element)) if same => {
+                self.count_copy(*element)?;
+                self.out.copy_children(to, *element);
+            }
+            Item::Made(made) if same => {
+                self.count_copy(made.root())?;
+                self.out.copy_children(to, made.root());
+            }
             Item::Target(node) if same => {
                 let copy = self.out.extract(*node);
+                self.count_copy(copy.root())?;
                 self.out.copy_children(to, copy.root());
             }
             // A text stands for the part of these types that is text.

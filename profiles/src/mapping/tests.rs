@@ -311,6 +311,8 @@ fn limits_end_a_transform() {
         (Limits { steps_max: 5, ..Limits::default() }, Some("more than 5 steps")),
         (Limits { elements_max: 3, ..Limits::default() }, Some("more than 3 elements")),
         (Limits { depth_max: 2, ..Limits::default() }, Some("deeper than 2")),
+        (Limits { text_bytes_max: 3, ..Limits::default() }, Some("more than 3 bytes")),
+        (Limits { duration_max: std::time::Duration::ZERO, ..Limits::default() }, Some("longer than")),
         (Limits::default(), None),
     ] {
         let options = Options { limits, ..Options::default() };

@@ -15,15 +15,15 @@ use fhir_model::tree::{Element, Resource};
 
 /// What a comparison found.
 #[derive(Default)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// Leaves with equal values.
-    pub equal: usize,
+    pub(crate) equal: usize,
     /// `path: made, expected`.
-    pub different: Vec<String>,
+    pub(crate) different: Vec<String>,
     /// Leaves that are only expected.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// Leaves that are only made.
-    pub additional: Vec<String>,
+    pub(crate) additional: Vec<String>,
 }
 
 /// An entry: its leaves by path.
@@ -160,7 +160,7 @@ fn ids_of<'e>(pairs: &Pairs, made: &'e [Entry], expected: &'e [Entry]) -> HashMa
 }
 
 /// Compares a Bundle that was made with the one expected.
-pub fn compare(made: &Resource, expected: &Resource) -> Comparison {
+pub(crate) fn compare(made: &Resource, expected: &Resource) -> Comparison {
     let (made, made_rest) = entries(made);
     let (expected, expected_rest) = entries(expected);
     let pairs = pair(&made, &expected);
