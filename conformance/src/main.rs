@@ -1,10 +1,10 @@
 //! Runs the official suites and compares them with the committed table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use conformance::suite::SUITES;
+use conformance::suite::{SUITES, snapshots, valid_examples, validator};
 use conformance::table;
 
 /// Official test material, run against Lanterna
@@ -29,16 +29,95 @@ enum Command {
         #[arg(long, default_value = "docs/conformance/README.md")]
         table: PathBuf,
     },
+    /// Generates the snapshots of the core package anew, and prints what differs from the published ones
+    Snapshots {
+        /// Folder of the test material
+        #[arg(long, default_value = "../shared/testdata")]
+        testdata: PathBuf,
+    },
+    /// Validates every example of the specification, and prints what is wrong by rule
+    ValidExamples {
+        /// Folder of the test material
+        #[arg(long, default_value = "../shared/testdata")]
+        testdata: PathBuf,
+    },
+    /// Prints, case by case, where validation differs from the reference validator
+    Validator {
+        /// One case by its name; every case without
+        case: Option<String>,
+        /// Folder of the test material
+        #[arg(long, default_value = "../shared/testdata")]
+        testdata: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Official { write, testdata, table } = Arguments::parse().command;
+    match Arguments::parse().command {
+        Command::Official { write, testdata, table } => official(write, &testdata, &table),
+        Command::Snapshots { testdata } => list_snapshots(&testdata),
+        Command::ValidExamples { testdata } => list_faults(&testdata),
+        Command::Validator { case, testdata } => compare_validator(case.as_deref(), &testdata),
+    }
+}
+
+fn list_snapshots(testdata: &Path) -> ExitCode {
+    match snapshots::compare(testdata) {
+        Ok((count, different)) => {
+            print!("{}", snapshots::document(&different));
+            println!("{count} profiles, {} with another snapshot", different.len());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn list_faults(testdata: &Path) -> ExitCode {
+    match valid_examples::validate(testdata) {
+        Ok((count, faults)) => {
+            print!("{}", valid_examples::document(&faults));
+            println!("{count} examples, {} errors", faults.len());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn compare_validator(case: Option<&str>, testdata: &Path) -> ExitCode {
+    match validator::compare(testdata, case) {
+        Ok(compared) => {
+            print!("{}", validator::differences(&compared));
+            let applicable = compared.iter().filter(|c| c.ours.is_ok());
+            let (mut all, mut verdicts, mut places) = (0, 0, 0);
+            for case in applicable {
+                all += 1;
+                verdicts += usize::from(case.same_verdict());
+                places += usize::from(case.same_places());
+            }
+            println!(
+                "{all} applicable, {verdicts} with the same verdict, {places} with errors in the same places"
+            );
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn official(write: bool, testdata: &Path, table: &Path) -> ExitCode {
     let bar = indicatif::ProgressBar::new(SUITES.len() as u64);
     let mut run = Vec::new();
     let mut absent = Vec::new();
     for suite in SUITES {
         bar.set_message(suite.name);
-        match (suite.run)(&testdata) {
+        match (suite.run)(testdata) {
             Ok(tally) => run.push((suite.name, tally)),
             Err(why) => absent.push(format!("{}: {why}", suite.name)),
         }
@@ -59,7 +138,7 @@ fn main() -> ExitCode {
         println!("not run: {why}");
     }
     if write {
-        return match std::fs::write(&table, table::document(&run)) {
+        return match std::fs::write(table, table::document(&run)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{}: {error}", table.display());
@@ -67,7 +146,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    let written = std::fs::read_to_string(&table).unwrap_or_default();
+    let written = std::fs::read_to_string(table).unwrap_or_default();
     let back = table::steps_back(&written, &run);
     for line in &back {
         println!("step back: {line}");

@@ -9,6 +9,7 @@
 //! - [`patch`]: JSON Patch and FHIRPath Patch.
 //! - [`subset`]: `_summary` and `_elements`.
 //! - [`search_parameter`] and [`compartment`]: definitions as values.
+//! - [`value_set`]: the codes that elements require.
 //! - [`interaction`]: what a caller may ask of a FHIR server, whatever the
 //!   wire it came by; [`outcome`]: what went wrong, where, and whose fault.
 //! - [`typed`]: typed structs for code that builds or maps resources.
@@ -26,6 +27,7 @@ pub mod schema;
 pub mod search_parameter;
 pub mod subset;
 pub mod tree;
+pub mod value_set;
 pub mod xml;
 
 /// Typed R4 structs, for adapters and operations that build resources.

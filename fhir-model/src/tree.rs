@@ -164,6 +164,11 @@ impl Resource {
         node
     }
 
+    /// Makes an element that hangs nowhere yet; [`Resource::set_children`] puts it in its place.
+    pub fn add_detached(&mut self, property: &'static Property) -> NodeId {
+        self.push(Some(property), property.ty)
+    }
+
     /// Adds an element as the first child of `parent`.
     pub fn insert_first(&mut self, parent: NodeId, property: &'static Property, ty: TypeId) -> NodeId {
         let id = self.push(Some(property), ty);

@@ -8,6 +8,9 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use fhir_model::json;
@@ -29,6 +32,8 @@ pub struct Definition {
 enum Source {
     /// The JSON that it was packed as.
     Json(Vec<u8>),
+    /// Where its JSON stands in a file: offset and length, in bytes.
+    File(Arc<Path>, u64, usize),
     /// It came read, in `Definition::read`.
     Tree,
 }
@@ -58,6 +63,18 @@ impl Definition {
         Definition { resource_type, id, url, version, source: Source::Json(json), read: OnceLock::new() }
     }
 
+    /// Makes a definition that is read from a part of a file when it is first asked for.
+    pub fn in_file(
+        resource_type: TypeId,
+        id: Option<String>,
+        url: String,
+        version: Option<String>,
+        (file, offset, length): (Arc<Path>, u64, usize),
+    ) -> Definition {
+        let source = Source::File(file, offset, length);
+        Definition { resource_type, id, url, version, source, read: OnceLock::new() }
+    }
+
     /// Returns its resource type.
     pub fn resource_type(&self) -> TypeId {
         self.resource_type
@@ -82,10 +99,22 @@ impl Definition {
     pub fn resource(&self) -> Option<&Arc<Resource>> {
         let read = || match &self.source {
             Source::Json(bytes) => json::read(bytes.clone()).ok().map(Arc::new),
+            Source::File(file, offset, length) => {
+                let bytes = part_of_file(file, *offset, *length).ok()?;
+                json::read(bytes).ok().map(Arc::new)
+            }
             Source::Tree => None,
         };
         self.read.get_or_init(read).as_ref()
     }
+}
+
+fn part_of_file(path: &Path, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = vec![0; length];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Splits a canonical reference in URL, version and fragment.

@@ -6,3 +6,6 @@
 pub mod definitions;
 pub mod mapping;
 pub mod package;
+pub mod snapshot;
+pub mod terminology;
+pub mod validate;

@@ -3,6 +3,9 @@
 pub mod examples;
 pub mod fhirpath;
 pub mod patch;
+pub mod snapshots;
+pub mod valid_examples;
+pub mod validator;
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@ mod package;
 mod search_parameters;
 mod source;
 mod structures;
+mod value_sets;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let package = package::Package::read(&arguments.package)?;
     let mut files = structures::generate(&package)?;
     files.extend(search_parameters::generate(&package)?);
+    files.extend(value_sets::generate(&package)?);
     std::fs::create_dir_all(arguments.out.join("types"))?;
     let count = files.len();
     for (name, text) in files {

@@ -13,6 +13,8 @@ pub(crate) struct Package {
     pub(crate) structures: BTreeMap<String, Value>,
     /// ValueSets.
     pub(crate) value_sets: BTreeMap<String, Value>,
+    /// CodeSystems.
+    pub(crate) code_systems: BTreeMap<String, Value>,
     /// SearchParameters.
     pub(crate) search_parameters: BTreeMap<String, Value>,
     /// CompartmentDefinitions.
@@ -26,6 +28,7 @@ impl Package {
         let mut package = Package {
             structures: BTreeMap::new(),
             value_sets: BTreeMap::new(),
+            code_systems: BTreeMap::new(),
             search_parameters: BTreeMap::new(),
             compartments: BTreeMap::new(),
         };
@@ -43,6 +46,7 @@ impl Package {
             let map = match kind {
                 "StructureDefinition" => &mut package.structures,
                 "ValueSet" => &mut package.value_sets,
+                "CodeSystem" => &mut package.code_systems,
                 "SearchParameter" => &mut package.search_parameters,
                 "CompartmentDefinition" => &mut package.compartments,
                 _ => continue,

@@ -11,3 +11,5 @@ pub(crate) mod search_parameters;
 pub(crate) mod type_ids;
 #[rustfmt::skip]
 pub(crate) mod types;
+#[rustfmt::skip]
+pub(crate) mod value_sets;

@@ -1,10 +1,13 @@
 //! FHIR packages: the `.tgz` files in which specifications and implementation
 //! guides publish their definitions.
 //!
-//! A package is read as a stream with limits on everything, and nothing is
-//! unpacked to disk, so an entry's path cannot lead anywhere.
+//! A package is read as a stream with limits on everything, and no entry's
+//! path is ever used as one, so it cannot lead anywhere. [`store`] is the
+//! folder of packages that are installed.
 //!
 //! Spec: <https://confluence.hl7.org/display/FHIR/NPM+Package+Specification>
+
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -31,6 +34,15 @@ pub enum PackageError {
     /// No `package/package.json`, or one without name and version.
     #[error("package/package.json is missing, or has no name and version")]
     Manifest,
+    /// A name or version that cannot be one.
+    #[error("`{0}` is no name or version of a package")]
+    Name(String),
+    /// There is no such package.
+    #[error("the package {0} is not installed")]
+    NotInstalled(String),
+    /// Others need the package.
+    #[error("the package {0} is needed by {1}")]
+    Needed(String, String),
     /// A limit was passed.
     #[error("the package is larger than allowed: {0}")]
     TooLarge(&'static str),
@@ -66,40 +78,15 @@ impl Package {
     /// is passed. A resource that cannot be read is listed in
     /// [`Package::refused`].
     pub fn read(tgz: impl Read) -> Result<Package, PackageError> {
-        let bounded = flate2::read::GzDecoder::new(tgz).take(DECOMPRESSED_BYTES_MAX);
-        let mut archive = tar::Archive::new(bounded);
-        let mut manifest = None;
         let mut package =
             Package { manifest: Manifest::default(), resources: Vec::new(), refused: Vec::new() };
-        for (index, entry) in archive.entries()?.enumerate() {
-            if index >= ENTRIES_MAX {
-                return Err(PackageError::TooLarge("too many entries"));
+        package.manifest = each_file(tgz, |file, bytes| {
+            match json::read(bytes) {
+                Ok(resource) => package.resources.push(resource),
+                Err(error) => package.refused.push((file.to_owned(), error)),
             }
-            let mut entry = entry?;
-            let path = entry.path()?.to_string_lossy().into_owned();
-            let Some(file) =
-                path.strip_prefix("package/").filter(|f| f.ends_with(".json") && !f.contains('/'))
-            else {
-                continue;
-            };
-            if entry.size() > RESOURCE_BYTES_MAX {
-                return Err(PackageError::TooLarge("one file is over the limit"));
-            }
-            let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0));
-            entry.read_to_end(&mut bytes)?;
-            match file {
-                "package.json" => manifest = Some(parse_manifest(&bytes).ok_or(PackageError::Manifest)?),
-                ".index.json" => {}
-                _ => match json::read(bytes) {
-                    Ok(resource) => package.resources.push(resource),
-                    Err(error) => package.refused.push((file.to_owned(), error)),
-                },
-            }
-        }
-        if archive.into_inner().limit() == 0 {
-            return Err(PackageError::TooLarge("decompressed"));
-        }
-        package.manifest = manifest.ok_or(PackageError::Manifest)?;
+            Ok(())
+        })?;
         Ok(package)
     }
 
@@ -116,6 +103,42 @@ impl Package {
     }
 }
 
+/// Gives each JSON file of `package/` but its manifest and index to `each`;
+/// returns the manifest.
+fn each_file(
+    tgz: impl Read,
+    mut each: impl FnMut(&str, Vec<u8>) -> Result<(), PackageError>,
+) -> Result<Manifest, PackageError> {
+    let bounded = flate2::read::GzDecoder::new(tgz).take(DECOMPRESSED_BYTES_MAX);
+    let mut archive = tar::Archive::new(bounded);
+    let mut manifest = None;
+    for (index, entry) in archive.entries()?.enumerate() {
+        if index >= ENTRIES_MAX {
+            return Err(PackageError::TooLarge("too many entries"));
+        }
+        let mut entry = entry?;
+        let path = entry.path()?.to_string_lossy().into_owned();
+        let Some(file) = path.strip_prefix("package/").filter(|f| f.ends_with(".json") && !f.contains('/'))
+        else {
+            continue;
+        };
+        if entry.size() > RESOURCE_BYTES_MAX {
+            return Err(PackageError::TooLarge("one file is over the limit"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0).min(1 << 20));
+        entry.read_to_end(&mut bytes)?;
+        match file {
+            "package.json" => manifest = Some(parse_manifest(&bytes).ok_or(PackageError::Manifest)?),
+            ".index.json" => {}
+            _ => each(file, bytes)?,
+        }
+    }
+    if archive.into_inner().limit() == 0 {
+        return Err(PackageError::TooLarge("decompressed"));
+    }
+    manifest.ok_or(PackageError::Manifest)
+}
+
 fn parse_manifest(bytes: &[u8]) -> Option<Manifest> {
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
@@ -128,10 +151,10 @@ fn parse_manifest(bytes: &[u8]) -> Option<Manifest> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn tgz(files: &[(&str, &str)]) -> Vec<u8> {
+    pub(super) fn tgz(files: &[(&str, &str)]) -> Vec<u8> {
         let mut builder =
             tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
         for (path, content) in files {
