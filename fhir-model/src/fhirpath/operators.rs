@@ -301,6 +301,7 @@ fn is_comparable(value: &Value<'_>) -> bool {
             element.definition().is_primitive() || element.ty().is_a(crate::schema::ty::QUANTITY)
         }
         Value::Target(_) | Value::Type(_) => false,
+        Value::External(node) => node.value().is_some(),
         _ => true,
     }
 }
