@@ -112,7 +112,9 @@ impl Generation<'_, '_> {
             false => format!("{sliced}:{slice}"),
         };
         let node = self.node(sliced_at)?;
-        slicing::ensure(&mut self.made, node, &own, false);
+        if slicing::ensure(&mut self.made, node, &own, false) && super::template::is_extension(&own) {
+            super::template::undocument_extension(&mut self.made, node);
+        }
         let originals = self.lift(sliced_at, own_end);
         let originals: Vec<Element<'_>> = originals.iter().map(Resource::root).collect();
         self.insert(end, &originals, &sliced, &slice_id, Origin::Here)?;

@@ -50,6 +50,11 @@ impl Generation<'_, '_> {
             None if root.child(name::DERIVATION).is_none() => None,
             None => return Err(SnapshotError::Incomplete("baseDefinition")),
         };
+        let differential = differential_elements(root);
+        if base.is_none() && differential.is_empty() && root.child_named("snapshot").is_some() {
+            // Built on nothing, it has nothing that could be generated.
+            return Ok(profile.clone());
+        }
         let mut made = profile.clone();
         let of_snapshot = property(ty::STRUCTURE_DEFINITION, "snapshot")?;
         made.remove_named(made.root_id(), of_snapshot.element.name_id);
@@ -65,7 +70,6 @@ impl Generation<'_, '_> {
             text_bytes: 0,
             written_out: Vec::new(),
         };
-        let differential = differential_elements(root);
         if differential.len() > ELEMENTS_MAX {
             return Err(SnapshotError::TooLarge("the elements of a differential"));
         }
@@ -140,16 +144,28 @@ impl Generation<'_, '_> {
         self.rename(node, &id, &path);
         if let Origin::Definition(url) = origin {
             merge::base(&mut self.made, node, old_path);
-            if self.is_constraint {
+            merge::source(&mut self.made, node, url);
+            if !path.contains('.') {
                 merge::disinherit(&mut self.made, node);
-                if url.starts_with(CORE) {
-                    links::make_absolute(&mut self.made, node);
-                }
-            } else {
-                merge::source(&mut self.made, node, url);
+            }
+            match self.is_constraint {
+                true if url.starts_with(CORE) => links::make_absolute(&mut self.made, node),
+                true => {}
+                false => self.specialize(node, &path),
             }
         }
         Ok(Item { id, path, node })
+    }
+
+    /// What a new type changes in an element that it inherits: it is itself
+    /// what its root is defined by, and leaves open how it is extended.
+    fn specialize(&mut self, node: NodeId, path: &str) {
+        if !path.contains('.') {
+            self.made.remove_named(node, name::BASE);
+            merge::base(&mut self.made, node, path);
+        } else if template::is_extension(path) {
+            self.made.remove_named(node, name::SLICING);
+        }
     }
 
     fn rename(&mut self, node: NodeId, id: &str, path: &str) {
@@ -242,6 +258,9 @@ impl Generation<'_, '_> {
         self.rename(node, id, &path);
         merge(&mut self.made, node, diff, true);
         merge::base(&mut self.made, node, &path);
+        if self.base.is_some() && id.contains('.') {
+            merge::of_element(&mut self.made, node);
+        }
         self.items.insert(after, Item { id: id.to_owned(), path, node });
         Ok(())
     }

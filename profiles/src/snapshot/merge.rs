@@ -193,3 +193,36 @@ pub(super) fn base(made: &mut Resource, node: NodeId, path: &str) {
     set(made, held, of, "min", min.as_deref().unwrap_or("0"));
     set(made, held, of, "max", max.as_deref().unwrap_or("*"));
 }
+
+/// Says of a new element what is true of each that does not say otherwise.
+pub(super) fn of_element(made: &mut Resource, node: NodeId) {
+    let of = made.element(node).definition();
+    for (part, id) in [("isModifier", name::IS_MODIFIER), ("isSummary", name::IS_SUMMARY)] {
+        if made.element(node).child(id).is_none() {
+            set(made, node, of, part, "false");
+        }
+    }
+    let constraints: Vec<Resource> =
+        made.element(node).children_named(name::CONSTRAINT).map(|c| made.extract(c.id())).collect();
+    if constraints.iter().any(|c| c.root().text_of(name::KEY) == Some("ele-1")) {
+        return;
+    }
+    made.remove_named(node, name::CONSTRAINT);
+    let Some(held) = add(made, node, "constraint") else { return };
+    let of = made.element(held).definition();
+    for (part, text) in [
+        ("key", "ele-1"),
+        ("severity", "error"),
+        ("human", "All FHIR elements must have a @value or children"),
+        ("expression", "hasValue() or (children().count() > id.count())"),
+        ("xpath", "@value|f:*|h:div"),
+        ("source", "http://hl7.org/fhir/StructureDefinition/Element"),
+    ] {
+        set(made, held, of, part, text);
+    }
+    for constraint in constraints {
+        if let Some(held) = add(made, node, "constraint") {
+            made.copy_children(held, constraint.root());
+        }
+    }
+}
