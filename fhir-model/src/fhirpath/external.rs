@@ -87,3 +87,86 @@ impl fmt::Debug for External<'_> {
         write!(f, "{}#{}", self.type_name(), self.node)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fhirpath::{Context, Expression, Names};
+    use crate::schema::ty;
+    use crate::tree::Resource;
+
+    /// A root with the children `a` (`x`, of type `T`), `b` (4) and `a` (`y`).
+    struct Tree;
+
+    const NAMES: [&str; 4] = ["", "a", "b", "a"];
+
+    impl ExternalTree for Tree {
+        fn children(&self, node: u32, name: Option<&str>, each: &mut dyn FnMut(u32)) {
+            let children = (1..4).filter(|_| node == 0);
+            children.filter(|c| name.is_none_or(|n| NAMES[*c as usize] == n)).for_each(each);
+        }
+
+        fn type_name(&self, node: u32) -> &'static str {
+            if node == 1 { "T" } else { "Any" }
+        }
+
+        fn is_a(&self, node: u32, type_name: &str) -> bool {
+            type_name == "Any" || self.type_name(node) == type_name
+        }
+
+        fn value(&self, node: u32) -> Option<Value<'_>> {
+            match node {
+                2 => Some(Value::Integer(4)),
+                0 => None,
+                _ => self.text(node).map(|text| Value::String(text.into())),
+            }
+        }
+
+        fn text(&self, node: u32) -> Option<&str> {
+            [None, Some("x"), Some("4"), Some("y")].get(node as usize).copied().flatten()
+        }
+    }
+
+    struct Known;
+
+    impl<'r> Names<'r> for Known {
+        fn value(&self, name: &str) -> Option<Value<'r>> {
+            matches!(name, "a" | "known").then(|| Value::String("variable".into()))
+        }
+    }
+
+    #[test]
+    fn expressions_walk_other_trees() {
+        let unused = Resource::new(ty::BASIC);
+        let context = Context::new(unused.root()).names(&Known);
+        for (expression, found) in [
+            ("a", "x, y"),
+            ("a.count()", "2"),
+            ("b + 1", "5"),
+            ("b = 4", "true"),
+            ("a.where($this = 'y')", "y"),
+            ("a = 'x'", "false"),
+            ("a.first() = 'x'", "true"),
+            ("a.first() is T", "true"),
+            ("a.last() is T", "false"),
+            ("a.ofType(T)", "x"),
+            ("a.first().type().name", "T"),
+            ("children().count()", "3"),
+            ("descendants().count()", "3"),
+            ("a.first().length()", "1"),
+            ("a.distinct().count()", "2"),
+            ("(a | a).count()", "2"),
+            ("nothing.exists()", "false"),
+            ("known", "variable"),
+            ("%a", "variable"),
+            ("%nothing", ""),
+        ] {
+            let compiled = Expression::parse_for_external(expression).expect(expression);
+            let focus = [Value::External(External::new(&Tree, 0))];
+            let values = compiled.evaluate_on(&context, &focus).expect(expression);
+            let text = values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
+            assert_eq!(text, found, "{expression}");
+        }
+        assert!(Expression::parse("a is T").is_err());
+    }
+}

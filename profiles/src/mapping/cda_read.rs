@@ -219,6 +219,7 @@ impl Reader<'_> {
         let node = self.add(name, ty, kind);
         match kind {
             Kind::Time => self.set_value(node, &fhir_time(value)),
+            Kind::Integer | Kind::Decimal => self.set_value(node, &fhir_number(value)),
             _ => self.set_value(node, value),
         }
     }
@@ -361,9 +362,47 @@ fn fhir_time(text: &str) -> String {
     out
 }
 
+/// Writes a number of XML Schema as FHIR does: ` +00.50` becomes `0.50`. What
+/// is no number stays as it is.
+fn fhir_number(text: &str) -> String {
+    let trimmed = text.trim();
+    let unsigned = trimmed.trim_start_matches('+');
+    let (sign, digits) = match unsigned.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", unsigned),
+    };
+    if digits.is_empty()
+        || !digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+    {
+        return text.to_owned();
+    }
+    let digits = digits.trim_start_matches('0').trim_end_matches('.');
+    let zero = if digits.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "0" };
+    format!("{sign}{zero}{digits}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_as_fhir_writes_them() {
+        for (text, found) in [
+            ("20.50", "20.50"),
+            (" 0.00", "0.00"),
+            ("00.00", "0.00"),
+            ("007", "7"),
+            ("0", "0"),
+            ("+1.5", "1.5"),
+            ("-.5", "-0.5"),
+            ("5.", "5"),
+            ("1e3", "1e3"),
+            ("many", "many"),
+            ("", ""),
+        ] {
+            assert_eq!(fhir_number(text), found, "{text}");
+        }
+    }
 
     #[test]
     fn timestamps_are_written_as_fhir_writes_them() {

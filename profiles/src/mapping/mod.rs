@@ -26,6 +26,7 @@ mod run;
 mod scope;
 mod source;
 mod structure_map;
+mod structure_map_write;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -298,6 +298,14 @@ fn what_is_logged_is_told_with_its_place() {
 }
 
 #[test]
+fn a_compiled_map_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Compiled>();
+    shared::<CdaDocument>();
+    shared::<TransformError>();
+}
+
+#[test]
 fn limits_end_a_transform() {
     let text = format!(
         "{HEAD}group main(source src : Patient, target tgt : Basic) {{
