@@ -35,6 +35,7 @@ pub(super) struct Generation<'l, 'd> {
     element: &'static Property,
     pub(super) items: Vec<Item>,
     is_constraint: bool,
+    is_resource: bool,
     text_bytes: usize,
     /// The choices of which the differential writes types out, and those types.
     pub(super) written_out: Vec<(NodeId, Vec<String>)>,
@@ -67,6 +68,7 @@ impl Generation<'_, '_> {
             element,
             items: Vec::new(),
             is_constraint: is_constraint && base.is_some(),
+            is_resource: root.text_of(name::KIND) == Some("resource"),
             text_bytes: 0,
             written_out: Vec::new(),
         };
@@ -163,7 +165,7 @@ impl Generation<'_, '_> {
         if !path.contains('.') {
             self.made.remove_named(node, name::BASE);
             merge::base(&mut self.made, node, path);
-        } else if template::is_extension(path) {
+        } else if self.is_resource && template::is_extension(path) {
             self.made.remove_named(node, name::SLICING);
         }
     }
@@ -232,6 +234,8 @@ impl Generation<'_, '_> {
         let root = found.as_ref().and_then(|f| snapshot_elements(f.root()).first().copied());
         if let Some(root) = root {
             template::put_under(&mut self.made, node, root);
+            let url = found.as_ref().and_then(|f| f.root().text_of(name::URL));
+            merge::source(&mut self.made, node, url.unwrap_or_default());
         }
         if self.items.get(at).is_some_and(|item| template::is_extension(&item.path)) {
             template::undocument_extension(&mut self.made, node);
