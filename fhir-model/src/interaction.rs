@@ -215,6 +215,9 @@ pub struct OperationCall {
     pub query: Vec<(String, String)>,
     /// The body: a Parameters resource, or the one resource parameter.
     pub body: Option<Resource>,
+    /// What is wrong with a body that is no valid resource, for the operations
+    /// that tell, which get what could be read; the others are not called.
+    pub faults: Vec<Issue>,
     /// Whether the call came by GET (must then not change anything).
     pub safe: bool,
 }

@@ -10,6 +10,7 @@ pub mod health;
 pub mod import;
 pub mod index;
 pub mod interaction;
+pub mod knowledge;
 pub mod limits;
 pub mod logging;
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! Knows no HTTP and no SQL.
 
 pub mod definitions;
+pub mod mapping;
 pub mod package;
 pub mod snapshot;
 pub mod terminology;

@@ -60,7 +60,9 @@ fn elements(profile: &Resource) -> Vec<Element<'_>> {
 
 fn differences(published: &Resource, generated: &Resource) -> Vec<String> {
     let by_id = |list: &[Element<'_>]| -> Vec<String> {
-        list.iter().map(|e| e.text_of(name::ID).or(e.text_of(name::PATH)).unwrap_or_default().to_owned()).collect()
+        list.iter()
+            .map(|e| e.text_of(name::ID).or(e.text_of(name::PATH)).unwrap_or_default().to_owned())
+            .collect()
     };
     let (published, generated) = (elements(published), elements(generated));
     let (published_ids, generated_ids) = (by_id(&published), by_id(&generated));
@@ -120,7 +122,8 @@ fn text(element: Element<'_>) -> String {
 /// When the package is absent.
 pub fn run(testdata: &Path) -> Result<Tally, String> {
     let (count, different) = compare(testdata)?;
-    let failures = different.iter().map(|d| format!("{}: {}", d.url, d.what.first().map_or("", |w| w))).collect();
+    let failures =
+        different.iter().map(|d| format!("{}: {}", d.url, d.what.first().map_or("", |w| w))).collect();
     Ok(Tally { passed: count - different.len(), failures, not_applicable: Vec::new() })
 }
 

@@ -106,6 +106,13 @@ fn outcome_of(value: &Value) -> Outcome {
     outcome
 }
 
+/// Settings of cases that validation here does not have.
+const OTHER_SETTINGS: &[(&str, &str)] = &[
+    ("allow-comments", "JSON with comments is not FHIR"),
+    ("bundle-param", "names a profile for one entry of a Bundle by the command line"),
+    ("certificate", "verifies a digital signature"),
+];
+
 /// The cases, with the definitions they need.
 struct Suite {
     folder: PathBuf,
@@ -131,8 +138,10 @@ impl Suite {
     fn read(&self, file: &str) -> Result<Resource, (String, String)> {
         let bytes = std::fs::read(self.folder.join(file)).map_err(|e| (String::new(), e.to_string()))?;
         let is_xml = file.ends_with(".xml");
-        let read = if is_xml { fhir_model::xml::read(bytes) } else { fhir_model::json::read(bytes) };
-        read.map_err(|error| (error.location.clone(), error.to_string()))
+        let reading =
+            if is_xml { fhir_model::xml::read_all(bytes) } else { fhir_model::json::read_all(bytes) };
+        let why = || reading.faults.first().map(|f| (f.location.clone(), f.to_string())).unwrap_or_default();
+        reading.resource.clone().ok_or_else(why)
     }
 
     fn definitions(&self, parts: &[&Value]) -> Definitions {
@@ -151,6 +160,14 @@ impl Suite {
 
     fn validate(&self, case: &Value, profile: Option<&Value>) -> Result<Outcome, String> {
         let file = case["file"].as_str().unwrap_or_default();
+        for (setting, why) in OTHER_SETTINGS {
+            if !case[*setting].is_null() {
+                return Err((*why).to_owned());
+            }
+        }
+        if file.ends_with(".ndjson") || file.ends_with(".txt") {
+            return Err("is no resource in JSON or XML".to_owned());
+        }
         if let Some(packages) = profile.and_then(|p| p["packages"].as_array()) {
             return Err(format!("needs the package {}", packages[0].as_str().unwrap_or_default()));
         }
@@ -162,10 +179,13 @@ impl Suite {
             definitions.add_resource(resource);
             canonicals.push(url);
         }
-        let resource = match self.read(file) {
-            Ok(resource) => resource,
-            Err(error) => return Ok(Outcome { errors: vec![error] }),
-        };
+        let bytes = std::fs::read(self.folder.join(file)).map_err(|e| e.to_string())?;
+        let is_xml = file.ends_with(".xml");
+        let reading =
+            if is_xml { fhir_model::xml::read_all(bytes) } else { fhir_model::json::read_all(bytes) };
+        let mut errors: Vec<(String, String)> =
+            reading.faults.iter().map(|f| (f.location.clone(), f.to_string())).collect();
+        let Some(resource) = reading.resource else { return Ok(Outcome { errors }) };
         let definitions = Arc::new(definitions);
         let terminology = Arc::new(Terminology::new(Arc::clone(&definitions)));
         let mut options = Options::default();
@@ -178,11 +198,8 @@ impl Suite {
         let canonicals: Vec<&str> = canonicals.iter().map(String::as_str).collect();
         let findings = validator.validate(&resource, &canonicals);
         let locations = Locations::of(&resource);
-        let errors = findings
-            .iter()
-            .filter(|f| f.is_error())
-            .map(|f| (locations.expression(f.node), f.text(Language::English)))
-            .collect();
+        let told = findings.iter().filter(|f| f.is_error());
+        errors.extend(told.map(|f| (locations.expression(f.node), f.text(Language::English))));
         Ok(Outcome { errors })
     }
 }

@@ -72,6 +72,15 @@ pub trait Units {
     fn canonical(&self, value: Decimal, unit: &str) -> Option<(Decimal, String)>;
 }
 
+/// Gives values to names, where a host has names of its own: a map its variables.
+///
+/// They are known as `%name`, and as the first name of a path, where the focus
+/// has no element of that name. A `%name` that has no value gives nothing.
+pub trait Names<'r> {
+    /// Returns the value of the name; `None` when it is not one of them.
+    fn value(&self, name: &str) -> Option<Value<'r>>;
+}
+
 /// Takes what `trace()` reports.
 pub type Trace<'c> = &'c (dyn Fn(&str, &[Value<'_>]) + Sync);
 
@@ -80,6 +89,7 @@ pub struct Context<'r, 'c> {
     pub(super) resource: Element<'r>,
     pub(super) root_resource: Element<'r>,
     pub(super) variables: Vec<(String, Collection<'r>)>,
+    pub(super) names: Option<&'c dyn Names<'r>>,
     pub(super) resolver: Option<&'c dyn Resolve<'r>>,
     pub(super) terminology: Option<&'c dyn Terminology>,
     pub(super) conformance: Option<&'c dyn Conformance>,
@@ -98,6 +108,7 @@ impl<'r, 'c> Context<'r, 'c> {
             resource,
             root_resource: resource,
             variables: Vec::new(),
+            names: None,
             resolver: None,
             terminology: None,
             conformance: None,
@@ -119,6 +130,12 @@ impl<'r, 'c> Context<'r, 'c> {
     /// Defines `%name`.
     pub fn variable(mut self, name: impl Into<String>, value: Collection<'r>) -> Context<'r, 'c> {
         self.variables.push((name.into(), value));
+        self
+    }
+
+    /// Sets what gives values to names.
+    pub fn names(mut self, names: &'c dyn Names<'r>) -> Context<'r, 'c> {
+        self.names = Some(names);
         self
     }
 

@@ -108,6 +108,10 @@ fn fingerprint(value: &Value<'_>) -> u64 {
         Value::Time(time) => temporal::time_key(time).hash(&mut hasher),
         Value::Type(info) => info.name.hash(&mut hasher),
         Value::Target(ty) => ty.hash(&mut hasher),
+        Value::External(node) => match node.value() {
+            Some(value) => return fingerprint(&value),
+            None => node.node().hash(&mut hasher),
+        },
     }
     hasher.finish()
 }

@@ -23,6 +23,7 @@ impl<'r> Evaluator<'_, 'r, '_> {
         match values {
             [] => None,
             [Value::String(value)] => Some(value == text),
+            [Value::External(node)] => Some(node.text() == Some(text)),
             [Value::Element(element)] if element.definition().kind == TypeKind::Primitive => {
                 match Value::Element(*element).system() {
                     Some(Value::String(value)) => Some(value == text),
@@ -72,6 +73,7 @@ impl<'r> Evaluator<'_, 'r, '_> {
         }
         match (left.system(), right.system()) {
             (Some(left), Some(right)) => self.equal_system(&left, &right),
+            _ if matches!((left, right), (Value::External(a), Value::External(b)) if a == b) => Some(true),
             _ => match (left, right) {
                 (Value::Target(a), Value::Target(b)) => Some(a == b),
                 // A primitive without value has nothing to compare.
@@ -168,6 +170,7 @@ impl<'r> Evaluator<'_, 'r, '_> {
         match (left, right) {
             (Value::Element(a), Value::Element(b)) => a == b || self.equivalent_children(*a, *b),
             (Value::Target(a), Value::Target(b)) => a == b,
+            (Value::External(a), Value::External(b)) => a == b,
             _ => false,
         }
     }

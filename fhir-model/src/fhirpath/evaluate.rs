@@ -8,6 +8,7 @@ use smallvec::smallvec;
 use crate::fhirpath::ast::{Literal, Name, Node, Operator, Pattern, TypeOperator};
 use crate::fhirpath::context::Context;
 use crate::fhirpath::error::EvaluateError;
+use crate::fhirpath::external::External;
 use crate::fhirpath::functions::Function;
 use crate::fhirpath::value::{Collection, Quantity, Unit, Value};
 
@@ -72,6 +73,10 @@ pub(super) fn truth_of(values: &[Value<'_>], what: &'static str) -> Result<Optio
         Some(Value::Element(element)) if element.ty() == crate::schema::ty::BOOLEAN => {
             element.value().map(|text| text == "true")
         }
+        Some(Value::External(node)) => match node.value() {
+            Some(Value::Boolean(value)) => Some(value),
+            _ => Some(true),
+        },
         Some(_) => Some(true),
     })
 }
@@ -235,6 +240,24 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
     pub(super) fn stream(&self, node: &Node, frame: Frame<'_, 'r>, each: &mut Each<'_, 'r>) -> Result<()> {
         match node {
             Node::Member { of: None, name } => {
+                if let Some(names) = self.context.names {
+                    let mut is_member = false;
+                    for item in frame.this {
+                        self.member(item, name, &mut |value| {
+                            // A primitive is its own `value`, but a variable goes before.
+                            let is_itself = matches!((item, &value),
+                                (Value::External(a), Value::External(b)) if a == b && &*name.text == "value");
+                            is_member |= !is_itself;
+                            if is_itself { Ok(()) } else { each(value) }
+                        })?;
+                    }
+                    if is_member {
+                        return Ok(());
+                    }
+                    if let Some(value) = names.value(&name.text) {
+                        return each(value);
+                    }
+                }
                 frame.this.iter().try_for_each(|value| self.member(value, name, each))
             }
             Node::Member { of: Some(of), name } => {
@@ -278,6 +301,18 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
                 (_, None) => Ok(()),
             },
             Value::Target(target) if name.ty.is_some_and(|ty| target.is_a(ty)) => each(value.clone()),
+            Value::External(node) => {
+                // No element of such trees begins in upper case: it is a type.
+                if name.text.starts_with(|c: char| c.is_ascii_uppercase()) && node.is_a(&name.text) {
+                    return each(value.clone());
+                }
+                let mut children = Collection::new();
+                let tree = node.tree();
+                tree.children(node.node(), Some(&name.text), &mut |child| {
+                    children.push(Value::External(External::new(tree, child)));
+                });
+                children.into_iter().try_for_each(each)
+            }
             Value::Type(info) => match &*name.text {
                 "name" => each(Value::String(info.name.into())),
                 "namespace" => each(Value::String(info.namespace.name().into())),
@@ -299,6 +334,10 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
         if let Some((_, value)) = self.context.variables.iter().rev().find(|(defined, _)| defined == name) {
             return Ok(value.clone());
         }
+        if let Some(value) = self.context.names.and_then(|names| names.value(name)) {
+            return Ok(smallvec![value]);
+        }
+        let is_host_name = self.context.names.is_some();
         let text = |text: String| Ok(smallvec![Value::String(text.into())]);
         match name {
             "context" => Ok(self.focus.iter().cloned().collect()),
@@ -310,6 +349,8 @@ impl<'e, 'r, 'c> Evaluator<'e, 'r, 'c> {
             _ => match (name.strip_prefix("vs-"), name.strip_prefix("ext-")) {
                 (Some(value_set), _) => text(format!("http://hl7.org/fhir/ValueSet/{value_set}")),
                 (_, Some(extension)) => text(format!("http://hl7.org/fhir/StructureDefinition/{extension}")),
+                // Where a host has names, one that has no value here gives nothing.
+                (None, None) if is_host_name => Ok(Collection::new()),
                 (None, None) => Err(EvaluateError::UndefinedVariable(name.to_owned())),
             },
         }

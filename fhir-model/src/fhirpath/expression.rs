@@ -37,7 +37,17 @@ impl Expression {
     /// Where the text leaves the grammar, names a function or type that does
     /// not exist, or is longer or deeper than allowed.
     pub fn parse(text: &str) -> Result<Expression, ParseError> {
-        let node = parse::parse(text)?;
+        let node = parse::parse(text, false)?;
+        Ok(Expression(Arc::new(Compiled { text: text.into(), node })))
+    }
+
+    /// Compiles an expression for trees that are no resources: types that
+    /// neither `System` nor `FHIR` has are theirs.
+    ///
+    /// # Errors
+    /// As [`Expression::parse`], but for unknown types.
+    pub fn parse_for_external(text: &str) -> Result<Expression, ParseError> {
+        let node = parse::parse(text, true)?;
         Ok(Expression(Arc::new(Compiled { text: text.into(), node })))
     }
 

@@ -12,12 +12,13 @@ use crate::fhirpath::types::TypeSpecifier;
 use crate::fhirpath::value::{CalendarUnit, decimal};
 use crate::fhirpath::{DEPTH_MAX, LENGTH_MAX};
 
-/// Parses an expression.
-pub(super) fn parse(text: &str) -> Result<Node, ParseError> {
+/// Parses an expression. With `external_types`, a type that neither `System`
+/// nor `FHIR` has is one of another tree.
+pub(super) fn parse(text: &str, external_types: bool) -> Result<Node, ParseError> {
     if text.len() > LENGTH_MAX {
         return Err(ParseError::at(ParseErrorKind::TooLong, text, 0));
     }
-    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, nesting: 0 };
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, nesting: 0, external_types };
     let (node, _) = parser.expression(0)?;
     match parser.peek() {
         Token::End => Ok(node),
@@ -34,6 +35,7 @@ struct Parser<'t> {
     at: usize,
     /// How many expressions are open, which parsing recurses over.
     nesting: usize,
+    external_types: bool,
 }
 
 /// What comes next behind an operand.
@@ -334,6 +336,9 @@ impl<'t> Parser<'t> {
             }
         }
         let found = match parts.as_slice() {
+            [name] if self.external_types => {
+                Some(TypeSpecifier::resolve(None, name).unwrap_or_else(|| TypeSpecifier::external(name)))
+            }
             [name] => TypeSpecifier::resolve(None, name),
             [namespace, name] => TypeSpecifier::resolve(Some(namespace), name),
             _ => None,

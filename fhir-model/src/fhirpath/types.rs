@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::fhirpath::external::External;
 use crate::schema::{TypeId, TypeKind};
 
 /// The types that FHIRPath itself has.
@@ -67,6 +68,8 @@ pub enum Namespace {
     System,
     /// The types of FHIR R4.
     Fhir,
+    /// The types of a tree that is no resource.
+    External,
 }
 
 impl Namespace {
@@ -75,6 +78,7 @@ impl Namespace {
         match self {
             Namespace::System => "System",
             Namespace::Fhir => "FHIR",
+            Namespace::External => "External",
         }
     }
 }
@@ -100,20 +104,26 @@ impl TypeSpecifier {
             None => None,
             Some("System") => Some(Namespace::System),
             Some("FHIR") => Some(Namespace::Fhir),
+            Some("External") => Some(Namespace::External),
             Some(_) => return None,
         };
         let fhir = match namespace {
-            Some(Namespace::System) => None,
+            Some(Namespace::System | Namespace::External) => None,
             // A profile of R4's own that stands in type lists; it has no type of its own.
             _ if name == "SimpleQuantity" || name == "MoneyQuantity" => TypeId::named("Quantity"),
             _ => TypeId::named(name),
         };
         let system = match namespace {
-            Some(Namespace::Fhir) => None,
+            Some(Namespace::Fhir | Namespace::External) => None,
             _ => SystemType::named(name),
         };
         let known = fhir.is_some() || system.is_some() || namespace == Some(Namespace::System);
-        known.then(|| TypeSpecifier { namespace, name: name.into(), fhir, system })
+        (known || namespace == Some(Namespace::External)).then(|| TypeSpecifier {
+            namespace,
+            name: name.into(),
+            fhir,
+            system,
+        })
     }
 
     /// Returns the FHIR type meant, if any.
@@ -129,6 +139,16 @@ impl TypeSpecifier {
     /// Tells whether a value of the FHIR type is one of this type, for `is`.
     pub fn includes(&self, ty: TypeId) -> bool {
         self.fhir.is_some_and(|wanted| ty.is_a(wanted))
+    }
+
+    /// Makes the specifier of a type that only other trees have.
+    pub(super) fn external(name: &str) -> TypeSpecifier {
+        TypeSpecifier { namespace: Some(Namespace::External), name: name.into(), fhir: None, system: None }
+    }
+
+    /// Tells whether the node of another tree is of this type.
+    pub(super) fn names(&self, node: External<'_>) -> bool {
+        matches!(self.namespace, None | Some(Namespace::External)) && node.is_a(&self.name)
     }
 
     /// Tells whether a value of the FHIR type is taken by `as` and `ofType`:

@@ -13,7 +13,8 @@ use jiff::civil::Time;
 use rust_decimal::Decimal;
 use smallvec::SmallVec;
 
-use crate::fhirpath::types::{SystemType, TypeInfo, TypeSpecifier};
+use crate::fhirpath::external::External;
+use crate::fhirpath::types::{Namespace, SystemType, TypeInfo, TypeSpecifier};
 use crate::primitive::date::{PartialDate, Precision, parse_time};
 use crate::schema::{TypeId, TypeKind, name, ty};
 use crate::tree::Element;
@@ -46,6 +47,8 @@ pub enum Value<'r> {
     Type(TypeInfo),
     /// A resource that a reference means, of which only the type is known.
     Target(TypeId),
+    /// A node of a tree that is no resource.
+    External(External<'r>),
 }
 
 /// A number with a unit.
@@ -246,6 +249,7 @@ impl<'r> Value<'r> {
         match self {
             Value::Element(element) => TypeInfo::of_fhir(element.ty()),
             Value::Target(ty) => TypeInfo::of_fhir(*ty),
+            Value::External(node) => TypeInfo { namespace: Namespace::External, name: node.type_name() },
             Value::Boolean(_) => TypeInfo::of_system(SystemType::Boolean),
             Value::Integer(_) => TypeInfo::of_system(SystemType::Integer),
             Value::Decimal(_) => TypeInfo::of_system(SystemType::Decimal),
@@ -272,7 +276,7 @@ impl<'r> Value<'r> {
             Value::DateTime(_) => SystemType::DateTime,
             Value::Time(_) => SystemType::Time,
             Value::Quantity(_) => SystemType::Quantity,
-            Value::Element(_) | Value::Type(_) | Value::Target(_) => return None,
+            Value::Element(_) | Value::Type(_) | Value::Target(_) | Value::External(_) => return None,
         })
     }
 
@@ -281,6 +285,7 @@ impl<'r> Value<'r> {
         match self {
             Value::Element(element) => specifier.includes(element.ty()),
             Value::Target(ty) => specifier.includes(*ty),
+            Value::External(node) => specifier.names(*node),
             value => value.system_type().is_some() && value.system_type() == specifier.system(),
         }
     }
@@ -290,6 +295,7 @@ impl<'r> Value<'r> {
         match self {
             Value::Element(element) => specifier.selects(element.ty()),
             Value::Target(ty) => specifier.selects(*ty),
+            Value::External(node) => specifier.names(*node),
             value => value.is(specifier),
         }
     }
@@ -302,6 +308,7 @@ impl<'r> Value<'r> {
         match self {
             Value::Element(element) => system_of(*element),
             Value::Target(_) => None,
+            Value::External(node) => node.value(),
             value => Some(value.clone()),
         }
     }
@@ -378,6 +385,7 @@ impl fmt::Display for Value<'_> {
             Value::Quantity(quantity) => write!(f, "{quantity}"),
             Value::Type(info) => write!(f, "{}.{}", info.namespace.name(), info.name),
             Value::Target(ty) => write!(f, "{ty}"),
+            Value::External(node) => f.write_str(node.text().unwrap_or(node.type_name())),
         }
     }
 }

@@ -7,5 +7,5 @@ pub mod read;
 pub mod write;
 
 pub use pretty::pretty;
-pub use read::{ReadError, read};
+pub use read::{ReadError, Reading, read, read_all};
 pub use write::{to_json, write_element};

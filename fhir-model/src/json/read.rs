@@ -6,12 +6,13 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/json.html>
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::outcome::{Issue, IssueType};
 use crate::primitive::check;
 use crate::schema::{JsonForm, Property, TypeId, ty};
-use crate::tree::{NodeId, Resource, TEXT_BYTES_MAX};
+use crate::tree::{Element, NodeId, Resource, TEXT_BYTES_MAX};
 
 /// The greatest depth of elements within each other.
 pub const DEPTH_MAX: usize = 100;
@@ -108,6 +109,47 @@ impl From<ReadError> for Issue {
     }
 }
 
+/// The greatest number of faults that are told of one document.
+pub const FAULTS_MAX: usize = 1000;
+
+/// A document read to its end, whatever is wrong with it.
+#[derive(Debug)]
+pub struct Reading {
+    /// What could be read; `None` when nothing could.
+    pub resource: Option<Resource>,
+    /// What is wrong, in the order of the document.
+    pub faults: Vec<ReadError>,
+    offsets: HashMap<NodeId, u32>,
+    /// Where each line begins, in bytes.
+    lines: Vec<u32>,
+}
+
+impl Reading {
+    pub(crate) fn new(
+        resource: Option<Resource>,
+        faults: Vec<ReadError>,
+        offsets: HashMap<NodeId, u32>,
+        text: &str,
+    ) -> Reading {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        let lines =
+            std::iter::once(0).chain(ends.map(|at| u32::try_from(at + 1).unwrap_or(u32::MAX))).collect();
+        Reading { resource, faults, offsets, lines }
+    }
+
+    /// Returns line and column, from 1, of an element's value; columns count bytes.
+    pub fn place(&self, node: NodeId) -> Option<(u32, u32)> {
+        self.offsets.get(&node).map(|offset| self.place_of(*offset))
+    }
+
+    /// Returns line and column, from 1, of a byte of the document.
+    pub fn place_of(&self, offset: u32) -> (u32, u32) {
+        let line = self.lines.partition_point(|begin| *begin <= offset).max(1);
+        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
+        (u32::try_from(line).unwrap_or(u32::MAX), offset.saturating_sub(begin) + 1)
+    }
+}
+
 /// Reads a resource from JSON.
 ///
 /// # Errors
@@ -123,13 +165,7 @@ pub fn read(document: impl Into<Vec<u8>>) -> Result<Resource, ReadError> {
     if text.len() > TEXT_BYTES_MAX / 2 {
         return Err(ReadError { kind: ReadErrorKind::TooLong, location: String::new(), offset: 0 });
     }
-    let mut reader = Reader {
-        source: text.as_bytes(),
-        text: &text,
-        at: start,
-        unescaped: String::new(),
-        resource: Resource::with_text_guess(text.len()),
-    };
+    let mut reader = Reader::of(&text, start, None);
     match reader.document() {
         Ok(()) => {
             let Reader { unescaped, mut resource, .. } = reader;
@@ -137,6 +173,44 @@ pub fn read(document: impl Into<Vec<u8>>) -> Result<Resource, ReadError> {
             Ok(resource)
         }
         Err(failure) => Err(failure.into_error()),
+    }
+}
+
+/// Reads a resource from JSON and goes on past what is wrong: properties that
+/// are not known or have the wrong form are left out, primitives outside of
+/// their grammar are kept as text. Only a document that is not well-formed
+/// JSON, or says no resource type, has no resource.
+pub fn read_all(document: impl Into<Vec<u8>>) -> Reading {
+    let document = document.into();
+    let mut faults = Vec::new();
+    let text = match String::from_utf8(document) {
+        Ok(text) => text,
+        Err(error) => {
+            let offset = error.utf8_error().valid_up_to();
+            faults.push(ReadError { kind: ReadErrorKind::Utf8, location: String::new(), offset });
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        }
+    };
+    let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    if text.len() > TEXT_BYTES_MAX / 2 {
+        faults.push(ReadError { kind: ReadErrorKind::TooLong, location: String::new(), offset: 0 });
+        return Reading::new(None, faults, HashMap::new(), &text);
+    }
+    let mut reader = Reader::of(&text, start, Some(Collected::default()));
+    let outcome = reader.document();
+    let Reader { unescaped, mut resource, collected, .. } = reader;
+    let Collected { faults: found, offsets, .. } = collected.unwrap_or_default();
+    faults.extend(found.into_iter().map(Failure::into_error));
+    match outcome {
+        Ok(()) => {
+            let lines = Reading::new(None, faults, offsets, &text);
+            resource.take_text(text, &unescaped);
+            Reading { resource: Some(resource), ..lines }
+        }
+        Err(failure) => {
+            faults.push(failure.into_error());
+            Reading::new(None, faults, offsets, &text)
+        }
     }
 }
 
@@ -191,10 +265,53 @@ impl Seen {
     }
 }
 
+/// What is gathered while reading goes on past faults.
+#[derive(Default)]
+pub(crate) struct Collected {
+    pub(crate) faults: Vec<Failure>,
+    pub(crate) offsets: HashMap<NodeId, u32>,
+    /// Elements whose value could not be read, and is missing for that.
+    broken: HashSet<NodeId>,
+}
+
+/// Takes note of a failure that does not keep reading from going on; gives it
+/// back where reading ends at the first.
+pub(crate) fn note<T>(collected: &mut Option<Collected>, failed: Result2<T>, instead: T) -> Result2<T> {
+    match (failed, collected) {
+        (Err(failure), Some(collected)) if collected.faults.len() < FAULTS_MAX => {
+            collected.faults.push(*failure);
+            Ok(instead)
+        }
+        (failed, _) => failed,
+    }
+}
+
+/// Adds a part to the path of a failure, and of the faults gathered since there were `before`.
+pub(crate) fn placed<T>(
+    collected: &mut Option<Collected>,
+    before: usize,
+    outcome: Result2<T>,
+    part: impl Fn() -> String,
+) -> Result2<T> {
+    if let Some(collected) = collected {
+        for fault in collected.faults.iter_mut().skip(before) {
+            fault.path.push(part());
+        }
+    }
+    outcome.within(part)
+}
+
+/// Returns how many faults were gathered so far.
+pub(crate) fn count(collected: &Option<Collected>) -> usize {
+    collected.as_ref().map_or(0, |c| c.faults.len())
+}
+
 struct Reader<'s> {
     source: &'s [u8],
     text: &'s str,
     at: usize,
+    /// Where faults are gathered; without, the first one ends the reading.
+    collected: Option<Collected>,
     /// Text of strings that had escapes; lies behind the source in the end.
     unescaped: String,
     resource: Resource,
@@ -208,6 +325,46 @@ struct Span {
 }
 
 impl<'s> Reader<'s> {
+    fn of(text: &'s str, start: usize, collected: Option<Collected>) -> Reader<'s> {
+        Reader {
+            source: text.as_bytes(),
+            text,
+            at: start,
+            collected,
+            unescaped: String::new(),
+            resource: Resource::with_text_guess(text.len()),
+        }
+    }
+
+    /// Takes note of a failure and goes on behind the value at `value_at`;
+    /// gives it back where reading ends at the first, or cannot go on.
+    #[cold]
+    fn recover(&mut self, failure: Box<Failure>, value_at: usize, depth: usize) -> Result2<()> {
+        let goes_on = !matches!(failure.kind, ReadErrorKind::Syntax(_) | ReadErrorKind::TooDeep);
+        let Some(collected) = self.collected.as_mut().filter(|c| goes_on && c.faults.len() < FAULTS_MAX)
+        else {
+            return Err(failure);
+        };
+        collected.faults.push(*failure);
+        self.at = value_at;
+        self.skip_value(depth)
+    }
+
+    fn note<T: Default>(&mut self, failed: Result2<T>) -> Result2<T> {
+        note(&mut self.collected, failed, T::default())
+    }
+
+    /// Runs `read`, and adds a part to the path of its failure and of the faults that it passed over.
+    fn inside<T>(
+        &mut self,
+        part: impl Fn() -> String,
+        read: impl FnOnce(&mut Self) -> Result2<T>,
+    ) -> Result2<T> {
+        let before = count(&self.collected);
+        let outcome = read(self);
+        placed(&mut self.collected, before, outcome, part)
+    }
+
     fn fail<T>(&self, kind: ReadErrorKind) -> Result2<T> {
         Err(Box::new(Failure { kind, offset: self.at, path: Vec::new() }))
     }
@@ -228,7 +385,7 @@ impl<'s> Reader<'s> {
         let resource_type = self.resource_type_ahead()?;
         let root = self.resource.root_id();
         self.resource.set_type(root, resource_type);
-        self.object(root, resource_type, 1).within(|| resource_type.name().to_owned())?;
+        self.inside(|| resource_type.name().to_owned(), |reader| reader.object(root, resource_type, 1))?;
         self.skip_space();
         if self.at < self.source.len() {
             return self.syntax("the end");
@@ -312,7 +469,8 @@ impl<'s> Reader<'s> {
         let mut hint = 0;
         self.at += 1;
         if self.eat(b'}') {
-            return self.fail(ReadErrorKind::Empty("an object must not be empty"));
+            let empty = self.fail(ReadErrorKind::Empty("an object must not be empty"));
+            return self.note(empty);
         }
         loop {
             self.skip_space();
@@ -334,29 +492,34 @@ impl<'s> Reader<'s> {
                     is_resource && name == "resourceType",
                 )
             };
-            if is_resource_type {
+            let value_at = self.at;
+            let read = if is_resource_type {
                 if std::mem::replace(&mut seen_resource_type, true) {
-                    return self.fail(ReadErrorKind::Duplicate("resourceType".to_owned()));
+                    self.fail(ReadErrorKind::Duplicate("resourceType".to_owned()))
+                } else {
+                    self.skip_value(depth)
                 }
-                self.skip_value(depth)?;
-            } else {
-                let Some((index, property)) =
-                    found.filter(|(_, p)| !is_extra || p.ty.definition().is_primitive())
-                else {
-                    let name = shortened(self.span_text(key)).to_owned();
-                    self.at = key_at;
-                    return self.fail(ReadErrorKind::UnknownElement(name));
-                };
+            } else if let Some((index, property)) =
+                found.filter(|(_, p)| !is_extra || p.ty.definition().is_primitive())
+            {
                 hint = index + usize::from(!is_extra);
                 let other_choice = property.element.is_choice && {
                     let again = seen.is_marked(index) || seen_extras.is_marked(index);
                     seen_elements.mark(usize::from(property.element.order)) && !again
                 };
                 if if is_extra { seen_extras.mark(index) } else { seen.mark(index) } || other_choice {
-                    return self.fail(ReadErrorKind::Duplicate(property.name.to_owned()));
+                    self.fail(ReadErrorKind::Duplicate(property.name.to_owned()))
+                } else {
+                    let had = seen.is_marked(index) && seen_extras.is_marked(index);
+                    self.property(node, property, is_extra, had, &mut last, depth)
                 }
-                let had = seen.is_marked(index) && seen_extras.is_marked(index);
-                self.property(node, property, is_extra, had, &mut last, depth)?;
+            } else {
+                let name = shortened(self.span_text(key)).to_owned();
+                self.at = key_at;
+                self.fail(ReadErrorKind::UnknownElement(name))
+            };
+            if let Err(failure) = read {
+                self.recover(failure, value_at, depth)?;
             }
             if self.eat(b'}') {
                 break;
@@ -365,13 +528,28 @@ impl<'s> Reader<'s> {
                 return self.syntax("`,` or `}`");
             }
         }
-        self.no_empty_elements(node)
+        if self.collected.is_some() {
+            self.without_unknown_resources(node);
+        }
+        let empty = self.no_empty_elements(node);
+        self.note(empty)
+    }
+
+    /// Takes out resources of which the type could not be told.
+    fn without_unknown_resources(&mut self, node: NodeId) {
+        let untold = |child: &Element<'_>| child.ty() == ty::RESOURCE;
+        let unknown: Vec<NodeId> =
+            self.resource.element(node).children().filter(untold).map(|child| child.id()).collect();
+        for child in unknown {
+            self.resource.remove(node, child);
+        }
     }
 
     /// Refuses primitives that have neither value nor extension: a `null` without sense.
     fn no_empty_elements(&self, node: NodeId) -> Result2<()> {
         for child in self.resource.element(node).children() {
-            if child.is_empty() && child.definition().is_primitive() {
+            let is_known = || self.collected.as_ref().is_some_and(|c| c.broken.contains(&child.id()));
+            if child.is_empty() && child.definition().is_primitive() && !is_known() {
                 let name = child.property().map_or("", |p| p.name);
                 return self
                     .fail(ReadErrorKind::Empty("`null` without an extension in its place"))
@@ -401,10 +579,16 @@ impl<'s> Reader<'s> {
             }
             let known = if had { self.repetition(parent, property, 0) } else { None };
             let node = known.unwrap_or_else(|| self.append(parent, property, last));
-            return self.value(node, property, is_extra, depth).within(|| format!(".{name}"));
+            return self
+                .inside(|| format!(".{name}"), |reader| reader.value(node, property, is_extra, depth));
         }
         if self.peek() != Some(b'[') {
-            return self.fail(ReadErrorKind::WrongType { expected: "a list" }).within(|| format!(".{name}"));
+            let no_list =
+                self.fail(ReadErrorKind::WrongType { expected: "a list" }).within(|| format!(".{name}"));
+            self.note::<()>(no_list)?;
+            let node = self.append(parent, property, last);
+            return self
+                .inside(|| format!(".{name}[0]"), |reader| reader.value(node, property, is_extra, depth));
         }
         self.at += 1;
         if self.eat(b']') {
@@ -431,7 +615,14 @@ impl<'s> Reader<'s> {
             if is_primitive && self.source[self.at..].starts_with(b"null") {
                 self.at += 4;
             } else {
-                self.value(node, property, is_extra, depth).within(|| format!(".{name}[{index}]"))?;
+                let value_at = self.at;
+                let read = self.inside(
+                    || format!(".{name}[{index}]"),
+                    |reader| reader.value(node, property, is_extra, depth),
+                );
+                if let Err(failure) = read {
+                    self.recover(failure, value_at, depth)?;
+                }
             }
             index += 1;
             if self.eat(b']') {
@@ -464,7 +655,24 @@ impl<'s> Reader<'s> {
         is_extra: bool,
         depth: usize,
     ) -> Result2<()> {
+        let read = self.value_of(node, property, is_extra, depth);
+        if let (Err(_), Some(collected)) = (&read, &mut self.collected) {
+            collected.broken.insert(node);
+        }
+        read
+    }
+
+    fn value_of(
+        &mut self,
+        node: NodeId,
+        property: &'static Property,
+        is_extra: bool,
+        depth: usize,
+    ) -> Result2<()> {
         let definition = property.ty.definition();
+        if let Some(collected) = &mut self.collected {
+            collected.offsets.insert(node, u32::try_from(self.at).unwrap_or(u32::MAX));
+        }
         let Some(form) = definition.json_form().filter(|_| !is_extra) else {
             if self.peek() != Some(b'{') {
                 return self.fail(ReadErrorKind::WrongType { expected: "an object" });
@@ -503,8 +711,10 @@ impl<'s> Reader<'s> {
             return self.fail(ReadErrorKind::Empty("a string must not be empty"));
         }
         if !check::is_valid(property.ty, text) {
-            self.at = begin;
-            return self.fail(ReadErrorKind::BadPrimitive(definition.name));
+            let end = std::mem::replace(&mut self.at, begin);
+            let bad = self.fail(ReadErrorKind::BadPrimitive(definition.name));
+            self.note::<()>(bad)?;
+            self.at = end;
         }
         self.resource.set_span(node, span.start, span.len);
         Ok(())
@@ -704,5 +914,79 @@ pub(crate) fn shortened(text: &str) -> &str {
     match text.char_indices().nth(64) {
         Some((at, _)) => &text[..at],
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        for (document, expected, kept) in [
+            (
+                "{\"resourceType\":\"Patient\",\n \"gender\":\"male\",\n \"foo\":{\"a\":[1]},\n \"birthDate\":\"x\"}",
+                &["Patient:3:2", "Patient.birthDate:4:14"][..],
+                r#"{"resourceType":"Patient","gender":"male","birthDate":"x"}"#,
+            ),
+            (
+                r#"{"resourceType":"Patient","name":{"family":"A"},"contact":[{"name":{"x":1,"text":""}}]}"#,
+                &["Patient.name:1:34", "Patient.contact[0].name:1:69", "Patient.contact[0].name.text:1:82"],
+                r#"{"resourceType":"Patient","name":[{"family":"A"}],"contact":[{"name":{}}]}"#,
+            ),
+            (
+                r#"{"resourceType":"Patient","active":"yes","active":true,"deceasedBoolean":true,"deceasedDateTime":"2020"}"#,
+                &["Patient.active:1:36", "Patient:1:51", "Patient:1:98"],
+                r#"{"resourceType":"Patient","deceasedBoolean":true}"#,
+            ),
+            (
+                r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Nothing","a":1}},{"fullUrl":"urn:x"}]}"#,
+                &["Bundle.entry[0].resource:1:47"],
+                r#"{"resourceType":"Bundle","entry":[{},{"fullUrl":"urn:x"}]}"#,
+            ),
+        ] {
+            let reading = read_all(document);
+            let told: Vec<String> = reading
+                .faults
+                .iter()
+                .map(|f| {
+                    let (line, column) = reading.place_of(f.offset as u32);
+                    format!("{}:{line}:{column}", f.location)
+                })
+                .collect();
+            assert_eq!(told, expected, "{document}");
+            let resource = reading.resource.expect("a resource");
+            let json = String::from_utf8(crate::json::to_json(&resource)).expect("text");
+            assert_eq!(json, kept, "{document}");
+        }
+        for document in
+            ["", "{", "[]", r#"{"resourceType":"Nothing"}"#, r#"{"resourceType":"Patient","name":[}"#]
+        {
+            let reading = read_all(document);
+            assert!(reading.resource.is_none() && !reading.faults.is_empty(), "{document}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_readings_agree(
+            at in 0usize..200, with in proptest::sample::select(vec!["", "\"", "{", "}", "[", "]", ",", "null", "1", "x", "\"a\":1,", "\u{0}"]),
+            cut in 0usize..4,
+        ) {
+            let mut document = r#"{"resourceType":"Patient","id":"1","name":[{"family":"A","_family":{"id":"x"},"given":["B",null],"_given":[null,{"id":"y"}]}],"active":true,"contained":[{"resourceType":"Organization","name":"O"}]}"#.to_owned();
+            let at = at.min(document.len());
+            let end = (at + cut).min(document.len());
+            document.replace_range(at..end, with);
+            let reading = read_all(document.clone());
+            match read(document) {
+                Ok(resource) => {
+                    prop_assert!(reading.faults.is_empty());
+                    prop_assert!(reading.resource.is_some_and(|r| r == resource));
+                }
+                Err(_) => prop_assert!(!reading.faults.is_empty()),
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ pub mod read;
 mod tag;
 pub mod write;
 
-pub use read::read;
+pub use read::{read, read_all};
 pub use write::{to_xml, to_xml_pretty, write_element};
 
 /// The namespace of FHIR elements.

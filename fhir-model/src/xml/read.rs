@@ -11,15 +11,19 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/xml.html>
 
+use std::collections::HashMap;
+
 use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
 
 use super::{FHIR, XHTML, narrative, tag};
-use crate::json::read::{DEPTH_MAX, Failure, ReadError, ReadErrorKind, Result2, Within, shortened};
+use crate::json::read::{
+    Collected, DEPTH_MAX, Failure, ReadError, ReadErrorKind, Reading, Result2, count, note, placed, shortened,
+};
 use crate::primitive::check;
 use crate::schema::{Property, TypeId, TypeKind, name, ty};
-use crate::tree::{NodeId, Resource, TEXT_BYTES_MAX};
+use crate::tree::{Element, NodeId, Resource, TEXT_BYTES_MAX};
 
 /// The namespace of attributes that point to schemas.
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -40,16 +44,7 @@ pub fn read(document: impl Into<Vec<u8>>) -> Result<Resource, ReadError> {
     }
     // A byte order mark is allowed at the start and means nothing.
     let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut xml = NsReader::from_str(source);
-    xml.config_mut().expand_empty_elements = true;
-    xml.config_mut().check_comments = true;
-    let mut reader = Reader {
-        source,
-        xml,
-        at: 0,
-        values: String::with_capacity(source.len() / 2),
-        resource: Resource::with_text_guess(source.len() / 2),
-    };
+    let mut reader = Reader::of(source, None);
     match reader.document() {
         Ok(()) => {
             let Reader { values, mut resource, .. } = reader;
@@ -61,6 +56,48 @@ pub fn read(document: impl Into<Vec<u8>>) -> Result<Resource, ReadError> {
             Err(failure.into_error())
         }
     }
+}
+
+/// Reads a resource from XML and goes on past what is wrong: elements and
+/// attributes that are not known are left out, values outside of their grammar
+/// are kept. Only a document that is not well-formed, or is no resource, has none.
+pub fn read_all(document: impl Into<Vec<u8>>) -> Reading {
+    let error = |kind, offset| ReadError { kind, location: String::new(), offset };
+    let mut faults = Vec::new();
+    let text = match String::from_utf8(document.into()) {
+        Ok(text) => text,
+        Err(broken) => {
+            faults.push(error(ReadErrorKind::Utf8, broken.utf8_error().valid_up_to()));
+            String::from_utf8_lossy(broken.as_bytes()).into_owned()
+        }
+    };
+    let fatal = match forbidden_character(&text) {
+        _ if text.len() > TEXT_BYTES_MAX / 2 => Some(error(ReadErrorKind::TooLong, 0)),
+        Some(at) => Some(error(ReadErrorKind::Syntax("a character that XML cannot hold".to_owned()), at)),
+        None => None,
+    };
+    if let Some(fatal) = fatal {
+        faults.push(fatal);
+        return Reading::new(None, faults, HashMap::new(), &text);
+    }
+    let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut reader = Reader::of(source, Some(Collected::default()));
+    let outcome = reader.document();
+    let Reader { values, mut resource, collected, .. } = reader;
+    let Collected { faults: found, offsets, .. } = collected.unwrap_or_default();
+    faults.extend(found.into_iter().map(Failure::into_error));
+    let is_read = match outcome {
+        Ok(()) => true,
+        Err(failure) => {
+            faults.push(failure.into_error());
+            false
+        }
+    };
+    let read = is_read.then(|| {
+        resource.take_text(values, "");
+        resource
+    });
+    Reading::new(read, faults, offsets, source)
 }
 
 /// Finds the first character that XML cannot hold.
@@ -90,12 +127,61 @@ struct Reader<'s> {
     xml: NsReader<&'s [u8]>,
     /// Where the token at hand begins.
     at: usize,
+    /// Where faults are gathered; without, the first one ends the reading.
+    collected: Option<Collected>,
     /// The values of the resource, one behind the other.
     values: String,
     resource: Resource,
 }
 
 impl<'s> Reader<'s> {
+    fn of(source: &'s str, collected: Option<Collected>) -> Reader<'s> {
+        let mut xml = NsReader::from_str(source);
+        xml.config_mut().expand_empty_elements = true;
+        xml.config_mut().check_comments = true;
+        Reader {
+            source,
+            xml,
+            at: 0,
+            collected,
+            values: String::with_capacity(source.len() / 2),
+            resource: Resource::with_text_guess(source.len() / 2),
+        }
+    }
+
+    fn note<T: Default>(&mut self, failed: Result2<T>) -> Result2<T> {
+        note(&mut self.collected, failed, T::default())
+    }
+
+    fn inside<T>(
+        &mut self,
+        part: impl Fn() -> String,
+        read: impl FnOnce(&mut Self) -> Result2<T>,
+    ) -> Result2<T> {
+        let before = count(&self.collected);
+        let outcome = read(self);
+        placed(&mut self.collected, before, outcome, part)
+    }
+
+    /// Goes to the end of the element whose start tag is at hand.
+    fn skip_element(&mut self) -> Result2<()> {
+        let mut depth = 1usize;
+        while depth > 0 {
+            self.at = self.position();
+            match self.xml.read_event() {
+                Ok(Event::Start(_)) => depth += 1,
+                Ok(Event::End(_)) => depth -= 1,
+                Ok(Event::Eof) => return self.syntax("an element is not closed"),
+                Ok(_) => {}
+                Err(error) => {
+                    self.at = self.xml.error_position() as usize;
+                    return self.syntax(error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn fail<T>(&self, kind: ReadErrorKind) -> Result2<T> {
         Err(Box::new(Failure { kind, offset: self.at, path: Vec::new() }))
     }
@@ -134,11 +220,13 @@ impl<'s> Reader<'s> {
                 Event::Comment(_) => {}
                 Event::Text(text) => {
                     if !text.into_inner().chars().all(tag::is_space) {
-                        return self.fail(ReadErrorKind::NotAllowed("text outside of narrative"));
+                        let text = self.fail(ReadErrorKind::NotAllowed("text outside of narrative"));
+                        self.note::<()>(text)?;
                     }
                 }
                 Event::CData(_) | Event::GeneralRef(_) => {
-                    return self.fail(ReadErrorKind::NotAllowed("text outside of narrative"));
+                    let text = self.fail(ReadErrorKind::NotAllowed("text outside of narrative"));
+                    self.note::<()>(text)?;
                 }
                 Event::DocType(_) => {
                     return self.fail(ReadErrorKind::NotAllowed("a document type declaration"));
@@ -153,7 +241,8 @@ impl<'s> Reader<'s> {
                 }
                 Event::Decl(_) => return self.syntax("the XML declaration stands at the beginning only"),
                 Event::PI(_) if in_root => {
-                    return self.fail(ReadErrorKind::NotAllowed("a processing instruction"));
+                    let instruction = self.fail(ReadErrorKind::NotAllowed("a processing instruction"));
+                    self.note::<()>(instruction)?;
                 }
                 Event::PI(_) => {}
                 Event::Empty(_) => return self.syntax("a tag"),
@@ -177,7 +266,10 @@ impl<'s> Reader<'s> {
         let resource_type = self.resource_type(tag)?;
         let root = self.resource.root_id();
         self.resource.set_type(root, resource_type);
-        self.element(root, resource_type, tag, 1).within(|| resource_type.name().to_owned())?;
+        self.inside(
+            || resource_type.name().to_owned(),
+            |reader| reader.element(root, resource_type, tag, 1),
+        )?;
         match self.next(false)? {
             Token::Eof => Ok(()),
             Token::Start(_) | Token::End => self.syntax("the end expected"),
@@ -204,6 +296,9 @@ impl<'s> Reader<'s> {
         }
         let is_resource = definition.kind == TypeKind::Resource;
         let begin = self.at;
+        if let Some(collected) = &mut self.collected {
+            collected.offsets.insert(node, u32::try_from(begin).unwrap_or(u32::MAX));
+        }
         let mut last = self.attributes(node, of, tag)?;
         let mut before: Option<(usize, &'static Property)> = None;
         let mut repetition = 0;
@@ -215,32 +310,46 @@ impl<'s> Reader<'s> {
             };
             let hint = before.map_or(0, |(index, _)| index);
             let Some((index, property)) = self.child(of, child, hint) else {
-                return self.fail(ReadErrorKind::UnknownElement(shortened(child.name).to_owned()));
+                let unknown = self.fail(ReadErrorKind::UnknownElement(shortened(child.name).to_owned()));
+                self.note::<()>(unknown)?;
+                self.skip_element()?;
+                continue;
             };
             if let Some((index_before, property_before)) = before {
                 let (order, order_before) = (property.element.order, property_before.element.order);
                 if order < order_before {
-                    return self.fail(ReadErrorKind::OutOfOrder {
-                        element: property.name,
-                        before: property_before.name,
-                    });
+                    let (element, before) = (property.name, property_before.name);
+                    let fault = self.fail(ReadErrorKind::OutOfOrder { element, before });
+                    self.note::<()>(fault)?;
                 }
                 if order == order_before && (!property.element.is_array() || index != index_before) {
-                    return self.fail(ReadErrorKind::Duplicate(property.name.to_owned()));
+                    let again = self.fail(ReadErrorKind::Duplicate(property.name.to_owned()));
+                    self.note::<()>(again)?;
+                    self.skip_element()?;
+                    continue;
                 }
                 repetition = if index == index_before { repetition + 1 } else { 0 };
             }
             before = Some((index, property));
             let child_node = self.resource.append_after(node, last, property, property.ty);
             last = Some(child_node);
-            self.value(child_node, property, child, depth + 1).within(|| {
+            let part = || {
                 let name = property.element.name;
                 if property.element.is_array() {
                     format!(".{name}[{repetition}]")
                 } else {
                     format!(".{name}")
                 }
-            })?;
+            };
+            self.inside(part, |reader| reader.value(child_node, property, child, depth + 1))?;
+        }
+        if self.collected.is_some() {
+            let untold = |child: &Element<'_>| child.ty() == ty::RESOURCE;
+            let unknown: Vec<NodeId> =
+                self.resource.element(node).children().filter(untold).map(|child| child.id()).collect();
+            for child in unknown {
+                self.resource.remove(node, child);
+            }
         }
         if !is_resource && self.resource.element(node).is_empty() {
             self.at = begin;
@@ -249,7 +358,8 @@ impl<'s> Reader<'s> {
             } else {
                 "an element must not be empty"
             };
-            return self.fail(ReadErrorKind::Empty(what));
+            let empty = self.fail(ReadErrorKind::Empty(what));
+            return self.note(empty);
         }
         Ok(())
     }
@@ -286,10 +396,18 @@ impl<'s> Reader<'s> {
         self.no_attributes(tag)?;
         let inner = match self.next(true)? {
             Token::Start(inner) => inner,
-            Token::End => return self.fail(ReadErrorKind::Empty("a resource must stand here")),
+            Token::End => {
+                let empty = self.fail(ReadErrorKind::Empty("a resource must stand here"));
+                return self.note(empty);
+            }
             Token::Eof => return self.syntax("an element is not closed"),
         };
-        let of = self.resource_type(inner)?;
+        let of = self.resource_type(inner).map(Some);
+        let Some(of) = self.note(of)? else {
+            // What it is cannot be told: it is gone past, with what stands beside it.
+            self.skip_element()?;
+            return self.skip_element();
+        };
         self.resource.set_type(node, of);
         self.element(node, of, inner, depth)?;
         match self.next(true)? {
@@ -329,20 +447,26 @@ impl<'s> Reader<'s> {
                 _ => None,
             };
             let Some((_, property)) = property else {
-                return self.fail(ReadErrorKind::UnknownAttribute(shortened(attribute.name).to_owned()));
+                let unknown =
+                    self.fail(ReadErrorKind::UnknownAttribute(shortened(attribute.name).to_owned()));
+                self.note::<()>(unknown)?;
+                continue;
             };
             if self.resource.element(node).child(property.element.name_id).is_some() {
                 return self.fail(ReadErrorKind::Duplicate(property.name.to_owned()));
             }
             let child = self.resource.append_after(node, last, property, property.ty);
             last = Some(child);
-            self.primitive(child, property.ty, attribute.value).within(|| format!(".{}", property.name))?;
+            self.inside(
+                || format!(".{}", property.name),
+                |reader| reader.primitive(child, property.ty, attribute.value),
+            )?;
         }
         Ok(last)
     }
 
     /// Refuses attributes other than namespaces and, on the root, schema locations.
-    fn no_attributes(&self, tag: Tag<'s>) -> Result2<()> {
+    fn no_attributes(&mut self, tag: Tag<'s>) -> Result2<()> {
         for attribute in tag::attributes(tag.attributes) {
             let attribute = match attribute {
                 Ok(attribute) => attribute,
@@ -353,7 +477,9 @@ impl<'s> Reader<'s> {
                 == ResolveResult::Bound(Namespace(XSI))
                 && matches!(tag::prefix(attribute.name).1, "schemaLocation" | "noNamespaceSchemaLocation");
             if !is_namespace_declaration(attribute.name) && !is_schema {
-                return self.fail(ReadErrorKind::UnknownAttribute(shortened(attribute.name).to_owned()));
+                let unknown =
+                    self.fail(ReadErrorKind::UnknownAttribute(shortened(attribute.name).to_owned()));
+                self.note::<()>(unknown)?;
             }
         }
         Ok(())
@@ -366,13 +492,15 @@ impl<'s> Reader<'s> {
             return self.syntax(what);
         }
         let value = &self.values[start..];
+        let len = value.len();
         if value.is_empty() {
-            return self.fail(ReadErrorKind::Empty("a value must not be empty"));
+            let empty = self.fail(ReadErrorKind::Empty("a value must not be empty"));
+            return self.note(empty);
         }
         if !check::is_valid(of, value) {
-            return self.fail(ReadErrorKind::BadPrimitive(of.name()));
+            let bad = self.fail(ReadErrorKind::BadPrimitive(of.name()));
+            self.note::<()>(bad)?;
         }
-        let len = value.len();
         self.resource.set_span(node, start, len);
         Ok(())
     }
@@ -380,20 +508,7 @@ impl<'s> Reader<'s> {
     /// Reads a narrative, whose start tag is at hand, as a string.
     fn narrative(&mut self, node: NodeId) -> Result2<()> {
         let begin = self.at;
-        let mut depth = 1usize;
-        while depth > 0 {
-            self.at = self.position();
-            match self.xml.read_event() {
-                Ok(Event::Start(_)) => depth += 1,
-                Ok(Event::End(_)) => depth -= 1,
-                Ok(Event::Eof) => return self.syntax("an element is not closed"),
-                Ok(_) => {}
-                Err(error) => {
-                    self.at = self.xml.error_position() as usize;
-                    return self.syntax(error.to_string());
-                }
-            }
-        }
+        self.skip_element()?;
         let written = self.source.get(begin..self.position()).unwrap_or_default();
         let failure = |flaw: narrative::Flaw| {
             Box::new(Failure { kind: flaw.kind, offset: begin + flaw.offset, path: Vec::new() })

@@ -3,9 +3,14 @@
 pub mod bench;
 pub mod check;
 pub mod explain;
+pub mod fhirpath;
 pub mod import;
+pub mod package;
 pub mod serve;
+pub mod validate;
+mod validation_page;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{ServeArguments, Settings, SettingsArguments};
 use crate::interaction::Server;
+use crate::knowledge::Knowledge;
 use crate::search::registry::Definitions;
 use crate::search::{Search, SearchLimits};
 use crate::storage::{Store, StoreSettings};
@@ -49,6 +55,21 @@ enum Command {
         after_help = "Example:\n  lanterna explain 'Observation?patient=1&code=http://loinc.org|8302-2'"
     )]
     Explain(explain::ExplainArguments),
+    /// Installs, lists and removes packages of profiles, value sets and other definitions
+    #[command(
+        after_help = "Examples:\n  lanterna package install hl7.fhir.r4.core-4.0.1.tgz\n  lanterna package install hl7.fhir.it.base.tgz --from packages/\n  lanterna package list\n  lanterna package remove hl7.fhir.it.base#0.1.0\n\nEnds with 0 when all is there, 1 when something that a package needs is missing."
+    )]
+    Package(package::PackageArguments),
+    /// Validates files against the base specification and profiles
+    #[command(
+        after_help = "Examples:\n  lanterna validate patient.json\n  lanterna validate *.xml --package hl7.fhir.r4.core-4.0.1.tgz --profile http://hl7.org/fhir/StructureDefinition/bp\n  lanterna validate patient.json --output html --language it > report.html\n\nEnds with 0 when all are valid, 1 when one is not, 2 when something cannot be read."
+    )]
+    Validate(validate::ValidateArguments),
+    /// Evaluates a FHIRPath expression on files
+    #[command(
+        after_help = "Examples:\n  lanterna fhirpath 'name.given' patient.json\n  lanterna fhirpath \"Bundle.entry.resource.ofType(Patient).birthDate\" *.json --json"
+    )]
+    Fhirpath(fhirpath::FhirpathArguments),
     /// Checks that the data is whole
     Check,
     /// Measures this server against simpler things that do the same
@@ -74,6 +95,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(serve) => serve::serve(&settings, &serve),
         Command::Import(import) => import::import(&settings, &import),
         Command::Bench(bench) => bench::bench(given_data, &bench),
+        Command::Package(package) => package::package(&settings, &package),
+        Command::Validate(validate) => validate::validate(&settings, &validate),
+        Command::Fhirpath(fhirpath) => fhirpath::fhirpath(&fhirpath),
         Command::Check => check::check(&settings),
         Command::Explain(explain) => explain::explain(&settings, &explain),
     };
@@ -95,6 +119,11 @@ fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server),
     Ok((store, server))
 }
 
+/// Returns the folder of the installed packages.
+fn packages_folder(settings: &Settings) -> PathBuf {
+    settings.data.join("packages")
+}
+
 /// Opens the data, and the search over it.
 fn open_search(
     settings: &Settings,
@@ -102,5 +131,7 @@ fn open_search(
 ) -> Result<(Arc<Store>, Search), Box<dyn std::error::Error>> {
     let store = Arc::new(Store::open(&StoreSettings::of(&settings.data))?);
     let definitions = Arc::new(Definitions::standard()?);
-    Ok((store, Search::new(definitions, bases, SearchLimits::default())))
+    let knowledge = Knowledge::new(Some(packages_folder(settings)));
+    let search = Search::new(definitions, bases, SearchLimits::default()).with_knowledge(knowledge);
+    Ok((store, search))
 }

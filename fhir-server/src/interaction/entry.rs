@@ -186,6 +186,7 @@ fn post(url: RelativeUrl, entry: Element<'_>, request: Element<'_>) -> Result<In
                 scope,
                 query: url.query,
                 body,
+                faults: Vec::new(),
                 safe: false,
             }))
         }
@@ -223,9 +224,14 @@ fn read_like(url: RelativeUrl, request: Element<'_>, handling: Handling) -> Resu
             let scope = Scope::Compartment { focus, member };
             Interaction::Search(SearchRequest { scope, parameters, handling })
         }
-        Path::Operation(scope, name) => {
-            Interaction::Operation(OperationCall { name, scope, query: parameters, body: None, safe: true })
-        }
+        Path::Operation(scope, name) => Interaction::Operation(OperationCall {
+            name,
+            scope,
+            query: parameters,
+            body: None,
+            faults: Vec::new(),
+            safe: true,
+        }),
         Path::Metadata => Interaction::Capabilities,
     })
 }

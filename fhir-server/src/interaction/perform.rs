@@ -103,7 +103,9 @@ impl Server {
         let reindexer = Reindexer::start(Arc::clone(&store), Arc::clone(&search), bases.clone())
             .map_err(|error| Issue::fatal(IssueType::Exception).text(error.to_string()))?;
         let (committing, waker) = (Arc::clone(&activation), reindexer.waker());
+        let knowledge = Arc::clone(search.knowledge());
         store.observe(Box::new(move |effects| {
+            knowledge.committed(effects);
             if committing.committed(effects) {
                 // One that is awake looks again before it rests.
                 let _ = waker.try_send(());

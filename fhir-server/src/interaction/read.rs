@@ -2,6 +2,8 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html#read>
 
+use std::sync::Arc;
+
 use fhir_model::interaction::{
     Body, Criteria, Interaction, Performed, ReadRequest, ResourceKey, Status, VersionId,
 };
@@ -10,6 +12,7 @@ use fhir_model::schema::TypeId;
 
 use super::unit::View;
 use super::{capabilities, history, vread};
+use crate::knowledge::Known;
 use crate::operation;
 use crate::search::Search;
 use crate::storage::{Reads, StoredResource};
@@ -63,6 +66,10 @@ impl<D: Reads> View for OperationView<'_, D> {
 
     fn matches(&mut self, of: TypeId, criteria: &Criteria, limit: usize) -> Result<Vec<ResourceKey>, Issue> {
         self.search.matches(self.data.connection(), of, criteria, limit)
+    }
+
+    fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
+        self.search.knowledge().current(self.data)
     }
 
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {

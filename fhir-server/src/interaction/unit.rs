@@ -2,6 +2,7 @@
 //! decide on beforehand, and the writer's own, on which it is decided for good.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use fhir_model::interaction::{Criteria, Interaction, Performed, ResourceKey, Target};
 use fhir_model::outcome::{Issue, IssueType, Reason};
@@ -9,6 +10,7 @@ use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
 
 use super::read;
+use crate::knowledge::Known;
 use crate::search::Search;
 use crate::storage::{Reader, Reads, StoredResource, WriteUnit};
 
@@ -19,6 +21,9 @@ pub(crate) trait View {
 
     /// Returns up to `limit` resources that match.
     fn matches(&mut self, of: TypeId, criteria: &Criteria, limit: usize) -> Result<Vec<ResourceKey>, Issue>;
+
+    /// Returns the definitions that this server knows.
+    fn knowledge(&mut self) -> Result<Arc<Known>, Issue>;
 
     /// Performs an interaction that changes nothing.
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue>;
@@ -103,6 +108,10 @@ impl View for Snapshot<'_> {
         self.search.matches(self.reader.connection(), of, criteria, limit)
     }
 
+    fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
+        self.search.knowledge().current(self.reader)
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         read::perform(self.reader, self.search, self.base, interaction)
     }
@@ -117,6 +126,10 @@ impl View for Unit<'_, '_> {
         self.search.matches(self.unit.connection(), of, criteria, limit)
     }
 
+    fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
+        self.search.knowledge().current(self.unit)
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         read::perform(self.unit, self.search, self.base, interaction)
     }
@@ -128,6 +141,10 @@ impl View for NoView {
     }
 
     fn matches(&mut self, _: TypeId, _: &Criteria, _: usize) -> Result<Vec<ResourceKey>, Issue> {
+        Err(no_view())
+    }
+
+    fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
         Err(no_view())
     }
 

@@ -4,6 +4,7 @@
 
 mod everything;
 mod meta;
+mod validate;
 
 use fhir_model::interaction::{OperationCall, Performed, Scope};
 use fhir_model::outcome::{Issue, IssueType};
@@ -14,6 +15,10 @@ use crate::interaction::unit::View;
 /// Where an operation may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
+    /// On the system.
+    System,
+    /// On any type.
+    Type,
     /// On any instance.
     Instance,
     /// On instances of one type.
@@ -27,7 +32,9 @@ pub(crate) struct Operation {
     /// The canonical URL of its definition.
     pub(crate) definition: &'static str,
     /// Where it may be called.
-    pub(crate) level: Level,
+    pub(crate) levels: &'static [Level],
+    /// Whether it tells what is wrong with a body that is no resource.
+    pub(crate) tells_faults: bool,
     run: fn(&mut dyn View, &OperationCall) -> Result<Performed, Issue>,
 }
 
@@ -36,33 +43,50 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "meta",
         definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
-        level: Level::Instance,
+        levels: &[Level::Instance],
+        tells_faults: false,
         run: meta::meta,
     },
     Operation {
         name: "everything",
         definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
-        level: Level::InstanceOf(ty::PATIENT),
+        levels: &[Level::InstanceOf(ty::PATIENT)],
+        tells_faults: false,
         run: everything::everything,
+    },
+    Operation {
+        name: "validate",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+        levels: &[Level::System, Level::Type, Level::Instance],
+        tells_faults: true,
+        run: validate::validate,
     },
 ];
 
 impl Operation {
     /// Tells whether the CapabilityStatement lists it on this type.
     pub(crate) fn is_listed_on(&self, of: Option<TypeId>) -> bool {
-        match self.level {
-            Level::Instance => of.is_some(),
-            Level::InstanceOf(ty) => of == Some(ty),
-        }
+        self.levels.iter().any(|level| match level {
+            Level::System => of.is_none(),
+            Level::Type | Level::Instance => of.is_some(),
+            Level::InstanceOf(ty) => of == Some(*ty),
+        })
     }
 
     fn may_be_called_on(&self, scope: &Scope) -> bool {
-        match (self.level, scope) {
-            (Level::Instance, Scope::Instance(_)) => true,
-            (Level::InstanceOf(ty), Scope::Instance(key)) => key.resource_type == ty,
+        self.levels.iter().any(|level| match (level, scope) {
+            (Level::System, Scope::System)
+            | (Level::Type, Scope::Type(_))
+            | (Level::Instance, Scope::Instance(_)) => true,
+            (Level::InstanceOf(ty), Scope::Instance(key)) => key.resource_type == *ty,
             _ => false,
-        }
+        })
     }
+}
+
+/// Tells whether an operation tells what is wrong with a body that is no resource.
+pub(crate) fn tells_faults(name: &str) -> bool {
+    OPERATIONS.iter().any(|o| o.name == name && o.tells_faults)
 }
 
 /// Calls an operation.

@@ -20,6 +20,7 @@ use super::negotiate::{self, Content, Format};
 use super::query::Parameters;
 use super::routes::{Action, Places, Route};
 use crate::interaction::entry::criteria;
+use crate::operation;
 
 /// On what an interaction is made to depend by headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -189,8 +190,23 @@ impl Incoming {
         let name = self.places.operation.take().unwrap_or_default();
         let query = std::mem::take(&mut self.parameters);
         let safe = self.route.method == "GET";
-        let body = if self.body.is_empty() { None } else { Some(self.resource(None)?) };
-        Ok(Interaction::Operation(OperationCall { name, scope, query, body, safe }))
+        let (body, faults) = match self.body.is_empty() {
+            true => (None, Vec::new()),
+            false if operation::tells_faults(&name) => self.reading()?,
+            false => (Some(self.resource(None)?), Vec::new()),
+        };
+        Ok(Interaction::Operation(OperationCall { name, scope, query, body, faults, safe }))
+    }
+
+    /// Reads the body as far as it can be read, and tells what is wrong with it.
+    fn reading(self) -> Result<(Option<Resource>, Vec<Issue>), Issue> {
+        let bytes: Vec<u8> = self.body.into();
+        let reading = match negotiate::content(&self.content_type) {
+            Some(Content::Resource(Format::Json)) => fhir_model::json::read_all(bytes),
+            Some(Content::Resource(Format::Xml)) => fhir_model::xml::read_all(bytes),
+            _ => return Err(negotiate::unsupported(&self.content_type)),
+        };
+        Ok((reading.resource, reading.faults.into_iter().map(Issue::from).collect()))
     }
 
     fn resource_type(&self) -> Result<TypeId, Issue> {

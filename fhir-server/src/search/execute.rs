@@ -21,6 +21,7 @@ use super::render::{Wanted, render, render_by_keys, render_probe, render_resourc
 use super::rows::Page;
 use super::scan;
 use super::searchset::{Searchset, write_parameter};
+use crate::knowledge::Knowledge;
 use crate::storage::{Connection, Reads, RenderedSql, StorageError, StoredResource};
 
 /// Matches of a page that is answered where it is asked for.
@@ -35,13 +36,27 @@ pub struct Search {
     definitions: RwLock<Arc<Definitions>>,
     bases: Vec<String>,
     limits: SearchLimits,
+    knowledge: Arc<Knowledge>,
 }
 
 impl Search {
     /// Makes a search over the standard parameters. `bases` are the URLs under which
     /// this server is known: references to them are to resources here.
     pub fn new(definitions: Arc<Definitions>, bases: Vec<String>, limits: SearchLimits) -> Search {
-        Search { standard: Arc::clone(&definitions), definitions: RwLock::new(definitions), bases, limits }
+        let knowledge = Arc::new(Knowledge::new(None));
+        let standard = Arc::clone(&definitions);
+        Search { standard, definitions: RwLock::new(definitions), bases, limits, knowledge }
+    }
+
+    /// Sets what knows the definitions of this server.
+    pub fn with_knowledge(mut self, knowledge: Knowledge) -> Search {
+        self.knowledge = Arc::new(knowledge);
+        self
+    }
+
+    /// Returns what knows the definitions of this server.
+    pub fn knowledge(&self) -> &Arc<Knowledge> {
+        &self.knowledge
     }
 
     /// Returns the standard parameters.

@@ -163,7 +163,7 @@ fn what_is_called() {
             "/fhir/$versions?a=1",
             &[],
             "",
-            r#"Operation(OperationCall { name: "versions", scope: System, query: [("a", "1")], body: None, safe: true })"#,
+            r#"Operation(OperationCall { name: "versions", scope: System, query: [("a", "1")], body: None, faults: [], safe: true })"#,
         ),
         ("GET", "/fhir/%24versions", &[], "", r#"name: "versions", scope: System"#),
         (

@@ -13,16 +13,20 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/validation.html>
 
+mod answer;
 mod attachment;
 mod bundle;
 mod coding;
 mod compare;
+mod definition;
+mod enable_when;
 mod extension;
 pub mod finding;
 mod invariant;
 pub mod location;
 mod narrative;
 mod profile;
+mod questionnaire_response;
 mod reference;
 pub mod rule;
 #[cfg(test)]
@@ -42,7 +46,7 @@ use crate::definitions::Definitions;
 use crate::terminology::Terminology;
 use bundle::Entries;
 use compare::compare;
-pub use finding::{Finding, issues};
+pub use finding::{Finding, Place as DocumentPlace, outcome};
 use profile::{Profile, ProfileError, Profiles};
 pub use rule::{Language, Rule};
 

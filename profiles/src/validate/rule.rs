@@ -227,6 +227,9 @@ rules! {
     /// Sizes that do not agree.
     AttachmentSize { stated: String, found: usize } = "attachment-size", Invalid,
         "the size {stated} is stated, but the data have {found} bytes", "è dichiarata la dimensione {stated}, ma i dati hanno {found} byte";
+    /// A questionnaire that is not at hand.
+    UnknownQuestionnaire { url: String } = "qr-questionnaire-unknown", NotFound,
+        "the questionnaire {url} is not known here, so the answers were not looked at", "il questionario {url} non è noto, quindi le risposte non sono state esaminate";
     /// A questionnaire item that does not exist.
     UnknownItem { link_id: String } = "qr-unknown-item", Structure,
         "the questionnaire has no item '{link_id}' here", "il questionario non ha qui alcuna voce '{link_id}'";

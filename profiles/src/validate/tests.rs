@@ -199,6 +199,58 @@ fn codes() {
 }
 
 #[test]
+fn answers() {
+    let form = r#"{"resourceType":"Questionnaire","url":"http://q","status":"active","item":[
+        {"linkId":"a","type":"boolean","required":true},
+        {"linkId":"b","type":"choice","required":true,"enableWhen":[{"question":"a","operator":"=","answerBoolean":true}],
+         "answerOption":[{"valueCoding":{"system":"http://c","code":"x"}}]},
+        {"linkId":"g","type":"group","item":[{"linkId":"g1","type":"integer","repeats":true,
+         "extension":[{"url":"http://hl7.org/fhir/StructureDefinition/minValue","valueInteger":3}]}]},
+        {"linkId":"t","type":"text","maxLength":2},
+        {"linkId":"d","type":"display"}]}"#;
+    let a = |value: &str| format!(r#"{{"linkId":"a","answer":[{{"valueBoolean":{value}}}]}}"#);
+    let b = |code: &str| {
+        format!(r#"{{"linkId":"b","answer":[{{"valueCoding":{{"system":"http://c","code":"{code}"}}}}]}}"#)
+    };
+    for (status, items, expected) in [
+        ("completed", vec![a("true"), b("x")], &[][..]),
+        ("completed", vec![a("false")], &[]),
+        ("completed", vec![a("false"), b("x")], &["QuestionnaireResponse.item[1] qr-disabled"]),
+        ("completed", vec![a("true")], &["QuestionnaireResponse qr-required"]),
+        ("in-progress", vec![a("true")], &[]),
+        ("completed", vec![a("true"), b("y")], &["QuestionnaireResponse.item[1].answer[0] qr-answer-option"]),
+        ("completed", vec![b("x"), a("true")], &["QuestionnaireResponse.item[1] qr-item-order"]),
+        (
+            "in-progress",
+            vec![r#"{"linkId":"g","item":[{"linkId":"g1","answer":[{"valueInteger":5},{"valueInteger":2},{"valueString":"x"}]}]}"#.to_owned()],
+            &[
+                "QuestionnaireResponse.item[0].item[0].answer[1].value.ofType(integer) qr-answer-value",
+                "QuestionnaireResponse.item[0].item[0].answer[2].value.ofType(string) qr-answer-type",
+            ],
+        ),
+        (
+            "in-progress",
+            vec![r#"{"linkId":"t","answer":[{"valueString":"abc"},{"valueString":"a"}]}"#.to_owned()],
+            &[
+                "QuestionnaireResponse.item[0] qr-answer-count",
+                "QuestionnaireResponse.item[0].answer[0].value.ofType(string) max-length",
+            ],
+        ),
+        (
+            "in-progress",
+            vec![r#"{"linkId":"d","answer":[{"valueString":"abc"}]}"#.to_owned(), r#"{"linkId":"z"}"#.to_owned()],
+            &["QuestionnaireResponse.item[0] qr-no-answer", "QuestionnaireResponse.item[1] qr-unknown-item"],
+        ),
+    ] {
+        let response = format!(
+            r#"{{"resourceType":"QuestionnaireResponse","questionnaire":"http://q","status":"{status}","item":[{}]}}"#,
+            items.join(",")
+        );
+        assert_eq!(errors(&response, &[form], &[]), expected, "{response}");
+    }
+}
+
+#[test]
 fn what_is_not_known_is_said() {
     let patient = r#"{"resourceType":"Patient"}"#;
     assert_eq!(errors(patient, &[], &["http://nowhere"]), ["Patient profile-unknown"]);

@@ -124,7 +124,7 @@ fn parse_decimal(text: &str) -> Option<Decimal> {
 fn to_string<'r>(value: Value<'r>) -> Option<Value<'r>> {
     match value {
         Value::String(_) => Some(value),
-        Value::Element(_) | Value::Type(_) | Value::Target(_) => None,
+        Value::Element(_) | Value::Type(_) | Value::Target(_) | Value::External(_) => None,
         value => Some(Value::String(value.to_string().into())),
     }
 }

@@ -54,6 +54,7 @@ fn has_value(value: &Value<'_>) -> bool {
     match value {
         Value::Element(element) => element.definition().is_primitive() && element.value().is_some(),
         Value::Target(_) | Value::Type(_) => false,
+        Value::External(node) => node.value().is_some(),
         _ => true,
     }
 }

@@ -50,6 +50,7 @@ fn text_of<'r>(item: Option<&Value<'r>>, what: &'static str) -> Result<Option<Co
         Some(Value::Element(element)) if element.definition().is_primitive() => {
             Ok(element.value().map(Cow::Borrowed))
         }
+        Some(Value::External(node)) if node.text().is_some() => Ok(node.text().map(Cow::Borrowed)),
         Some(other) => Err(EvaluateError::Type { what, given: other.type_name() }),
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::fhirpath::error::EvaluateError;
 use crate::fhirpath::evaluate::{Call, Evaluator};
+use crate::fhirpath::external::External;
 use crate::fhirpath::functions::Function;
 use crate::fhirpath::value::{Collection, Value};
 use crate::tree::Element;
@@ -13,7 +14,11 @@ pub(super) fn call<'r>(
     call: Call<'_, 'r>,
 ) -> Result<Collection<'r>, EvaluateError> {
     let mut out = Collection::new();
-    for element in call.input.iter().filter_map(Value::element) {
+    for value in &call.input {
+        if let Value::External(node) = value {
+            descend_external(evaluator, *node, call.function == Function::Children, &mut out)?;
+        }
+        let Value::Element(element) = *value else { continue };
         if call.function == Function::Children {
             out.extend(element.children().map(Value::Element));
             evaluator.check_items(out.len())?;
@@ -22,6 +27,24 @@ pub(super) fn call<'r>(
         }
     }
     Ok(out)
+}
+
+/// Adds the children of a node of another tree, or all that is below it.
+fn descend_external<'r>(
+    evaluator: &Evaluator<'_, 'r, '_>,
+    node: External<'r>,
+    only_children: bool,
+    out: &mut Collection<'r>,
+) -> Result<(), EvaluateError> {
+    for child in node.children(None) {
+        evaluator.step()?;
+        out.push(Value::External(child));
+        evaluator.check_items(out.len())?;
+        if !only_children {
+            descend_external(evaluator, child, false, out)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds all that is below an element, in document order. Elements are nested
