@@ -144,3 +144,46 @@ fn snapshots_equal_the_published_ones_but_for_the_table() {
     let counted: BTreeMap<String, usize> = found.iter().map(|(url, d)| (url.clone(), d.len())).collect();
     assert_eq!(counted, in_table, "docs/conformance/snapshots.md tells otherwise");
 }
+
+#[test]
+fn without_a_package_the_base_types_have_the_same_elements() {
+    let Some(definitions) = core_package() else {
+        println!("passed over: the core package is not at hand");
+        return;
+    };
+    let facts = |definition: &Resource| -> Vec<(String, String, String, BTreeSet<String>)> {
+        let text = |e: Element<'_>, part| e.text_of(part).unwrap_or_default().to_owned();
+        let of_element = |(id, e): (String, Element<'_>)| {
+            let codes = e.children_named(name::TYPE).filter_map(|t| t.text_of(name::CODE));
+            // The tables have the types of FHIR where FHIRPath's are published.
+            let codes = codes.filter(|code| !code.starts_with("http")).map(str::to_owned).collect();
+            (id, text(e, name::MIN), text(e, name::MAX), codes)
+        };
+        elements(definition).into_iter().map(of_element).collect()
+    };
+    let mut count = 0;
+    for definition in definitions.of_type(ty::STRUCTURE_DEFINITION) {
+        let published = definition.resource().expect("readable");
+        let root = published.root();
+        let is_type = matches!(root.text_of(name::KIND), Some("resource" | "complex-type"));
+        if root.text_of(name::DERIVATION) != Some("specialization") || !is_type {
+            continue;
+        }
+        let json = format!(
+            r#"{{"resourceType":"StructureDefinition","url":"http://x/y","name":"Y","status":"draft","kind":"resource",
+            "abstract":false,"type":"{0}","baseDefinition":"{1}","derivation":"constraint"}}"#,
+            root.text_of(name::TYPE).unwrap_or_default(),
+            definition.url(),
+        );
+        let profile = fhir_model::json::read(json).expect("readable");
+        let made = snapshot::generate(&profile, &Definitions::new()).expect("generated");
+        let (published, made) = (facts(published), facts(&made));
+        for (published, made) in published.iter().zip(&made) {
+            assert_eq!((&published.0, &published.1, &published.2), (&made.0, &made.1, &made.2));
+            assert!(published.3.is_subset(&made.3), "{}: {:?} {:?}", published.0, published.3, made.3);
+        }
+        assert_eq!(published.len(), made.len(), "{}", definition.url());
+        count += 1;
+    }
+    assert!(count > 150, "{count}");
+}

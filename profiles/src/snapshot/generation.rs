@@ -47,6 +47,7 @@ impl Generation<'_, '_> {
         let root = profile.root();
         let is_constraint = root.text_of(name::DERIVATION) != Some("specialization");
         let base = match root.text_of(name::BASE_DEFINITION) {
+            Some(base) if library.is_bare_base(base) => None,
             Some(base) => Some(library.with_snapshot(base)?),
             None if root.child(name::DERIVATION).is_none() => None,
             None => return Err(SnapshotError::Incomplete("baseDefinition")),
@@ -199,7 +200,10 @@ impl Generation<'_, '_> {
         }
         let at = match self.find(id) {
             Ok(at) => at,
-            Err(SnapshotError::NoElement(_)) if !self.is_constraint => return self.add_new(diff, id),
+            // It is new, or below an element of a type that nobody knows.
+            Err(SnapshotError::NoElement(_) | SnapshotError::Missing(_)) if !self.is_constraint => {
+                return self.add_new(diff, id);
+            }
             Err(error) => return Err(error),
         };
         let node = self.node(at)?;

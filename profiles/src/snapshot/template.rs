@@ -60,7 +60,8 @@ pub(super) fn put_under(made: &mut Resource, node: NodeId, root: Element<'_>) {
         if part_name == "constraint" && part.child(name::SOURCE).is_none() {
             return !has_key(own.root(), part.text_of(name::KEY), true);
         }
-        !OF_THE_PLACE.contains(&part_name) && !(OVERRIDING.contains(&part_name) && own_has(part_name))
+        let is_own = OVERRIDING.contains(&part_name) && own_has(part_name);
+        !is_own && !OF_THE_PLACE.contains(&part_name)
     });
     let of_own = own.root().children().filter(|part| match name_of(*part) {
         // Of the same constraint twice, the one that tells where it is from.
