@@ -35,6 +35,7 @@ pub(super) struct Generation<'l, 'd> {
     element: &'static Property,
     pub(super) items: Vec<Item>,
     is_constraint: bool,
+    is_resource: bool,
     text_bytes: usize,
     /// The choices of which the differential writes types out, and those types.
     pub(super) written_out: Vec<(NodeId, Vec<String>)>,
@@ -46,6 +47,7 @@ impl Generation<'_, '_> {
         let root = profile.root();
         let is_constraint = root.text_of(name::DERIVATION) != Some("specialization");
         let base = match root.text_of(name::BASE_DEFINITION) {
+            Some(base) if library.is_bare_base(base) => None,
             Some(base) => Some(library.with_snapshot(base)?),
             None if root.child(name::DERIVATION).is_none() => None,
             None => return Err(SnapshotError::Incomplete("baseDefinition")),
@@ -67,6 +69,7 @@ impl Generation<'_, '_> {
             element,
             items: Vec::new(),
             is_constraint: is_constraint && base.is_some(),
+            is_resource: root.text_of(name::KIND) == Some("resource"),
             text_bytes: 0,
             written_out: Vec::new(),
         };
@@ -163,7 +166,7 @@ impl Generation<'_, '_> {
         if !path.contains('.') {
             self.made.remove_named(node, name::BASE);
             merge::base(&mut self.made, node, path);
-        } else if template::is_extension(path) {
+        } else if self.is_resource && template::is_extension(path) {
             self.made.remove_named(node, name::SLICING);
         }
     }
@@ -197,7 +200,10 @@ impl Generation<'_, '_> {
         }
         let at = match self.find(id) {
             Ok(at) => at,
-            Err(SnapshotError::NoElement(_)) if !self.is_constraint => return self.add_new(diff, id),
+            // It is new, or below an element of a type that nobody knows.
+            Err(SnapshotError::NoElement(_) | SnapshotError::Missing(_)) if !self.is_constraint => {
+                return self.add_new(diff, id);
+            }
             Err(error) => return Err(error),
         };
         let node = self.node(at)?;
@@ -232,6 +238,8 @@ impl Generation<'_, '_> {
         let root = found.as_ref().and_then(|f| snapshot_elements(f.root()).first().copied());
         if let Some(root) = root {
             template::put_under(&mut self.made, node, root);
+            let url = found.as_ref().and_then(|f| f.root().text_of(name::URL));
+            merge::source(&mut self.made, node, url.unwrap_or_default());
         }
         if self.items.get(at).is_some_and(|item| template::is_extension(&item.path)) {
             template::undocument_extension(&mut self.made, node);

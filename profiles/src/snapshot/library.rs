@@ -47,6 +47,14 @@ impl<'d> Library<'d> {
         Ok(())
     }
 
+    /// Tells whether a canonical is that of `Base`, which later releases put
+    /// above all types and which has no elements, where no package defines it.
+    pub(super) fn is_bare_base(&self, canonical: &str) -> bool {
+        let (url, _, _) = split_canonical(canonical);
+        url.strip_prefix(CORE) == Some("Base")
+            && self.definitions.find(ty::STRUCTURE_DEFINITION, canonical).is_none()
+    }
+
     /// Tells whether a definition is known and not itself being generated.
     pub(super) fn can_step_into(&self, canonical: &str) -> bool {
         let (url, _, _) = split_canonical(canonical);

@@ -63,8 +63,7 @@ fn continue_text(made: &mut Resource, node: NodeId, part: Element<'_>) {
     match held.and_then(|held| Some((held.id(), held.value()?.to_owned()))) {
         Some((held, text)) => made.set_value(held, &format!("{text}\r\n{more}")),
         None => {
-            let held = insert(made, node, part);
-            made.set_value(held, more);
+            insert(made, node, part);
         }
     }
 }
@@ -201,6 +200,10 @@ pub(super) fn of_element(made: &mut Resource, node: NodeId) {
         if made.element(node).child(id).is_none() {
             set(made, node, of, part, "false");
         }
+    }
+    let holds_resource = |t: Element<'_>| t.text_of(name::CODE) == Some("Resource");
+    if made.element(node).children_named(name::TYPE).any(holds_resource) {
+        return;
     }
     let constraints: Vec<Resource> =
         made.element(node).children_named(name::CONSTRAINT).map(|c| made.extract(c.id())).collect();

@@ -51,14 +51,24 @@ fn replace_children(made: &mut Resource, node: NodeId, mut parts: Vec<Element<'_
 pub(super) fn put_under(made: &mut Resource, node: NodeId, root: Element<'_>) {
     let own = made.extract(node);
     let own_has = |name: &str| own.root().children().any(|c| name_of(c) == name);
-    let root_has_key =
-        |key: Option<&str>| root.children_named(name::CONSTRAINT).any(|c| c.text_of(name::KEY) == key);
+    let has_key = |of: Element<'_>, key: Option<&str>, sourced: bool| {
+        of.children_named(name::CONSTRAINT)
+            .any(|c| c.text_of(name::KEY) == key && (!sourced || c.child(name::SOURCE).is_some()))
+    };
     let of_root = root.children().filter(|part| {
-        let name = name_of(*part);
-        !OF_THE_PLACE.contains(&name) && !(OVERRIDING.contains(&name) && own_has(name))
+        let part_name = name_of(*part);
+        if part_name == "constraint" && part.child(name::SOURCE).is_none() {
+            return !has_key(own.root(), part.text_of(name::KEY), true);
+        }
+        let is_own = OVERRIDING.contains(&part_name) && own_has(part_name);
+        !is_own && !OF_THE_PLACE.contains(&part_name)
     });
     let of_own = own.root().children().filter(|part| match name_of(*part) {
-        "constraint" => !root_has_key(part.text_of(name::KEY)),
+        // Of the same constraint twice, the one that tells where it is from.
+        "constraint" => {
+            let is_sourced = part.child(name::SOURCE).is_some();
+            !has_key(root, part.text_of(name::KEY), is_sourced)
+        }
         name => OF_THE_PLACE.contains(&name) || OVERRIDING.contains(&name),
     });
     let parts = of_root.chain(of_own).collect();
