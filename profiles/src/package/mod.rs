@@ -7,6 +7,7 @@
 //!
 //! Spec: <https://confluence.hl7.org/display/FHIR/NPM+Package+Specification>
 
+mod archive;
 pub mod store;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,19 @@ use fhir_model::tree::Resource;
 
 /// The greatest size of a package once decompressed, in bytes.
 pub const DECOMPRESSED_BYTES_MAX: u64 = 2 << 30;
+
+/// The greatest size of a package's file, in bytes.
+pub const COMPRESSED_BYTES_MAX: u64 = 1 << 30;
+
+/// How many times its size a package may decompress to, beyond
+/// [`RATIO_FREE_BYTES`]. The core package decompresses to 17 times its size.
+pub const RATIO_MAX: u64 = 100;
+
+/// The bytes that any package may decompress to, however small it is.
+pub const RATIO_FREE_BYTES: u64 = 64 << 20;
+
+/// The greatest size of a manifest, in bytes.
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
 /// The greatest size of one resource in a package, in bytes.
 pub const RESOURCE_BYTES_MAX: u64 = 64 << 20;
@@ -43,6 +57,15 @@ pub enum PackageError {
     /// Others need the package.
     #[error("the package {0} is needed by {1}")]
     Needed(String, String),
+    /// A path that leads out of the package.
+    #[error("the package has a file outside of itself: `{0}`")]
+    Path(String),
+    /// A link or a device, where packages have files and folders alone.
+    #[error("`{0}` in the package is neither a file nor a folder")]
+    NoFile(String),
+    /// The same name and version, but other content.
+    #[error("{0} is installed with other content; say that it is to be replaced if that is meant")]
+    Changed(String),
     /// A limit was passed.
     #[error("the package is larger than allowed: {0}")]
     TooLarge(&'static str),
@@ -80,13 +103,14 @@ impl Package {
     pub fn read(tgz: impl Read) -> Result<Package, PackageError> {
         let mut package =
             Package { manifest: Manifest::default(), resources: Vec::new(), refused: Vec::new() };
-        package.manifest = each_file(tgz, |file, bytes| {
+        let contents = archive::each_file(tgz, |file, bytes| {
             match json::read(bytes) {
                 Ok(resource) => package.resources.push(resource),
                 Err(error) => package.refused.push((file.to_owned(), error)),
             }
             Ok(())
         })?;
+        package.manifest = contents.manifest;
         Ok(package)
     }
 
@@ -101,42 +125,6 @@ impl Package {
                 && version.is_none_or(|v| r.root().text_of(name::VERSION) == Some(v))
         })
     }
-}
-
-/// Gives each JSON file of `package/` but its manifest and index to `each`;
-/// returns the manifest.
-fn each_file(
-    tgz: impl Read,
-    mut each: impl FnMut(&str, Vec<u8>) -> Result<(), PackageError>,
-) -> Result<Manifest, PackageError> {
-    let bounded = flate2::read::GzDecoder::new(tgz).take(DECOMPRESSED_BYTES_MAX);
-    let mut archive = tar::Archive::new(bounded);
-    let mut manifest = None;
-    for (index, entry) in archive.entries()?.enumerate() {
-        if index >= ENTRIES_MAX {
-            return Err(PackageError::TooLarge("too many entries"));
-        }
-        let mut entry = entry?;
-        let path = entry.path()?.to_string_lossy().into_owned();
-        let Some(file) = path.strip_prefix("package/").filter(|f| f.ends_with(".json") && !f.contains('/'))
-        else {
-            continue;
-        };
-        if entry.size() > RESOURCE_BYTES_MAX {
-            return Err(PackageError::TooLarge("one file is over the limit"));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0).min(1 << 20));
-        entry.read_to_end(&mut bytes)?;
-        match file {
-            "package.json" => manifest = Some(parse_manifest(&bytes).ok_or(PackageError::Manifest)?),
-            ".index.json" => {}
-            _ => each(file, bytes)?,
-        }
-    }
-    if archive.into_inner().limit() == 0 {
-        return Err(PackageError::TooLarge("decompressed"));
-    }
-    manifest.ok_or(PackageError::Manifest)
 }
 
 fn parse_manifest(bytes: &[u8]) -> Option<Manifest> {

@@ -6,17 +6,17 @@
 //! it is asked for.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fhir_model::json;
 use fhir_model::schema::{TypeId, name};
 
-use super::{Manifest, PackageError, each_file, parse_manifest};
+use super::archive::{self, MANIFEST};
+use super::{Manifest, PackageError, RESOURCE_BYTES_MAX, parse_manifest};
 use crate::definitions::{Definition, Definitions, compare_versions};
 
-const MANIFEST: &str = "package.json";
 const RESOURCES: &str = "resources.ndjson";
 const INDEX: &str = "index.tsv";
 
@@ -37,12 +37,20 @@ pub struct Installed {
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: PathBuf,
+    replaces: bool,
 }
 
 impl Store {
     /// Names the folder; it is made when something is installed.
     pub fn new(folder: impl Into<PathBuf>) -> Store {
-        Store { folder: folder.into() }
+        Store { folder: folder.into(), replaces: false }
+    }
+
+    /// Lets a package be replaced by one of the same name and version, but
+    /// other content.
+    #[must_use]
+    pub fn replacing(self) -> Store {
+        Store { replaces: true, ..self }
     }
 
     /// Lists what is installed, by name and version.
@@ -69,11 +77,12 @@ impl Store {
     }
 
     /// Installs a package from a `.tgz` file or an unpacked folder, and what it
-    /// needs where that lies in one of `sources` as `.tgz`. `seen` is told of
-    /// each resource. A package that is there already is installed anew.
+    /// needs where that lies in one of `sources`. `seen` is told of each
+    /// resource. A package that is there already with the same content stays.
     ///
     /// # Errors
-    /// When it cannot be read or written. Nothing is half installed.
+    /// When it cannot be read or written, or is there with other content and
+    /// may not be [replaced](Store::replacing). Nothing is half installed.
     pub fn install(
         &self,
         package: &Path,
@@ -139,11 +148,12 @@ impl Store {
             installed.resources += 1;
             Ok(())
         };
-        let manifest = if package.is_dir() {
-            each_file_of_folder(package, &mut each)?
+        let contents = if package.is_dir() {
+            archive::each_file_of_folder(package, &mut each)?
         } else {
-            each_file(BufReader::new(File::open(package)?), &mut each)?
+            archive::each_file(File::open(package)?, &mut each)?
         };
+        let manifest = contents.manifest;
         for part in [&manifest.name, &manifest.version] {
             if !is_name(part) {
                 return Err(PackageError::Name(part.clone()));
@@ -155,15 +165,39 @@ impl Store {
         }
         let text = serde_json::json!({
             "name": manifest.name, "version": manifest.version, "dependencies": manifest.dependencies,
+            "sha256": contents.sha256,
         });
         std::fs::write(making.path().join(MANIFEST), text.to_string())?;
-        let target = self.folder.join(folder_name(&manifest));
-        if target.exists() {
-            std::fs::remove_dir_all(&target)?;
+        let is_same = self.sha256(&manifest).as_ref() == Some(&contents.sha256);
+        if !is_same {
+            self.put(making, &manifest)?;
         }
-        std::fs::rename(making.keep(), &target)?;
         installed.packages.push(manifest.clone());
         Ok(manifest)
+    }
+
+    /// Puts a package that was made in its place.
+    fn put(&self, making: tempfile::TempDir, manifest: &Manifest) -> Result<(), PackageError> {
+        let target = self.folder.join(folder_name(manifest));
+        // What was there goes only when the new one stands in its place.
+        let old = tempfile::Builder::new().prefix(".replaced-").tempdir_in(&self.folder)?;
+        if target.exists() {
+            if !self.replaces {
+                return Err(PackageError::Changed(folder_name(manifest)));
+            }
+            std::fs::rename(&target, old.path().join("old"))?;
+        }
+        std::fs::rename(making.path(), &target)?;
+        File::open(&self.folder)?.sync_all()?;
+        Ok(())
+    }
+
+    /// Returns the SHA-256 of what an installed package was installed from, in
+    /// hexadecimal.
+    pub fn sha256(&self, manifest: &Manifest) -> Option<String> {
+        let bytes = std::fs::read(self.folder.join(folder_name(manifest)).join(MANIFEST)).ok()?;
+        let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        value.get("sha256")?.as_str().map(str::to_owned)
     }
 
     /// Removes a package; `force` although others need it.
@@ -203,6 +237,39 @@ impl Store {
         Ok(definitions)
     }
 
+    /// Returns the definitions of packages, `name` or `name#version`, and of
+    /// all that they need.
+    ///
+    /// # Errors
+    /// When one is not installed, or an index cannot be read.
+    pub fn definitions_of(&self, packages: &[&str]) -> Result<Definitions, PackageError> {
+        let all = self.list()?;
+        let newest = |name: &str, version: &str| {
+            // The list is in the order of versions.
+            all.iter().rev().find(|m| m.name == name && version_fits(&m.version, version))
+        };
+        let mut waiting = Vec::new();
+        for package in packages {
+            let (name, version) = package.split_once('#').unwrap_or((package, "latest"));
+            let missing = || PackageError::NotInstalled((*package).to_owned());
+            waiting.push(newest(name, version).ok_or_else(missing)?);
+        }
+        let mut used: Vec<&Manifest> = Vec::new();
+        while let Some(manifest) = waiting.pop() {
+            if !used.contains(&manifest) {
+                waiting
+                    .extend(manifest.dependencies.iter().filter_map(|(name, version)| newest(name, version)));
+                used.push(manifest);
+            }
+        }
+        let mut definitions = Definitions::new();
+        // What is needed comes first, so that what needs it wins.
+        for manifest in used.into_iter().rev() {
+            self.add_definitions(manifest, &mut definitions)?;
+        }
+        Ok(definitions)
+    }
+
     fn add_definitions(
         &self,
         manifest: &Manifest,
@@ -219,6 +286,9 @@ impl Store {
             else {
                 continue;
             };
+            if length > 4 * RESOURCE_BYTES_MAX as usize {
+                continue;
+            }
             let some = |text: &str| Some(text.to_owned()).filter(|t| !t.is_empty());
             let place = (Arc::clone(&resources), offset, length);
             definitions.add(Definition::in_file(
@@ -253,7 +323,7 @@ fn version_fits(version: &str, wanted: &str) -> bool {
     }
 }
 
-/// Finds a package in folders of `.tgz` files: the newest that fits.
+/// Finds a package in folders of packages, `.tgz` files or unpacked: the newest that fits.
 fn find_source(sources: &[PathBuf], name: &str, version: &str) -> Result<Option<PathBuf>, PackageError> {
     let mut found: Option<(String, PathBuf)> = None;
     for folder in sources {
@@ -261,10 +331,15 @@ fn find_source(sources: &[PathBuf], name: &str, version: &str) -> Result<Option<
             let path = entry?.path();
             let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             // By the name of the file first: reading every package would take long.
-            if !file.ends_with(".tgz") || !file.starts_with(name) {
+            if !file.starts_with(name) {
                 continue;
             }
-            let Ok(manifest) = manifest_of(&path) else { continue };
+            let manifest = match path.is_dir() {
+                true => archive::manifest_of_folder(&path),
+                false if file.ends_with(".tgz") => manifest_of(&path).ok(),
+                false => None,
+            };
+            let Some(manifest) = manifest else { continue };
             let is_newer = found.as_ref().is_none_or(|(v, _)| compare_versions(&manifest.version, v).is_gt());
             if manifest.name == name && version_fits(&manifest.version, version) && is_newer {
                 found = Some((manifest.version, path));
@@ -279,41 +354,7 @@ fn find_source(sources: &[PathBuf], name: &str, version: &str) -> Result<Option<
 /// # Errors
 /// When it is no package.
 pub fn manifest_of(tgz: &Path) -> Result<Manifest, PackageError> {
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(File::open(tgz)?));
-    for entry in archive.entries()?.take(super::ENTRIES_MAX) {
-        let mut entry = entry?;
-        if entry.path()?.to_str() == Some("package/package.json") && entry.size() < 1 << 20 {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes)?;
-            return parse_manifest(&bytes).ok_or(PackageError::Manifest);
-        }
-    }
-    Err(PackageError::Manifest)
-}
-
-/// As `each_file`, of a folder: itself, or its `package` folder.
-fn each_file_of_folder(
-    folder: &Path,
-    mut each: impl FnMut(&str, Vec<u8>) -> Result<(), PackageError>,
-) -> Result<Manifest, PackageError> {
-    let inner = folder.join("package");
-    let folder = if inner.join(MANIFEST).is_file() { inner } else { folder.to_owned() };
-    let manifest = std::fs::read(folder.join(MANIFEST)).ok().and_then(|bytes| parse_manifest(&bytes));
-    let manifest = manifest.ok_or(PackageError::Manifest)?;
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(&folder)?.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.is_file()).collect();
-    files.sort();
-    for path in files.into_iter().take(super::ENTRIES_MAX) {
-        let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        if !file.ends_with(".json") || file == MANIFEST || file == ".index.json" {
-            continue;
-        }
-        if std::fs::metadata(&path)?.len() > super::RESOURCE_BYTES_MAX {
-            return Err(PackageError::TooLarge("one file is over the limit"));
-        }
-        each(&file, std::fs::read(&path)?)?;
-    }
-    Ok(manifest)
+    archive::manifest_of(File::open(tgz)?)
 }
 
 #[cfg(test)]
@@ -378,5 +419,78 @@ mod tests {
             assert!(store.list().expect("listed").is_empty());
         }
         assert!(!folder.path().join("out#1").exists());
+    }
+
+    #[test]
+    fn the_same_version_with_other_content_replaces_nothing_unasked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.tgz");
+        let store = Store::new(folder.path().join("packages"));
+        let install = |store: &Store, bytes: Vec<u8>| {
+            std::fs::write(&path, bytes).expect("written");
+            store.install(&path, &[], |_| {}).map(|_| ())
+        };
+        let finds = |url| store.definitions().expect("read").find(ty::VALUE_SET, url).is_some();
+        install(&store, package("a", "1", "", "http://a")).expect("installed");
+        install(&store, package("a", "1", "", "http://a")).expect("installed again");
+        let changed = install(&store, package("a", "1", "", "http://other"));
+        assert!(matches!(changed, Err(PackageError::Changed(of)) if of == "a#1"));
+        assert!(finds("http://a") && !finds("http://other"));
+        install(&store.clone().replacing(), package("a", "1", "", "http://other")).expect("replaced");
+        assert!(!finds("http://a") && finds("http://other"));
+        // Nothing of what was made on the way is left behind.
+        assert_eq!(std::fs::read_dir(folder.path().join("packages")).expect("read").count(), 1);
+    }
+
+    #[test]
+    fn definitions_of_packages_are_theirs_and_of_what_they_need() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::new(folder.path().join("packages"));
+        for (name, version, needs, url) in [
+            ("a", "1", r#""b":"1.x","a":"1""#, "http://a"),
+            ("b", "1.0", "", "http://b"),
+            ("b", "2.0", "", "http://b"),
+            ("c", "1", "", "http://c"),
+        ] {
+            let path = folder.path().join("x.tgz");
+            std::fs::write(&path, package(name, version, needs, url)).expect("written");
+            store.install(&path, &[], |_| {}).expect("installed");
+        }
+        for (packages, found) in [
+            (vec!["a"], vec!["http://a", "http://b|1.0"]),
+            (vec!["b"], vec!["http://b|2.0"]),
+            (vec!["b#1.0", "c"], vec!["http://b|1.0", "http://c"]),
+            (vec![], vec![]),
+        ] {
+            let definitions = store.definitions_of(&packages).expect("read");
+            assert_eq!(definitions.len(), found.len(), "{packages:?}");
+            for url in found {
+                assert!(definitions.find(ty::VALUE_SET, url).is_some(), "{packages:?}: {url}");
+            }
+        }
+        assert!(matches!(store.definitions_of(&["d"]), Err(PackageError::NotInstalled(_))));
+    }
+
+    #[test]
+    fn dependencies_are_found_packed_and_unpacked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let unpacked = folder.path().join("b#1.0/package");
+        std::fs::create_dir_all(&unpacked).expect("made");
+        std::fs::write(unpacked.join(MANIFEST), r#"{"name":"b","version":"1.0"}"#).expect("written");
+        let value_set = r#"{"resourceType":"ValueSet","url":"http://b","status":"active"}"#;
+        std::fs::write(unpacked.join("v.json"), value_set).expect("written");
+        let path = folder.path().join("a.tgz");
+        for (wanted, found) in
+            [("1.0", true), ("1.x", true), ("latest", true), ("current", true), ("2.x", false), ("1", false)]
+        {
+            let needs = format!(r#""b":"{wanted}""#);
+            std::fs::write(&path, package("a", "1", &needs, "http://a")).expect("written");
+            let packages = tempfile::tempdir_in(&folder).expect("a folder");
+            let store = Store::new(packages.path());
+            let sources = [folder.path().to_owned()];
+            let installed = store.install(&path, &sources, |_| {}).expect("installed");
+            assert_eq!(installed.missing.is_empty(), found, "{wanted}");
+            assert_eq!(installed.packages.len(), 1 + usize::from(found), "{wanted}");
+        }
     }
 }
