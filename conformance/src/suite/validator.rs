@@ -106,6 +106,13 @@ fn outcome_of(value: &Value) -> Outcome {
     outcome
 }
 
+/// Settings of cases that validation here does not have.
+const OTHER_SETTINGS: &[(&str, &str)] = &[
+    ("allow-comments", "JSON with comments is not FHIR"),
+    ("bundle-param", "names a profile for one entry of a Bundle by the command line"),
+    ("certificate", "verifies a digital signature"),
+];
+
 /// The cases, with the definitions they need.
 struct Suite {
     folder: PathBuf,
@@ -131,8 +138,10 @@ impl Suite {
     fn read(&self, file: &str) -> Result<Resource, (String, String)> {
         let bytes = std::fs::read(self.folder.join(file)).map_err(|e| (String::new(), e.to_string()))?;
         let is_xml = file.ends_with(".xml");
-        let read = if is_xml { fhir_model::xml::read(bytes) } else { fhir_model::json::read(bytes) };
-        read.map_err(|error| (error.location.clone(), error.to_string()))
+        let reading =
+            if is_xml { fhir_model::xml::read_all(bytes) } else { fhir_model::json::read_all(bytes) };
+        let why = || reading.faults.first().map(|f| (f.location.clone(), f.to_string())).unwrap_or_default();
+        reading.resource.clone().ok_or_else(why)
     }
 
     fn definitions(&self, parts: &[&Value]) -> Definitions {
@@ -151,6 +160,14 @@ impl Suite {
 
     fn validate(&self, case: &Value, profile: Option<&Value>) -> Result<Outcome, String> {
         let file = case["file"].as_str().unwrap_or_default();
+        for (setting, why) in OTHER_SETTINGS {
+            if !case[*setting].is_null() {
+                return Err((*why).to_owned());
+            }
+        }
+        if file.ends_with(".ndjson") || file.ends_with(".txt") {
+            return Err("is no resource in JSON or XML".to_owned());
+        }
         if let Some(packages) = profile.and_then(|p| p["packages"].as_array()) {
             return Err(format!("needs the package {}", packages[0].as_str().unwrap_or_default()));
         }

@@ -93,6 +93,15 @@ impl<'r> Evaluator<'_, 'r, '_> {
         values: &[Value<'r>],
         what: &'static str,
     ) -> Result<Option<bool>> {
+        // Invariants of R4 (tim-9) ask it of several items, and mean each of them.
+        if item.len() > 1 && !self.context.strict {
+            for one in item {
+                if !self.is_among(one, values)? {
+                    return Ok(Some(false));
+                }
+            }
+            return Ok(Some(true));
+        }
         match single(item, what)? {
             None => Ok(None),
             Some(item) => self.is_among(item, values).map(Some),

@@ -4,6 +4,8 @@
 
 mod everything;
 mod meta;
+mod parameters;
+mod terminology;
 mod validate;
 
 use fhir_model::interaction::{OperationCall, Performed, Scope};
@@ -19,6 +21,8 @@ pub(crate) enum Level {
     System,
     /// On any type.
     Type,
+    /// On one type.
+    TypeOf(TypeId),
     /// On any instance.
     Instance,
     /// On instances of one type.
@@ -61,6 +65,48 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         tells_faults: true,
         run: validate::validate,
     },
+    Operation {
+        name: "expand",
+        definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-expand",
+        levels: &[Level::TypeOf(ty::VALUE_SET), Level::InstanceOf(ty::VALUE_SET)],
+        tells_faults: false,
+        run: terminology::expand,
+    },
+    Operation {
+        name: "validate-code",
+        definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code",
+        levels: &[Level::TypeOf(ty::VALUE_SET), Level::InstanceOf(ty::VALUE_SET)],
+        tells_faults: false,
+        run: terminology::validate_code,
+    },
+    Operation {
+        name: "validate-code",
+        definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code",
+        levels: &[Level::TypeOf(ty::CODE_SYSTEM), Level::InstanceOf(ty::CODE_SYSTEM)],
+        tells_faults: false,
+        run: terminology::validate_code,
+    },
+    Operation {
+        name: "lookup",
+        definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup",
+        levels: &[Level::TypeOf(ty::CODE_SYSTEM)],
+        tells_faults: false,
+        run: terminology::lookup,
+    },
+    Operation {
+        name: "subsumes",
+        definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes",
+        levels: &[Level::TypeOf(ty::CODE_SYSTEM), Level::InstanceOf(ty::CODE_SYSTEM)],
+        tells_faults: false,
+        run: terminology::subsumes,
+    },
+    Operation {
+        name: "translate",
+        definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
+        levels: &[Level::TypeOf(ty::CONCEPT_MAP), Level::InstanceOf(ty::CONCEPT_MAP)],
+        tells_faults: false,
+        run: terminology::translate,
+    },
 ];
 
 impl Operation {
@@ -69,7 +115,7 @@ impl Operation {
         self.levels.iter().any(|level| match level {
             Level::System => of.is_none(),
             Level::Type | Level::Instance => of.is_some(),
-            Level::InstanceOf(ty) => of == Some(*ty),
+            Level::TypeOf(ty) | Level::InstanceOf(ty) => of == Some(*ty),
         })
     }
 
@@ -78,6 +124,7 @@ impl Operation {
             (Level::System, Scope::System)
             | (Level::Type, Scope::Type(_))
             | (Level::Instance, Scope::Instance(_)) => true,
+            (Level::TypeOf(ty), Scope::Type(of)) => of == ty,
             (Level::InstanceOf(ty), Scope::Instance(key)) => key.resource_type == *ty,
             _ => false,
         })

@@ -2,59 +2,98 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/elementdefinition.html#interpretation>
 
-use fhir_model::schema::{NameId, name};
+use fhir_model::schema::{NameId, TypeDefinition, name};
 use fhir_model::tree::{Element, NodeId, Resource};
 
 /// What adds to the base instead of replacing it.
-const ADDING: &[&str] = &["alias", "condition", "constraint", "mapping", "example", "extension"];
+const ADDING: &[&str] = &["alias", "code", "condition", "constraint", "mapping", "example", "extension"];
+
+/// What a profile cannot change, but where it defines an extension.
+const FIXED: &[&str] = &["isModifier", "isModifierReason"];
+
+/// What a profile cannot change at all.
+const OF_THE_BASE: &[&str] =
+    &["base", "contentReference", "defaultValue", "meaningWhenMissing", "orderMeaning"];
+
+/// Texts that a differential continues where it begins them with `...`.
+const CONTINUED: &[&str] = &["definition", "comment", "requirements", "meaningWhenMissing"];
 
 /// Puts what `diff` says into the element at `node`.
-pub(super) fn merge(made: &mut Resource, node: NodeId, diff: Element<'_>) {
+///
+/// `is_new` tells that a specialization adds the element.
+pub(super) fn merge(made: &mut Resource, node: NodeId, diff: Element<'_>, is_new: bool) {
     let mut replaced: Vec<NameId> = Vec::new();
+    let path = made.element(node).text_of(name::PATH).unwrap_or_default();
+    let is_extension = super::template::is_extension(path);
     for part in diff.children() {
         let Some(property) = part.property() else { continue };
         let own = property.element.name;
         let id = property.element.name_id;
-        if own == "id" || own == "path" {
+        let is_fixed = FIXED.contains(&own) && !is_extension || OF_THE_BASE.contains(&own);
+        if matches!(own, "id" | "path") || (is_fixed && !is_new) {
             continue;
         }
-        if own == "sliceName" && made.element(node).child(id).is_some() {
-            continue;
-        }
-        if ADDING.contains(&own) {
-            if let Some(same) = same_of(made.element(node), part) {
-                made.remove(node, same);
+        match own {
+            "sliceName" if made.element(node).child(id).is_some() => {}
+            "slicing" => super::slicing::merge(made, node, part),
+            "binding" => replace_binding(made, node, part, id),
+            own if CONTINUED.contains(&own) && part.value().is_some_and(|v| v.starts_with("...")) => {
+                continue_text(made, node, part);
             }
-        } else if !replaced.contains(&id) {
-            if own == "binding" {
-                keep_value_set(made, node, part, id);
-                replaced.push(id);
-                continue;
+            own if ADDING.contains(&own) => {
+                if !has(made.element(node), part) {
+                    insert(made, node, part);
+                }
             }
-            made.remove_named(node, id);
-            replaced.push(id);
+            _ => {
+                if !replaced.contains(&id) {
+                    made.remove_named(node, id);
+                    replaced.push(id);
+                }
+                insert(made, node, part);
+            }
         }
-        let held = insert_in_order(made, node, part);
-        made.copy_children(held, part);
+    }
+}
+
+/// `...more` stands for the text of the base, and then `more`.
+fn continue_text(made: &mut Resource, node: NodeId, part: Element<'_>) {
+    let more = part.value().unwrap_or_default().trim_start_matches("...");
+    let held = part.name_id().and_then(|id| made.element(node).child(id));
+    match held.and_then(|held| Some((held.id(), held.value()?.to_owned()))) {
+        Some((held, text)) => made.set_value(held, &format!("{text}\r\n{more}")),
+        None => {
+            insert(made, node, part);
+        }
     }
 }
 
 /// A binding that names no value set keeps that of the base.
-fn keep_value_set(made: &mut Resource, node: NodeId, diff: Element<'_>, id: NameId) {
+fn replace_binding(made: &mut Resource, node: NodeId, diff: Element<'_>, id: NameId) {
     let before = made.element(node).child(id).and_then(|b| b.text_of(name::VALUE_SET)).map(str::to_owned);
     made.remove_named(node, id);
-    let held = insert_in_order(made, node, diff);
-    made.copy_children(held, diff);
+    let held = insert(made, node, diff);
     if diff.child(name::VALUE_SET).is_none()
-        && let (Some(value_set), Some((_, property))) = (before, diff.definition().property("valueSet", 0))
+        && let Some(value_set) = before
     {
-        made.add_value(held, property, &value_set);
+        set(made, held, diff.definition(), "valueSet", &value_set);
     }
 }
 
-/// Adds an element where the specification's order has it.
-fn insert_in_order(made: &mut Resource, node: NodeId, part: Element<'_>) -> NodeId {
+/// Puts a copy of an element where the specification's order has it.
+pub(super) fn insert(made: &mut Resource, node: NodeId, part: Element<'_>) -> NodeId {
     let Some(property) = part.property() else { return node };
+    let held = insert_in_order(made, node, property, part.ty());
+    made.copy_children(held, part);
+    held
+}
+
+fn insert_in_order(
+    made: &mut Resource,
+    node: NodeId,
+    property: &'static fhir_model::schema::Property,
+    ty: fhir_model::schema::TypeId,
+) -> NodeId {
     let before = made
         .element(node)
         .children()
@@ -62,111 +101,131 @@ fn insert_in_order(made: &mut Resource, node: NodeId, part: Element<'_>) -> Node
         .last()
         .map(|c| c.id());
     match before {
-        Some(before) => made.insert_after(before, property, part.ty()),
-        None => made.insert_first(node, property, part.ty()),
+        Some(before) => made.insert_after(before, property, ty),
+        None => made.insert_first(node, property, ty),
     }
 }
 
-/// Finds what of the base an addition stands for: the constraint of the same
-/// key, the same mapping, condition, alias.
-fn same_of(held: Element<'_>, part: Element<'_>) -> Option<NodeId> {
-    let id = part.name_id()?;
-    let keys: &[NameId] = match part.property()?.element.name {
-        "constraint" => &[name::KEY],
-        "mapping" => &[name::IDENTITY],
-        "example" => &[name::LABEL],
-        "extension" => &[name::URL],
+/// Sets a primitive part of an element of that type.
+pub(super) fn set(made: &mut Resource, node: NodeId, of: &TypeDefinition, part: &str, text: &str) {
+    let Some((_, property)) = of.property(part, 0) else { return };
+    let held = match made.element(node).child(property.element.name_id) {
+        Some(held) => held.id(),
+        None => insert_in_order(made, node, property, property.ty),
+    };
+    made.set_value(held, text);
+}
+
+/// Adds a part of an element of that type, to be filled.
+pub(super) fn add(made: &mut Resource, node: NodeId, part: &str) -> Option<NodeId> {
+    let (_, property) = made.element(node).definition().property(part, 0)?;
+    Some(insert_in_order(made, node, property, property.ty))
+}
+
+/// Tells whether an element has what a differential would add: the constraint
+/// of the same key, the same mapping, condition, alias.
+fn has(held: Element<'_>, part: Element<'_>) -> bool {
+    let Some(id) = part.name_id() else { return true };
+    let keys: &[NameId] = match part.property().map(|p| p.element.name) {
+        Some("constraint") => &[name::KEY],
+        Some("mapping") => &[name::IDENTITY, name::MAP],
+        Some("example") => &[name::LABEL, name::VALUE],
+        Some("extension") => &[name::URL, name::VALUE],
+        Some("code") => &[name::SYSTEM, name::CODE],
         _ => &[],
     };
-    let same = |other: &Element<'_>| match keys {
+    held.children_named(id).any(|other| match keys {
         [] => other.value() == part.value(),
         keys => keys.iter().all(|key| other.text_of(*key) == part.text_of(*key)),
-    };
-    held.children_named(id).find(same).map(|e| e.id())
+    })
 }
 
 /// Says of constraints that tell no source that they come from `definition`.
 pub(super) fn source(made: &mut Resource, node: NodeId, definition: &str) {
-    if definition.is_empty() {
-        return;
-    }
-    let constraints: Vec<NodeId> =
-        made.element(node).children_named(name::CONSTRAINT).map(|c| c.id()).collect();
-    for constraint in constraints {
-        add_source(made, constraint, definition);
-    }
-}
-
-fn add_source(made: &mut Resource, constraint: NodeId, definition: &str) {
-    let element = made.element(constraint);
-    if element.child(name::SOURCE).is_none()
-        && let Some((_, property)) = element.definition().property("source", 0)
-    {
-        made.add_value(constraint, property, definition);
-    }
-}
-
-/// Makes sure that an element whose slices are named says how it is sliced:
-/// a choice by type, extensions by url.
-pub(super) fn slicing(made: &mut Resource, node: NodeId, own: &str) {
-    let element = made.element(node);
-    let by = match own {
-        own if own.ends_with("[x]") => ("type", "$this"),
-        "extension" | "modifierExtension" => ("value", "url"),
-        _ => return,
-    };
-    if element.child(name::SLICING).is_some() {
-        return;
-    }
-    let Some((_, property)) = element.definition().property("slicing", 0) else { return };
-    let slicing = made.add(node, property, property.ty);
-    let parts = property.ty.definition();
-    let Some((_, discriminator)) = parts.property("discriminator", 0) else { return };
-    let held = made.add(slicing, discriminator, discriminator.ty);
-    for (part, text) in [("type", by.0), ("path", by.1)] {
-        if let Some((_, property)) = discriminator.ty.definition().property(part, 0) {
-            made.add_value(held, property, text);
-        }
-    }
-    for (part, text) in [("ordered", "false"), ("rules", "open")] {
-        if let Some((_, property)) = parts.property(part, 0) {
-            made.add_value(slicing, property, text);
-        }
-    }
-}
-
-/// Turns the copy of a sliced element into a slice: it has a name, is not
-/// sliced itself, and is optional until the differential says otherwise.
-pub(super) fn as_slice(made: &mut Resource, node: NodeId, own: &str, slice: &str) {
-    made.remove_named(node, name::SLICING);
-    made.remove_named(node, name::SLICE_NAME);
-    let definition = made.element(node).definition();
-    let set = |made: &mut Resource, part: &str, text: &str| {
-        if let Some((_, property)) = definition.property(part, 0) {
-            made.remove_named(node, property.element.name_id);
-            made.add_value(node, property, text);
-        }
-    };
-    set(made, "sliceName", slice);
-    set(made, "min", "0");
-    if let Some(choice) = own.strip_suffix("[x]")
-        && let Some(type_name) = slice.strip_prefix(choice)
-    {
-        narrow(made, node, type_name);
-    }
-}
-
-/// `valueQuantity` has the type Quantity, `valueDateTime` the type dateTime.
-fn narrow(made: &mut Resource, node: NodeId, type_name: &str) {
-    let others: Vec<NodeId> = made
+    let constraints: Vec<NodeId> = made
         .element(node)
-        .children_named(name::TYPE)
-        .filter(|t| !t.text_of(name::CODE).is_some_and(|code| code.eq_ignore_ascii_case(type_name)))
-        .map(|t| t.id())
+        .children_named(name::CONSTRAINT)
+        .filter(|c| c.child(name::SOURCE).is_none())
+        .map(|c| c.id())
         .collect();
-    if others.len() < made.element(node).children_named(name::TYPE).count() {
-        for other in others {
-            made.remove(node, other);
+    for constraint in constraints {
+        let of = made.element(constraint).definition();
+        set(made, constraint, of, "source", definition);
+    }
+}
+
+/// The extensions that tell of the definition that they stand in, and of none made of it.
+const NOT_INHERITED: &[&str] = &[
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status",
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-normative-version",
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-fmm",
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-wg",
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-category",
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-implements",
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-security-category",
+];
+
+/// Takes away what an element of the base says of the base alone.
+pub(super) fn disinherit(made: &mut Resource, node: NodeId) {
+    let doomed: Vec<NodeId> = made
+        .element(node)
+        .children_named(name::EXTENSION)
+        .filter(|e| e.text_of(name::URL).is_some_and(|url| NOT_INHERITED.contains(&url)))
+        .map(|e| e.id())
+        .collect();
+    for extension in doomed {
+        made.remove(node, extension);
+    }
+}
+
+/// Says where an element was first defined, if it does not say so.
+pub(super) fn base(made: &mut Resource, node: NodeId, path: &str) {
+    let element = made.element(node);
+    if element.child(name::BASE).is_some() {
+        return;
+    }
+    let text = |part| element.text_of(part).map(str::to_owned);
+    let (min, max) = (text(name::MIN), text(name::MAX));
+    let Some(held) = add(made, node, "base") else { return };
+    let of = made.element(held).definition();
+    set(made, held, of, "path", path);
+    set(made, held, of, "min", min.as_deref().unwrap_or("0"));
+    set(made, held, of, "max", max.as_deref().unwrap_or("*"));
+}
+
+/// Says of a new element what is true of each that does not say otherwise.
+pub(super) fn of_element(made: &mut Resource, node: NodeId) {
+    let of = made.element(node).definition();
+    for (part, id) in [("isModifier", name::IS_MODIFIER), ("isSummary", name::IS_SUMMARY)] {
+        if made.element(node).child(id).is_none() {
+            set(made, node, of, part, "false");
+        }
+    }
+    let holds_resource = |t: Element<'_>| t.text_of(name::CODE) == Some("Resource");
+    if made.element(node).children_named(name::TYPE).any(holds_resource) {
+        return;
+    }
+    let constraints: Vec<Resource> =
+        made.element(node).children_named(name::CONSTRAINT).map(|c| made.extract(c.id())).collect();
+    if constraints.iter().any(|c| c.root().text_of(name::KEY) == Some("ele-1")) {
+        return;
+    }
+    made.remove_named(node, name::CONSTRAINT);
+    let Some(held) = add(made, node, "constraint") else { return };
+    let of = made.element(held).definition();
+    for (part, text) in [
+        ("key", "ele-1"),
+        ("severity", "error"),
+        ("human", "All FHIR elements must have a @value or children"),
+        ("expression", "hasValue() or (children().count() > id.count())"),
+        ("xpath", "@value|f:*|h:div"),
+        ("source", "http://hl7.org/fhir/StructureDefinition/Element"),
+    ] {
+        set(made, held, of, part, text);
+    }
+    for constraint in constraints {
+        if let Some(held) = add(made, node, "constraint") {
+            made.copy_children(held, constraint.root());
         }
     }
 }

@@ -25,6 +25,7 @@ pub enum Content {
 #[derive(Debug)]
 pub struct CodeSystem {
     url: String,
+    name: String,
     version: Option<String>,
     content: Content,
     is_case_sensitive: bool,
@@ -79,6 +80,7 @@ impl CodeSystem {
         };
         let mut made = CodeSystem {
             url: root.text_of(name::URL).unwrap_or_default().to_owned(),
+            name: root.text_of(name::TITLE).or(root.text_of(name::NAME)).unwrap_or_default().to_owned(),
             version: root.text_of(name::VERSION).map(str::to_owned),
             content,
             is_case_sensitive: root.text_of(name::CASE_SENSITIVE) != Some("false"),
@@ -138,6 +140,11 @@ impl CodeSystem {
     /// Returns its canonical URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns its name for a reader.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Returns its version.

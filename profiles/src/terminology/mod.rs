@@ -8,16 +8,22 @@
 //!
 //! - [`code_system`]: a CodeSystem, compiled.
 //! - [`value_set`]: a ValueSet, compiled; membership without expansion.
+//! - [`expand`], [`lookup`], `validate_code`, [`translate`]: the operations.
 //! - [`grammar`]: code systems that are grammars: languages, media types ...
 //!
 //! Spec: <https://hl7.org/fhir/R4/terminology-module.html>
 
 pub mod code_system;
+pub mod error;
+pub mod expand;
 pub mod grammar;
+pub mod lookup;
+pub mod translate;
+mod validate_code;
 pub mod value_set;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use fhir_model::fhirpath::Value;
 use fhir_model::schema::{name, ty};
@@ -70,12 +76,19 @@ pub struct Terminology {
     definitions: Arc<Definitions>,
     code_systems: RwLock<HashMap<String, Option<Arc<CodeSystem>>>>,
     value_sets: RwLock<HashMap<String, Option<Arc<ValueSet>>>>,
+    /// The code systems by the value set that has all their codes.
+    by_value_set: OnceLock<HashMap<String, String>>,
 }
 
 impl Terminology {
     /// Makes the terminology of these definitions.
     pub fn new(definitions: Arc<Definitions>) -> Terminology {
-        Terminology { definitions, code_systems: RwLock::default(), value_sets: RwLock::default() }
+        Terminology {
+            definitions,
+            code_systems: RwLock::default(),
+            value_sets: RwLock::default(),
+            by_value_set: OnceLock::new(),
+        }
     }
 
     /// Finds a code system by its canonical.
@@ -89,9 +102,42 @@ impl Terminology {
     /// Finds a value set by its canonical.
     pub fn value_set(&self, canonical: &str) -> Option<Arc<ValueSet>> {
         kept(&self.value_sets, canonical, || {
-            let resource = self.definitions.resource(ty::VALUE_SET, canonical)?;
-            Some(Arc::new(ValueSet::compile(resource)))
+            if let Some(resource) = self.definitions.resource(ty::VALUE_SET, canonical) {
+                return Some(Arc::new(ValueSet::compile(resource)));
+            }
+            self.implicit(canonical).map(Arc::new)
         })
+    }
+
+    /// Makes the value sets that exist without being defined: all codes of a
+    /// code system, and those of SNOMED CT and LOINC by their URL.
+    ///
+    /// Spec: <https://hl7.org/fhir/R4/valueset.html#implicit>
+    fn implicit(&self, canonical: &str) -> Option<ValueSet> {
+        if canonical == "http://loinc.org/vs" {
+            return Some(ValueSet::of_system("http://loinc.org", None));
+        }
+        if let Some((system, which)) = canonical.split_once("?fhir_vs") {
+            return match which.strip_prefix("=isa/") {
+                Some(concept) => Some(ValueSet::of_system(system, Some(concept))),
+                None => which.is_empty().then(|| ValueSet::of_system(system, None)),
+            };
+        }
+        let (url, _, _) = split_canonical(canonical);
+        let systems = self.by_value_set.get_or_init(|| {
+            let systems = self.definitions.of_type(ty::CODE_SYSTEM).filter_map(|d| {
+                let resource = d.resource()?;
+                let value_set = resource.root().text_of(name::VALUE_SET)?;
+                Some((split_canonical(value_set).0.to_owned(), d.url().to_owned()))
+            });
+            systems.collect()
+        });
+        systems.get(url).map(|system| ValueSet::of_system(system, None))
+    }
+
+    /// Tells whether a code is in a value set, for sure.
+    pub fn contains(&self, value_set: &str, system: Option<&str>, code: &str, depth: usize) -> bool {
+        self.in_value_set(value_set, system, None, code, depth.min(DEPTH_MAX)) == Answer::Yes
     }
 
     /// Tells whether a code is in a value set.

@@ -2,10 +2,11 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/valueset.html>
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use fhir_model::schema::name;
 use fhir_model::tree::{Element, Resource};
+use indexmap::IndexMap;
 use regex::Regex;
 
 use super::code_system::{CodeSystem, ConceptId};
@@ -35,12 +36,15 @@ pub struct ValueSet {
     allows_inactive: bool,
 }
 
+/// Codes that are listed, in the order of the value set, with their displays.
+pub(super) type Codes = IndexMap<Box<str>, Option<Box<str>>>;
+
 /// A part of a value set: all codes that meet everything said here.
 #[derive(Debug)]
-struct Component {
+pub(super) struct Component {
     system: Option<String>,
     version: Option<String>,
-    codes: Option<HashMap<Box<str>, Option<Box<str>>>>,
+    codes: Option<Codes>,
     filters: Vec<Filter>,
     value_sets: Vec<String>,
 }
@@ -85,6 +89,41 @@ impl ValueSet {
             expansion,
             allows_inactive: compose.and_then(|c| c.text_of(name::INACTIVE)) != Some("false"),
         }
+    }
+
+    /// Makes the value set of all codes of a system, or of those that are a concept or below it.
+    pub fn of_system(system: &str, below: Option<&str>) -> ValueSet {
+        let filter = |concept: &str| Filter {
+            property: "concept".to_owned(),
+            operator: Operator::IsA,
+            value: concept.to_owned(),
+        };
+        let include = Component {
+            system: Some(system.to_owned()),
+            version: None,
+            codes: None,
+            filters: below.map(filter).into_iter().collect(),
+            value_sets: Vec::new(),
+        };
+        ValueSet { include: vec![include], exclude: Vec::new(), expansion: None, allows_inactive: true }
+    }
+
+    pub(super) fn include(&self) -> &[Component] {
+        &self.include
+    }
+
+    pub(super) fn expansion(&self) -> Option<&HashSet<(Box<str>, Box<str>)>> {
+        self.expansion.as_ref()
+    }
+
+    pub(super) fn allows_inactive(&self) -> bool {
+        self.allows_inactive
+    }
+
+    /// Tells whether a code is taken out of the value set.
+    pub(super) fn excludes(&self, terminology: &Terminology, system: &str, code: &str, depth: usize) -> bool {
+        let asked = Asked { terminology, system: Some(system), version: None, code, depth };
+        any(self.exclude.iter().map(|part| part.contains(&asked))) == Answer::Yes
     }
 
     /// Tells whether a code is in the value set. Without `system`, any of the
@@ -163,6 +202,26 @@ fn yes_if(condition: bool) -> Answer {
 }
 
 impl Component {
+    pub(super) fn system(&self) -> Option<&str> {
+        self.system.as_deref()
+    }
+
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    pub(super) fn codes(&self) -> Option<&Codes> {
+        self.codes.as_ref()
+    }
+
+    pub(super) fn value_sets(&self) -> &[String] {
+        &self.value_sets
+    }
+
+    pub(super) fn filters_hold(&self, system: &CodeSystem, concept: ConceptId) -> bool {
+        self.filters.iter().all(|filter| filter.holds(system, concept) == Answer::Yes)
+    }
+
     fn contains(&self, asked: &Asked<'_>) -> Answer {
         let in_system = self.system.as_deref().map(|own| self.in_system(own, asked));
         let in_value_sets = self.value_sets.iter().map(|canonical| {
@@ -262,7 +321,7 @@ impl Filter {
 }
 
 fn component(element: Element<'_>) -> Component {
-    let codes: HashMap<Box<str>, Option<Box<str>>> = element
+    let codes: Codes = element
         .children_named(name::CONCEPT)
         .filter_map(|c| Some((c.text_of(name::CODE)?.into(), c.text_of(name::DISPLAY).map(Box::from))))
         .collect();

@@ -60,9 +60,14 @@ impl<'r> Entries<'r> {
         let absolute = if is_absolute(plain) {
             plain.to_owned()
         } else {
-            match entry.and_then(|e| e.text_of(name::FULL_URL)).and_then(base_of) {
-                Some(base) => format!("{base}/{plain}"),
-                None => plain.to_owned(),
+            let full_url = entry.and_then(|e| e.text_of(name::FULL_URL));
+            match (full_url.and_then(base_of), full_url) {
+                (Some(base), _) => format!("{base}/{plain}"),
+                // Among UUIDs, `Patient/x` can only mean the entry `urn:uuid:x`.
+                (None, Some(url)) if url.starts_with("urn:uuid:") && plain.contains('/') => {
+                    format!("urn:uuid:{}", plain.rsplit('/').next().unwrap_or(plain))
+                }
+                _ => plain.to_owned(),
             }
         };
         match self.by_url.get(absolute.as_str()).map(Vec::as_slice) {

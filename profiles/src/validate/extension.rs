@@ -67,7 +67,8 @@ impl<'r> Run<'_, 'r> {
         if is_of_other_version(url) || is_example(url) && options.example_urls {
             return Severity::Information;
         }
-        if url.starts_with("http://hl7.org/fhir/StructureDefinition/") {
+        let published = ["http://hl7.org/fhir/StructureDefinition/", "http://hl7.org/fhir/tools/"];
+        if published.iter().any(|beginning| url.starts_with(beginning)) {
             return options.unknown_extension.min(Severity::Warning);
         }
         options.unknown_extension

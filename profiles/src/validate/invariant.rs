@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/conformance-rules.html#constraints>
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use fhir_model::fhirpath::{Expression, Limits};
@@ -54,8 +54,8 @@ fn table() -> &'static Table {
 }
 
 fn compile(constraints: &'static [Constraint]) -> impl Iterator<Item = Compiled> {
-    // ele-1 is told by `walk`, element by element; these are decided below.
-    let elsewhere = ["ele-1", "ext-1", "ref-1"];
+    // ele-1 is told by `walk`, element by element, ref-1 by `reference`; the others are decided below.
+    let elsewhere = ["ele-1", "ext-1", "ref-1", "dom-3"];
     constraints
         .iter()
         .filter(move |c| !elsewhere.contains(&c.key))
@@ -103,6 +103,48 @@ impl<'r> Run<'_, 'r> {
         }
     }
 
+    /// The invariant dom-3: what is contained is referred to, or refers to its
+    /// container. Narrative refers as well, by its links and images.
+    pub(super) fn contained(&mut self, container: Element<'r>) {
+        let contained: Vec<Element<'r>> = container.children_named(name::CONTAINED).collect();
+        if contained.is_empty() {
+            return;
+        }
+        let mut named = HashSet::new();
+        let mut waiting = vec![container];
+        while let Some(at) = waiting.pop() {
+            match (at.ty(), at.value()) {
+                (ty::STRING, Some(text)) if at.name_id() == Some(name::REFERENCE) => {
+                    named.insert(text);
+                }
+                (ty::URI | ty::URL | ty::CANONICAL, Some(text)) if text.starts_with('#') => {
+                    named.insert(text);
+                }
+                (ty::XHTML, Some(text)) => {
+                    named.extend(text.split(['"', '\'']).filter(|part| part.starts_with('#')));
+                }
+                _ => {}
+            }
+            waiting.extend(at.children());
+        }
+        let refers_to_container = |resource: Element<'r>| {
+            let mut waiting = vec![resource];
+            while let Some(at) = waiting.pop() {
+                if at.value() == Some("#") {
+                    return true;
+                }
+                waiting.extend(at.children());
+            }
+            false
+        };
+        for resource in contained {
+            let id = resource.text_of(name::ID).unwrap_or_default();
+            if !named.contains(format!("#{id}").as_str()) && !refers_to_container(resource) {
+                self.error(container, Rule::NotReferenced { id: id.to_owned() });
+            }
+        }
+    }
+
     fn extension_has_value_or_parts(&mut self, element: Element<'r>) {
         let (parts, value) = (element.child(name::EXTENSION).is_some(), element.child(name::VALUE).is_some());
         if parts == value {
@@ -116,7 +158,7 @@ impl<'r> Run<'_, 'r> {
 /// resources contain no others, and most periods are open.
 fn cannot_fail(key: &str, element: Element<'_>) -> bool {
     match key {
-        "dom-2" | "dom-3" | "dom-4" | "dom-5" => element.child(name::CONTAINED).is_none(),
+        "dom-2" | "dom-4" | "dom-5" => element.child(name::CONTAINED).is_none(),
         "dom-6" => element.child(name::TEXT).is_some_and(|t| t.child(name::DIV).is_some()),
         "per-1" => element.child(name::START).is_none() || element.child(name::END).is_none(),
         "rng-2" => element.child(name::LOW).is_none() || element.child(name::HIGH).is_none(),

@@ -18,6 +18,7 @@ mod attachment;
 mod bundle;
 mod coding;
 mod compare;
+mod definition;
 mod enable_when;
 mod extension;
 pub mod finding;

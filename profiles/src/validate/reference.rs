@@ -57,7 +57,8 @@ impl<'r> Run<'_, 'r> {
                 }
             }
             Some(target) => {
-                if let (Some(stated), Some(found)) = (stated, target.ty)
+                let told = Literal::parse(text).map(|l| l.key.resource_type);
+                if let (Some(stated), Some(found)) = (stated.or(told), target.ty)
                     && stated != found
                 {
                     let rule = Rule::TargetType { stated: stated.name().into(), found: found.name().into() };
@@ -129,7 +130,10 @@ impl<'r> Run<'_, 'r> {
     ) {
         let Some(text) = reference.text_of(name::REFERENCE) else { return };
         let Some(target) = self.target(place, text) else { return };
-        if !rule.aggregation.is_empty() && !rule.aggregation.iter().any(|a| a == target.way.code()) {
+        if place.entry.is_some()
+            && !rule.aggregation.is_empty()
+            && !rule.aggregation.iter().any(|a| a == target.way.code())
+        {
             let rule =
                 Rule::Aggregation { found: target.way.code().into(), allowed: rule.aggregation.join(", ") };
             self.error_of(profile, reference, rule);

@@ -13,10 +13,11 @@ impl<'r> Run<'_, 'r> {
         let resource = place.resource;
         self.element(place, resource);
         self.element_ids(resource);
+        self.contained(resource);
         match resource.ty() {
             ty::OBSERVATION => self.vital_signs(place),
             ty::QUESTIONNAIRE_RESPONSE => self.questionnaire_response(place),
-            _ => {}
+            _ => self.definition(resource),
         }
         let claimed = resource.child(name::META).into_iter().flat_map(|m| m.children_named(name::PROFILE));
         for profile in claimed {

@@ -151,7 +151,7 @@ impl<'r> Run<'_, 'r> {
             [] => {}
             // The definition of an extension is looked at wherever it stands.
             [_] if element.ty() == ty::EXTENSION && self.defined(element) => {}
-            [one] => self.named_profile(place, element, one, Severity::Warning),
+            [one] => self.named_profile(place, element, one, Severity::Error),
             many => {
                 let conforms = many.iter().any(|canonical| {
                     self.trial(|run| run.named_profile(place, element, canonical, Severity::Error))
