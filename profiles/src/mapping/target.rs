@@ -65,7 +65,13 @@ impl<'m, 's> Run<'m, 's, '_> {
     fn place_of(&mut self, target: &CompiledTarget) -> Outcome<Option<NodeId>> {
         let Some(context) = &target.context else { return Ok(None) };
         match self.variable_in(InputMode::Target, context) {
-            Some(Item::Target(node)) => Ok(Some(*node)),
+            Some(Item::Target(node)) => {
+                let mut at = *node;
+                for part in &target.path {
+                    at = self.make(at, part)?;
+                }
+                Ok(Some(at))
+            }
             Some(_) => Err(TransformErrorKind::Map(format!("variable `{context}` is no part of the target"))),
             None => Err(TransformErrorKind::UnknownVariable(context.clone())),
         }

@@ -95,6 +95,7 @@ fn rules_make_what_they_say() {
         ("src.id as i, src.gender as g -> tgt.id = append(i, '-', g);", r#"{"id":"p-female"}"#),
         ("src.id as i check $this = 'p' -> tgt.id = i;", r#"{"id":"p"}"#),
         // Targets.
+        ("src.id as i -> tgt.subject.identifier.value = i;", r#"{"subject":{"identifier":{"value":"p"}}}"#),
         (
             "src.name as n -> tgt.identifier as i share one, i.value = 'x';",
             r#"{"identifier":[{"value":"x"}]}"#,
