@@ -109,6 +109,29 @@ fn official_maps_are_the_same_as_resources() {
     }
 }
 
+#[test]
+fn the_example_maps_of_r4_are_read() {
+    let path = testdata().map(|t| t.join("fhir/hl7.fhir.r4.examples-4.0.1.tgz"));
+    let Some(package) =
+        path.and_then(|path| std::fs::File::open(path).ok()).and_then(|f| Package::read(f).ok())
+    else {
+        println!("no examples package here: passed over");
+        return;
+    };
+    let mut compiled = 0;
+    for resource in package.resources.iter().filter(|r| r.resource_type() == ty::STRUCTURE_MAP) {
+        let map = Map::from_resource(resource).unwrap_or_else(|e| panic!("{e}"));
+        let again = Map::from_resource(&map.to_resource().unwrap_or_else(|e| panic!("{e}"))).expect("a map");
+        assert_eq!(again.groups, map.groups);
+        match Compiled::new(&map, &[], &Definitions::new()) {
+            Ok(_) => compiled += 1,
+            // Its `copy` has neither a parameter nor a variable to copy.
+            Err(error) => assert!(error.to_string().contains("`copy` takes"), "{error}"),
+        }
+    }
+    assert!(compiled > 0);
+}
+
 /// The documents, and the map for each.
 const DOCUMENTS: [(&str, &str); 9] = [
     ("CERT_VACC", "Vaccinazioni"),

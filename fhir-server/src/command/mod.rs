@@ -7,6 +7,7 @@ pub mod fhirpath;
 pub mod import;
 pub mod package;
 pub mod serve;
+pub mod transform;
 pub mod validate;
 mod validation_page;
 
@@ -65,6 +66,11 @@ enum Command {
         after_help = "Examples:\n  lanterna validate patient.json\n  lanterna validate *.xml --package hl7.fhir.r4.core-4.0.1.tgz --profile http://hl7.org/fhir/StructureDefinition/bp\n  lanterna validate patient.json --output html --language it > report.html\n\nEnds with 0 when all are valid, 1 when one is not, 2 when something cannot be read."
     )]
     Validate(validate::ValidateArguments),
+    /// Transforms a CDA document or a resource by a map
+    #[command(
+        after_help = "Examples:\n  lanterna transform --map RefertodiRadiologiaBody.map --with maps/ --input report.xml\n  lanterna transform --map map.json --input questionnaire-response.json --output xml"
+    )]
+    Transform(transform::TransformArguments),
     /// Evaluates a FHIRPath expression on files
     #[command(
         after_help = "Examples:\n  lanterna fhirpath 'name.given' patient.json\n  lanterna fhirpath \"Bundle.entry.resource.ofType(Patient).birthDate\" *.json --json"
@@ -97,6 +103,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Bench(bench) => bench::bench(given_data, &bench),
         Command::Package(package) => package::package(&settings, &package),
         Command::Validate(validate) => validate::validate(&settings, &validate),
+        Command::Transform(transform) => transform::transform(&settings, &transform),
         Command::Fhirpath(fhirpath) => fhirpath::fhirpath(&fhirpath),
         Command::Check => check::check(&settings),
         Command::Explain(explain) => explain::explain(&settings, &explain),

@@ -3,9 +3,11 @@
 //! Spec: <https://hl7.org/fhir/R4/operations.html>
 
 mod everything;
+mod fhirpath;
 mod meta;
 mod parameters;
 mod terminology;
+mod transform;
 mod validate;
 
 use fhir_model::interaction::{OperationCall, Performed, Scope};
@@ -106,6 +108,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         levels: &[Level::TypeOf(ty::CONCEPT_MAP), Level::InstanceOf(ty::CONCEPT_MAP)],
         tells_faults: false,
         run: terminology::translate,
+    },
+    Operation {
+        name: "transform",
+        definition: "http://hl7.org/fhir/OperationDefinition/StructureMap-transform",
+        levels: &[Level::TypeOf(ty::STRUCTURE_MAP), Level::InstanceOf(ty::STRUCTURE_MAP)],
+        tells_faults: false,
+        run: transform::transform,
+    },
+    Operation {
+        name: "fhirpath",
+        definition: "http://fhirpath-lab.org/OperationDefinition/fhirpath",
+        levels: &[Level::System],
+        tells_faults: false,
+        run: fhirpath::fhirpath,
     },
 ];
 

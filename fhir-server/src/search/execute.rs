@@ -8,6 +8,7 @@ use fhir_model::interaction::{Criteria, Handling, Performed, ResourceKey, Scope,
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::schema::TypeId;
 
+use super::codes::{self, Codes};
 use super::condition::Condition;
 use super::forms;
 use super::included::included;
@@ -86,7 +87,7 @@ impl Search {
         base: &str,
     ) -> Result<Performed, Issue> {
         let definitions = self.definitions();
-        let mut query = self.parse(request, &definitions)?;
+        let mut query = self.parse(data, request, &definitions)?;
         forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let bundle = if query.needs_snapshot() {
@@ -110,7 +111,7 @@ impl Search {
         base: &str,
     ) -> Result<Option<Performed>, Issue> {
         let definitions = self.definitions();
-        let mut query = self.parse(request, &definitions)?;
+        let mut query = self.parse(data, request, &definitions)?;
         if query.counts_only || query.needs_snapshot() || query.page_size > QUICK_PAGE_MAX {
             return Ok(None);
         }
@@ -150,7 +151,7 @@ impl Search {
             parameters: criteria.0.clone(),
             handling: Handling::Strict,
         };
-        let mut query = self.parse(&request, &definitions)?;
+        let mut query = self.parse(data, &request, &definitions)?;
         if query.condition.is_always() {
             return Err(Issue::error(IssueType::Required)
                 .text("the criteria of a conditional interaction must narrow the search"));
@@ -170,7 +171,7 @@ impl Search {
     /// What is wrong with the search, or an issue of the storage.
     pub fn explain(&self, data: &mut Connection, request: &SearchRequest) -> Result<String, Issue> {
         let definitions = self.definitions();
-        let mut query = self.parse(request, &definitions)?;
+        let mut query = self.parse(data, request, &definitions)?;
         forms::resolve(data, &mut query)?;
         let run = self.run(&query, &definitions);
         let condition = scan::resolve(data, query.condition.clone(), &self.limits)?;
@@ -179,9 +180,22 @@ impl Search {
         Ok(super::explain::explain(&query, &plan))
     }
 
-    fn parse(&self, request: &SearchRequest, definitions: &Definitions) -> Result<Query, Issue> {
+    fn parse(
+        &self,
+        data: &mut Connection,
+        request: &SearchRequest,
+        definitions: &Definitions,
+    ) -> Result<Query, Issue> {
         let now_micros = jiff::Timestamp::now().as_microsecond();
-        parse(request, definitions, &self.limits, QueryContext { bases: &self.bases, now_micros })
+        let asked = codes::asked(&request.parameters);
+        let codes = if asked.is_empty() {
+            Codes::default()
+        } else {
+            let known = self.knowledge.current(data)?;
+            Codes::find(&known.terminology, &asked, self.limits.alternatives_max)
+        };
+        let context = QueryContext { bases: &self.bases, now_micros, codes: &codes };
+        parse(request, definitions, &self.limits, context)
     }
 
     fn run<'r>(&'r self, query: &'r Query, definitions: &'r Definitions) -> Run<'r> {

@@ -338,6 +338,18 @@ impl<'m> Meaning<'m> {
         if modifier == Some("missing") {
             return is_missing(name, value, parameter::present(definition).into());
         }
+        if let Some(modifier) = modifier.filter(|_| definition.kind == Kind::Token)
+            && let Some(codes) = self.context.codes.of(modifier, value)
+        {
+            let codes =
+                codes.map_err(|why| SearchError::BadValue { name: name.to_owned(), why: why.to_owned() })?;
+            let is_negated = modifier == "not-in";
+            return match codes {
+                "" if is_negated => Ok(Condition::always()),
+                "" => Ok(Condition::never()),
+                codes => self.predicate(of, definition, name, is_negated.then_some("not"), codes),
+            };
+        }
         let (modifier, is_negated) = if modifier == Some("not") { (None, true) } else { (modifier, false) };
         if is_negated && !matches!(definition.kind, Kind::Token | Kind::Reference | Kind::Uri) {
             return Err(SearchError::Unusable {

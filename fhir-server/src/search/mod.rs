@@ -17,6 +17,7 @@
 //! Spec: <https://hl7.org/fhir/R4/search.html>
 
 pub mod chain;
+pub mod codes;
 pub mod condition;
 pub mod custom;
 pub mod definition;

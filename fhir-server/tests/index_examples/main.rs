@@ -14,6 +14,7 @@ use fhir_model::search_parameter::{
 };
 use fhir_model::tree::Resource;
 use fhir_server::index::extract::extract;
+use fhir_server::search::codes::Codes;
 use fhir_server::search::parameter::{self, QueryContext, present};
 use fhir_server::search::registry::Definitions;
 
@@ -87,7 +88,8 @@ impl Published {
 #[test]
 fn a_search_made_from_a_value_finds_it() {
     let Some(examples) = examples() else { return };
-    let context = QueryContext { bases: &[], now_micros: 1_700_000_000_000_000 };
+    let codes = Codes::default();
+    let context = QueryContext { bases: &[], now_micros: 1_700_000_000_000_000, codes: &codes };
     let mut published: BTreeMap<TypeId, Vec<Published>> = BTreeMap::new();
     let (mut with_values, mut asked) = (BTreeSet::new(), BTreeSet::new());
     let (mut queries, mut missed) = (0usize, Vec::new());

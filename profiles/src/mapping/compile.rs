@@ -274,9 +274,13 @@ impl<'m> Compiler<'m, '_> {
             None => None,
             Some(transform) => Some(self.transform(scope, rule, transform)?),
         };
+        let mut path: Vec<String> =
+            target.element.iter().flat_map(|e| e.split('.')).map(str::to_owned).collect();
+        let element = path.pop();
         Ok(CompiledTarget {
             context: target.context.clone(),
-            element: target.element.clone(),
+            path,
+            element,
             transform,
             variable: target.variable.clone(),
             list_modes: target.list_modes.clone(),
@@ -292,12 +296,20 @@ impl<'m> Compiler<'m, '_> {
     ) -> Result<CompiledTransform, MapError> {
         let function = transform.function;
         let (least, most) = arity(function);
-        let given = transform.arguments.len();
+        // `copy` of nothing named copies what the rule is applied to.
+        let copied = match (function, rule.sources.as_slice()) {
+            (Function::Copy, [Source { variable: Some(variable), .. }]) => {
+                vec![Argument::Variable(variable.clone())]
+            }
+            _ => Vec::new(),
+        };
+        let arguments = if transform.arguments.is_empty() { &copied } else { &transform.arguments };
+        let given = arguments.len();
         if given < least || given > most {
             let problem = format!("`{}` takes {least} to {most} arguments, not {given}", function.code());
             return Err(scope.error(Some(rule), problem));
         }
-        let literal = |at: usize| match transform.arguments.get(at) {
+        let literal = |at: usize| match arguments.get(at) {
             Some(Argument::Text(text)) => Some(text.as_str()),
             _ => None,
         };
@@ -317,7 +329,7 @@ impl<'m> Compiler<'m, '_> {
             (Function::Translate, Some(url)) => self.table(scope, url),
             _ => None,
         };
-        let arguments = transform.arguments.iter();
+        let arguments = arguments.iter();
         let arguments = arguments.map(|a| scope.argument(rule, a)).collect::<Result<_, _>>()?;
         Ok(CompiledTransform { function, arguments, ty, table })
     }

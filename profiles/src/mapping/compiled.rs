@@ -68,6 +68,8 @@ pub(super) struct CompiledSource {
 
 pub(super) struct CompiledTarget {
     pub(super) context: Option<String>,
+    /// The elements that lead to the one meant: `a` and `b` of `x.a.b.c`.
+    pub(super) path: Vec<String>,
     pub(super) element: Option<String>,
     pub(super) transform: Option<CompiledTransform>,
     pub(super) variable: Option<String>,

@@ -155,6 +155,9 @@ pub enum TransformErrorKind {
     /// Nested deeper than allowed.
     #[error("rules and groups are nested deeper than {0}")]
     TooDeep(usize),
+    /// Elements nested deeper than allowed.
+    #[error("elements of the result are nested deeper than {0}")]
+    TooNested(u32),
     /// Longer than allowed.
     #[error("the transform takes longer than {0:?}")]
     TooLong(std::time::Duration),
@@ -188,6 +191,7 @@ impl From<TransformError> for Issue {
             TransformErrorKind::Check(_) | TransformErrorKind::Count { .. } => IssueType::BusinessRule,
             TransformErrorKind::TooManySteps(_)
             | TransformErrorKind::TooDeep(_)
+            | TransformErrorKind::TooNested(_)
             | TransformErrorKind::TooLong(_)
             | TransformErrorKind::TooMuchText(_)
             | TransformErrorKind::TooManyElements(_) => IssueType::TooCostly,

@@ -20,6 +20,7 @@ mod error;
 mod functions;
 mod imports;
 mod lex;
+mod nesting;
 mod parse;
 mod parse_rule;
 mod run;

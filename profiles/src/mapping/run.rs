@@ -12,12 +12,13 @@ use std::time::{Duration, Instant as Moment};
 use fhir_model::fhirpath::{External, Value};
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::TypeId;
-use fhir_model::tree::{Element, NodeId, Resource};
+use fhir_model::tree::{NodeId, Resource};
 
 use super::ast::{InputMode, TypeMode};
 use super::cda::CdaDocument;
 use super::compiled::{Compiled, CompiledArgument, CompiledGroup, CompiledRule};
 use super::error::{Place, TransformError, TransformErrorKind};
+use super::nesting::{Measure, Nesting};
 
 /// Bounds on a transform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +107,7 @@ pub(super) struct Run<'m, 's, 'o> {
     pub(super) steps: u64,
     pub(super) depth: usize,
     pub(super) elements: usize,
+    pub(super) nesting: Nesting,
     pub(super) text_bytes: usize,
     pub(super) start: Moment,
     pub(super) options: Options<'o>,
@@ -146,6 +148,7 @@ impl Compiled {
             steps: 0,
             depth: 0,
             elements: 0,
+            nesting: Nesting::default(),
             text_bytes: 0,
             start: Moment::now(),
             options,
@@ -213,14 +216,11 @@ impl<'m, 's> Run<'m, 's, '_> {
         if self.text_bytes > max { Err(TransformErrorKind::TooMuchText(max)) } else { Ok(()) }
     }
 
-    /// Counts elements that are copied, with their text.
-    pub(super) fn count_copy(&mut self, element: Element<'_>) -> Outcome<()> {
-        self.count_text(element.value().map_or(0, str::len))?;
-        for child in element.children() {
-            self.count_element()?;
-            self.count_copy(child)?;
-        }
-        Ok(())
+    /// Counts what is copied into an element.
+    pub(super) fn count_copy(&mut self, measure: Measure) -> Outcome<()> {
+        self.count_text(measure.text_bytes)?;
+        self.elements = self.elements.saturating_add(measure.elements);
+        self.count_element()
     }
 
     /// Makes a UUID.

@@ -65,7 +65,13 @@ impl<'m, 's> Run<'m, 's, '_> {
     fn place_of(&mut self, target: &CompiledTarget) -> Outcome<Option<NodeId>> {
         let Some(context) = &target.context else { return Ok(None) };
         match self.variable_in(InputMode::Target, context) {
-            Some(Item::Target(node)) => Ok(Some(*node)),
+            Some(Item::Target(node)) => {
+                let mut at = *node;
+                for part in &target.path {
+                    at = self.make(at, part)?;
+                }
+                Ok(Some(at))
+            }
             Some(_) => Err(TransformErrorKind::Map(format!("variable `{context}` is no part of the target"))),
             None => Err(TransformErrorKind::UnknownVariable(context.clone())),
         }
@@ -194,12 +200,17 @@ impl<'m, 's> Run<'m, 's, '_> {
         modes: &[TargetListMode],
     ) -> Outcome<NodeId> {
         self.count_element()?;
+        let depth = self.nesting.below(&self.out, dest)?;
         if !property.element.is_array() && !property.element.is_choice {
             self.out.remove_named(dest, property.element.name_id);
-        } else if modes.contains(&TargetListMode::First) {
-            return Ok(self.out.insert_first(dest, property, made));
         }
-        Ok(self.out.add(dest, property, made))
+        let node = if property.element.is_array() && modes.contains(&TargetListMode::First) {
+            self.out.insert_first(dest, property, made)
+        } else {
+            self.out.add(dest, property, made)
+        };
+        self.nesting.keep(node, depth);
+        Ok(node)
     }
 
     /// Puts a value in an element; `None` where the value says nothing.
@@ -250,9 +261,10 @@ impl<'m, 's> Run<'m, 's, '_> {
         if let Some(text) = element.value().filter(|_| element.definition().is_primitive()) {
             return Ok(Item::Primitive(element.ty(), text.into()));
         }
-        let copy = self.out.extract(node);
-        self.count_copy(copy.root())?;
-        Ok(Item::Made(copy.into()))
+        let root = self.out.root_id();
+        let measure = self.nesting.measure(&self.out, root, self.out.element(node))?;
+        self.count_copy(measure)?;
+        Ok(Item::Made(self.out.extract(node).into()))
     }
 
     /// Finds under which property a value can stand, and with what type.
@@ -315,16 +327,19 @@ impl<'m, 's> Run<'m, 's, '_> {
         let same = given.is_some_and(|given| given.is_a(of) || of.is_a(given));
         match value {
             Item::Source(Value::Element(element)) if same => {
-                self.count_copy(*element)?;
+                let measure = self.nesting.measure(&self.out, to, *element)?;
+                self.count_copy(measure)?;
                 self.out.copy_children(to, *element);
             }
             Item::Made(made) if same => {
-                self.count_copy(made.root())?;
+                let measure = self.nesting.measure(&self.out, to, made.root())?;
+                self.count_copy(measure)?;
                 self.out.copy_children(to, made.root());
             }
             Item::Target(node) if same => {
+                let measure = self.nesting.measure(&self.out, to, self.out.element(*node))?;
+                self.count_copy(measure)?;
                 let copy = self.out.extract(*node);
-                self.count_copy(copy.root())?;
                 self.out.copy_children(to, copy.root());
             }
             // A text stands for the part of these types that is text.

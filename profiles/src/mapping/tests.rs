@@ -31,6 +31,8 @@ fn run(rules: &str) -> Result<String, String> {
             s:other - \n
         }}
         group main(source src : Patient, target tgt : Basic) {{ {rules} }}
+        group deeper(source s, target e) {{ s -> e.extension as inner then deeper(s, inner); }}
+        group copied(source s, target e) {{ s -> e.extension = e as inner then copied(s, e); }}
         group nameOf(source name : HumanName, target text) <<types>> {{
             name.family as f -> text.value = f;
         }}
@@ -93,6 +95,7 @@ fn rules_make_what_they_say() {
         ("src.id as i, src.gender as g -> tgt.id = append(i, '-', g);", r#"{"id":"p-female"}"#),
         ("src.id as i check $this = 'p' -> tgt.id = i;", r#"{"id":"p"}"#),
         // Targets.
+        ("src.id as i -> tgt.subject.identifier.value = i;", r#"{"subject":{"identifier":{"value":"p"}}}"#),
         (
             "src.name as n -> tgt.identifier as i share one, i.value = 'x';",
             r#"{"identifier":[{"value":"x"}]}"#,
@@ -209,6 +212,14 @@ fn errors_say_where() {
         ("src where a..b -> tgt.id = 'x';", "FHIRPath"),
         ("src -> tgt.id = create('Shoe');", "there is no type `Shoe`"),
         ("src -> tgt.id = nonsense('a');", "unknown transform function `nonsense`"),
+        (
+            "src -> tgt.extension as e then deeper(src, e);",
+            "elements of the result are nested deeper than 100",
+        ),
+        (
+            "src -> tgt.extension as a, a.extension as b, a.extension as c then copied(src, a);",
+            "the result has more than 1000000 elements",
+        ),
         ("src then main(src, tgt);", "nested deeper than 256"),
         ("src then { src then main(src, tgt); src then main(src, tgt); };", "nested deeper than 256"),
     ] {

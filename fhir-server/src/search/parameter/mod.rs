@@ -21,6 +21,7 @@ use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use super::registry::{Branch, BranchUse, Definition};
 use crate::index::row::{BranchCode, EqualHash, Form, IndexRows, Link, Span, Text};
+use crate::search::codes::Codes;
 
 /// What must hold of the index rows of a resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,6 +171,8 @@ pub struct QueryContext<'q> {
     pub bases: &'q [String],
     /// Microseconds since 1970: what `ap` is measured from.
     pub now_micros: i64,
+    /// The codes that modifiers such as `:in` mean.
+    pub codes: &'q Codes,
 }
 
 /// Turns one alternative of a search into what it asks of the index.

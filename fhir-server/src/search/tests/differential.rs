@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::index::row::{IndexRows, TargetHash};
+use crate::search::codes::Codes;
 use crate::search::condition::{Condition, TextComparison};
 use crate::search::forms;
 use crate::search::parameter::{Predicate, QueryContext};
@@ -251,7 +252,8 @@ fn agree(of: Option<TypeId>, chosen: &[&str]) -> Result<(), TestCaseError> {
     let url = format!("{}?{}", of.map_or("", |t| t.name()), chosen.join("&"));
     let request = request(&url, Handling::Strict);
     let bases = [BASE.to_owned()];
-    let context = QueryContext { bases: &bases, now_micros: 1_700_000_000_000_000 };
+    let codes = Codes::default();
+    let context = QueryContext { bases: &bases, now_micros: 1_700_000_000_000_000, codes: &codes };
     let definitions = world.fixture.search.definitions();
     let mut query = parse(&request, &definitions, &SearchLimits::default(), context)
         .map_err(|issue| TestCaseError::fail(format!("{url}: {issue}")))?;
