@@ -12,6 +12,7 @@ use fhir_model::fhirpath::{Context, Expression, Limits, Value};
 use fhir_model::interaction::{OperationCall, Performed};
 use fhir_model::json::write_element;
 use fhir_model::outcome::{Issue, IssueType, Reason};
+use fhir_model::schema::JsonForm;
 use fhir_model::tree::Element;
 use profiles::validate::location::Locations;
 use serde_json::{Value as Json, json};
@@ -84,6 +85,20 @@ pub(super) fn fhirpath(view: &mut dyn View, call: &OperationCall) -> Result<Perf
     Ok(Performed::json(answer.to_string().into_bytes()))
 }
 
+/// Returns an element as JSON has it; of a primitive, its value.
+fn as_json(element: Element<'_>) -> Option<Json> {
+    match (element.definition().json_form(), element.value()) {
+        (Some(JsonForm::String), Some(text)) => Some(json!(text)),
+        (Some(_), Some(text)) => serde_json::from_str(text).ok(),
+        (Some(_), None) => None,
+        (None, _) => {
+            let mut out = Vec::new();
+            write_element(element, &mut out);
+            serde_json::from_slice(&out).ok()
+        }
+    }
+}
+
 /// Writes a value as a part: named by its type, with its place where it is an element.
 fn part(value: &Value<'_>, locations: &Locations<'_>) -> Json {
     const PATH: &str = "http://fhir.forms-lab.com/StructureDefinition/resource-path";
@@ -94,9 +109,7 @@ fn part(value: &Value<'_>, locations: &Locations<'_>) -> Json {
     let mut extensions = Vec::new();
     if let Some(element) = value.element() {
         extensions.push(json!({ "url": PATH, "valueString": locations.expression(element.id()) }));
-        let mut out = Vec::new();
-        write_element(element, &mut out);
-        let json: Option<Json> = serde_json::from_slice(&out).ok();
+        let json = as_json(element);
         let property = fhir_model::schema::ty::PARAMETERS_PARAMETER
             .definition()
             .properties
