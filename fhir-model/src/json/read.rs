@@ -271,7 +271,7 @@ pub(crate) struct Collected {
     pub(crate) faults: Vec<Failure>,
     pub(crate) offsets: HashMap<NodeId, u32>,
     /// Elements whose value could not be read, and is missing for that.
-    broken: HashSet<NodeId>,
+    pub(crate) broken: HashSet<NodeId>,
 }
 
 /// Takes note of a failure that does not keep reading from going on; gives it
@@ -577,7 +577,7 @@ impl<'s> Reader<'s> {
                     .fail(ReadErrorKind::WrongType { expected: "one value, not a list" })
                     .within(|| format!(".{name}"));
             }
-            let known = if had { self.repetition(parent, property, 0) } else { None };
+            let known = if had { self.repetition(parent, property) } else { None };
             let node = known.unwrap_or_else(|| self.append(parent, property, last));
             return self
                 .inside(|| format!(".{name}"), |reader| reader.value(node, property, is_extra, depth));
@@ -599,7 +599,12 @@ impl<'s> Reader<'s> {
         let mut before = None;
         loop {
             self.skip_space();
-            let known = if had { self.repetition(parent, property, index) } else { None };
+            // Repetitions stand next to each other: what follows is found without a search.
+            let known = match before {
+                _ if !had => None,
+                None => self.repetition(parent, property),
+                Some(before) => self.resource.next_repetition(before),
+            };
             let node = match (known, before) {
                 (Some(node), _) => node,
                 (None, Some(before)) if had => {
@@ -640,12 +645,10 @@ impl<'s> Reader<'s> {
         node
     }
 
-    fn repetition(&self, parent: NodeId, property: &'static Property, index: usize) -> Option<NodeId> {
-        let children = self.resource.element(parent).children();
-        children
-            .filter(|c| c.property().is_some_and(|p| std::ptr::eq(p, property)))
-            .nth(index)
-            .map(|c| c.id())
+    /// Finds the first repetition of a property.
+    fn repetition(&self, parent: NodeId, property: &'static Property) -> Option<NodeId> {
+        let mut children = self.resource.element(parent).children();
+        children.find(|c| c.property().is_some_and(|p| std::ptr::eq(p, property))).map(|c| c.id())
     }
 
     fn value(
