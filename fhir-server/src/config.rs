@@ -1,13 +1,16 @@
 //! Settings: a flag counts before the environment, that before the file, that
 //! before the default.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use fhir_model::schema::TypeId;
 use serde::Deserialize;
 
+use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
 
 /// Why the settings cannot be used.
@@ -29,6 +32,9 @@ pub enum ConfigError {
         "this version does not have PostgreSQL yet: leave --database out for SQLite in the data folder, or give sqlite:FOLDER"
     )]
     Postgres,
+    /// A validation setting for what is no resource type.
+    #[error("[validation]: `{0}` is no resource type of FHIR R4, nor `default`")]
+    Validation(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -99,6 +105,8 @@ pub struct SettingsFile {
     pub log: LogFile,
     /// Limits by name.
     pub limits: LimitsFile,
+    /// What validation of writes leads to: `default`, and by resource type.
+    pub validation: HashMap<String, Mode>,
 }
 
 /// The section `[tls]`.
@@ -172,6 +180,8 @@ pub struct Settings {
     pub log_json: bool,
     /// The limits.
     pub limits: Limits,
+    /// What validation of writes leads to.
+    pub validation: Validation,
     /// The rest of the file, for `serve`.
     file: SettingsFile,
 }
@@ -223,6 +233,7 @@ impl Settings {
                 .unwrap_or_else(|| "info".to_owned()),
             log_json: arguments.log_format.as_ref().or(file.log.format.as_ref()).is_some_and(|f| f == "json"),
             limits: file.limits.limits(),
+            validation: validation(&file.validation)?,
             file,
         })
     }
@@ -255,6 +266,20 @@ impl Settings {
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
     }
+}
+
+fn validation(file: &HashMap<String, Mode>) -> Result<Validation, ConfigError> {
+    let mut validation = Validation::default();
+    for (name, mode) in file {
+        match TypeId::resource_named(name) {
+            Some(of) => {
+                validation.by_type.insert(of, *mode);
+            }
+            None if name == "default" => validation.default = *mode,
+            None => return Err(ConfigError::Validation(name.clone())),
+        }
+    }
+    Ok(validation)
 }
 
 fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {

@@ -6,6 +6,7 @@ use fhir_model::schema::name;
 use fhir_model::tree::{Element, Resource};
 use profiles::definitions::Definitions;
 use profiles::snapshot::{self, SnapshotError};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const CORE: &str = "http://hl7.org/fhir/StructureDefinition";
@@ -370,4 +371,84 @@ fn a_logical_model_has_the_elements_that_it_adds() {
     );
     let base = element(&made, "Model.part").child(name::BASE).expect("a base");
     assert_eq!((base.text_of(name::PATH), base.text_of(name::MIN)), (Some("Model.part"), Some("1")));
+}
+
+#[test]
+fn a_model_of_as_many_elements_as_are_allowed_takes_seconds_at_most() {
+    let mut rows = vec![json!({"path": "Model"})];
+    rows.extend((0..19_000).map(|n| json!({"path": format!("Model.part{n}"), "type": [{"code": "string"}]})));
+    let text = json!({
+        "resourceType": "StructureDefinition", "url": "http://x/model", "name": "M", "status": "draft",
+        "kind": "logical", "abstract": false, "type": "Model", "derivation": "specialization",
+        "baseDefinition": format!("{CORE}/Element"), "differential": {"element": rows},
+    });
+    let started = std::time::Instant::now();
+    let made = snapshot(&json::read(text.to_string()).expect("readable")).expect("generated");
+    assert_eq!(elements(&made).len(), 19_003);
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+fn any_element() -> impl Strategy<Value = Value> {
+    let part = prop_oneof![
+        Just("component"),
+        Just("value[x]"),
+        Just("valueQuantity"),
+        Just("code"),
+        Just("coding"),
+        Just("referenceRange"),
+        Just("extension"),
+        Just("extension:a"),
+        Just("component:a"),
+        Just("component:a/b"),
+        Just(""),
+        Just("[x]"),
+        Just("é:"),
+    ];
+    let name = prop_oneof![Just("a"), Just("a/b"), Just("/"), Just(""), Just("valueQuantity"), Just("é")];
+    let type_name = prop_oneof![Just("Quantity"), Just("Extension"), Just("Observation"), Just("x y")];
+    (
+        proptest::collection::vec(part, 0..5),
+        proptest::option::of(name),
+        proptest::option::of(type_name),
+        any::<bool>(),
+        prop_oneof![Just("Observation"), Just("Patient"), Just("O")],
+    )
+        .prop_map(|(parts, slice, type_name, has_id, root)| {
+            let id = std::iter::once(root).chain(parts).collect::<Vec<_>>().join(".");
+            let path: Vec<&str> = id.split('.').map(|p| p.split(':').next().unwrap_or(p)).collect();
+            let mut element = json!({"path": path.join(".")});
+            if has_id {
+                element["id"] = id.into();
+            }
+            if let Some(slice) = slice.filter(|s| !s.is_empty()) {
+                element["sliceName"] = slice.into();
+            }
+            if let Some(type_name) = type_name {
+                element["type"] = json!([{"code": type_name, "profile": ["http://x/profile"]}]);
+            }
+            element
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn no_differential_makes_it_panic_or_hang(rows in proptest::collection::vec(any_element(), 1..5)) {
+        let text = json!({
+            "resourceType": "StructureDefinition", "url": "http://x/profile", "name": "X", "status": "draft",
+            "kind": "resource", "abstract": false, "type": "Observation", "derivation": "constraint",
+            "baseDefinition": format!("{CORE}/Observation"), "differential": {"element": rows},
+        });
+        if let Ok(profile) = json::read(text.to_string()) {
+            let mut definitions = Definitions::new();
+            definitions.add_resource(profile.clone());
+            if let Ok(made) = snapshot::generate(&profile, &definitions) {
+                let all = elements(&made);
+                prop_assert!(all.iter().all(|e| e.child(name::BASE).is_some()));
+                let ids: std::collections::BTreeSet<_> = all.iter().map(|e| e.text_of(name::ID)).collect();
+                prop_assert_eq!(ids.len(), all.len(), "ids are there once");
+            }
+        }
+    }
 }

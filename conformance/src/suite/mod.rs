@@ -69,6 +69,22 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "json-patch", what: "a case of test-cases/r4/patch", run: patch::json_patch_suite },
     Suite { name: "fhirpath-patch", what: "a case of test-cases/r4/patch", run: patch::fhirpath_patch_suite },
     Suite { name: "fhirpath", what: "a case of test-cases/r4/fhirpath", run: fhirpath::run_suite },
+    Suite {
+        name: "snapshots",
+        what: "a profile of the R4 core package, its snapshot generated anew ([snapshots.md](snapshots.md))",
+        run: snapshots::run,
+    },
+    Suite {
+        name: "valid-examples",
+        what: "an example validated, with no error ([examples.md](examples.md))",
+        run: valid_examples::run,
+    },
+    Suite {
+        name: "validator-verdicts",
+        what: "a validation of the reference validator's, the same verdict ([validator.md](validator.md))",
+        run: validator::verdicts,
+    },
+    Suite { name: "validator-places", what: "the same, errors in the same places", run: validator::places },
 ];
 
 /// Says that test material is absent.

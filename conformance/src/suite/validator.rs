@@ -59,8 +59,14 @@ impl Compared {
 }
 
 /// Brings a location to what both write alike: the reference validator adds
-/// comments with type and id, and numbers some entries from one.
+/// comments with type and id, tells some faults of XML by a path of XML
+/// without numbers, and those of a document that is none at `$`.
 fn place(expression: &str) -> String {
+    if expression == "$" {
+        return String::new();
+    }
+    let by_xml = expression.strip_prefix("/f:").map(|path| path.replace("/f:", "."));
+    let expression = by_xml.as_deref().unwrap_or(expression);
     let mut out = String::new();
     let mut rest = expression;
     while let Some((before, after)) = rest.split_once("/*") {
@@ -73,7 +79,7 @@ fn place(expression: &str) -> String {
         let end = out[start..].find("']").map_or(out.len(), |e| start + e + 2);
         out.replace_range(start..end, "");
     }
-    out
+    out.replace("[0]", "")
 }
 
 /// Where the reference validator looks for something in a Bundle, it numbers from one.
@@ -98,7 +104,9 @@ fn outcome_of(value: &Value) -> Outcome {
         }
         let text = issue["details"]["text"].as_str().unwrap_or_default();
         let mut at = issue["expression"][0].as_str().unwrap_or_default().to_owned();
-        if text.starts_with("Can't find") || text.starts_with("Found ") {
+        let is_numbered_from_one =
+            ["Can't find", "Found ", "Entry "].iter().any(|beginning| text.starts_with(beginning));
+        if is_numbered_from_one {
             at = numbered_from_zero(&at);
         }
         outcome.errors.push((at, text.to_owned()));

@@ -123,7 +123,7 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server), Box<dyn std::error::Error>> {
     let (store, search) = open_search(settings, bases.clone())?;
     let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases)?;
-    Ok((store, server))
+    Ok((store, server.with_validation(settings.validation.clone())))
 }
 
 /// Returns the folder of the installed packages.

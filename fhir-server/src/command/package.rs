@@ -1,10 +1,11 @@
 //! `lanterna package`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use profiles::package::PackageError;
 use profiles::package::store::{Installed, Store};
 
 use super::packages_folder;
@@ -27,11 +28,14 @@ enum PackageCommand {
         /// Packages: `.tgz` files or unpacked folders
         #[arg(required = true, value_name = "FILE|FOLDER")]
         packages: Vec<PathBuf>,
-        /// Folders of `.tgz` files in which dependencies are looked for
+        /// Folders of packages, `.tgz` or unpacked, in which dependencies are looked for
         #[arg(long, value_name = "FOLDER")]
         from: Vec<PathBuf>,
+        /// Replace a package of the same name and version that has other content
+        #[arg(long)]
+        replace: bool,
     },
-    /// Lists what is installed
+    /// Lists what is installed, and the SHA-256 of what it was installed from
     List,
     /// Removes a package
     Remove {
@@ -55,7 +59,8 @@ pub fn package(
 ) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let store = Store::new(packages_folder(settings));
     match &arguments.command {
-        PackageCommand::Install { packages, from } => {
+        PackageCommand::Install { packages, from, replace } => {
+            let store = if *replace { store.replacing() } else { store };
             let mut is_whole = true;
             for package in packages {
                 let style = ProgressStyle::with_template("{spinner} {msg}: {pos} resources {elapsed}")?;
@@ -63,7 +68,7 @@ pub fn package(
                 bar.set_message(package.display().to_string());
                 let installed = store
                     .install(package, from, |seen| bar.inc(seen as u64))
-                    .map_err(|error| format!("{}: {error}", package.display()))?;
+                    .map_err(|error| told(package, &error))?;
                 bar.finish_and_clear();
                 is_whole &= installed.missing.is_empty();
                 tell(&installed);
@@ -72,7 +77,8 @@ pub fn package(
         }
         PackageCommand::List => {
             for manifest in store.list()? {
-                println!("{}#{}", manifest.name, manifest.version);
+                let sha256 = store.sha256(&manifest).unwrap_or_default();
+                println!("{}#{}  {sha256}", manifest.name, manifest.version);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -85,6 +91,15 @@ pub fn package(
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Says what is wrong with a package, and what can be done.
+fn told(package: &Path, error: &PackageError) -> String {
+    let hint = match error {
+        PackageError::Changed(_) => "; --replace puts this one in its place",
+        _ => "",
+    };
+    format!("{}: {error}{hint}", package.display())
 }
 
 fn tell(installed: &Installed) {

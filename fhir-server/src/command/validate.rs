@@ -146,7 +146,7 @@ fn told(reading: &Reading, findings: &[Finding], language: Language) -> Vec<(Sev
             (finding.severity, at, finding.text(language))
         }));
     }
-    told.sort_by(|a, b| b.0.cmp(&a.0));
+    told.sort_by_key(|(severity, ..)| std::cmp::Reverse(*severity));
     told
 }
 

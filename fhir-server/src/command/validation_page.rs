@@ -32,9 +32,9 @@ pub(super) fn page(all: &[Validated], language: Language) -> String {
     );
     for validated in all {
         let (class, verdict) = if validated.is_valid() { ("valid", valid) } else { ("error", not_valid) };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<section><h2>{} <span class=\"{class}\">{verdict}</span></h2>\n",
+            "<section><h2>{} <span class=\"{class}\">{verdict}</span></h2>",
             escaped(&validated.file)
         );
         if validated.findings.is_empty() {

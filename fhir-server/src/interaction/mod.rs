@@ -22,6 +22,7 @@ mod transaction;
 pub(crate) mod unit;
 mod update;
 pub(crate) mod url;
+pub mod validation;
 mod vread;
 
 pub use perform::Server;

@@ -13,6 +13,7 @@ use super::entry::Method;
 use super::prepare::Preparer;
 use super::transaction::Transaction;
 use super::unit::{NoView, Snapshot, Unit, View};
+use super::validation::{Gate, Validation};
 use super::{bundle, capabilities, read};
 use crate::index::reindex::Reindexer;
 use crate::limits::Limits;
@@ -37,6 +38,7 @@ struct Inner {
     activation: Arc<Activation>,
     reindexer: Reindexer,
     limits: Limits,
+    validation: Arc<Validation>,
     /// The bases under which this server is known.
     bases: Vec<String>,
     capabilities: Mutex<Option<Capabilities>>,
@@ -51,9 +53,19 @@ struct Capabilities {
 }
 
 impl Inner {
-    fn preparer(&self) -> Preparer<'_> {
+    /// Makes what prepares resources; `gate` validates them.
+    fn preparer(&self, gate: Option<Gate>) -> Preparer<'_> {
         let dictionaries = self.store.dictionaries();
-        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries }
+        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate }
+    }
+
+    /// Returns what validates writes, where that is asked for.
+    fn gate(&self) -> Result<Option<Gate>, Issue> {
+        if self.validation.is_off() {
+            return Ok(None);
+        }
+        let known = self.search.knowledge().current(&mut self.store.reader()?)?;
+        Ok(Some(Gate { validation: Arc::clone(&self.validation), validator: Arc::clone(&known.validator) }))
     }
 
     /// Decides what becomes of the SearchParameters that a transaction changed.
@@ -112,8 +124,17 @@ impl Server {
             }
         }));
         let capabilities = Mutex::new(None);
-        let inner = Inner { store, search, activation, reindexer, limits, bases, capabilities };
+        let validation = Arc::default();
+        let inner = Inner { store, search, activation, reindexer, limits, validation, bases, capabilities };
         Ok(Server { inner: Arc::new(inner) })
+    }
+
+    /// Says what validation of writes leads to; before the server is shared.
+    pub fn with_validation(mut self, validation: Validation) -> Server {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.validation = Arc::new(validation);
+        }
+        self
     }
 
     #[cfg(test)]
@@ -198,19 +219,20 @@ impl Server {
         let inner = Arc::clone(&self.inner);
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
         let prepare = move || {
-            let preparer = inner.preparer();
+            let gate = inner.gate()?;
+            let preparer = inner.preparer(gate.clone());
             if transaction.is_unconditional() {
                 let resolution = transaction.resolve(&mut NoView)?;
                 let prepared = transaction.prepare(&mut NoView, &preparer, &resolution, shows)?;
-                return Ok((transaction, resolution, prepared));
+                return Ok((transaction, resolution, prepared, gate));
             }
             let mut reader = inner.store.reader()?;
             let mut view = Snapshot { reader: &mut reader, search: &inner.search, base: "" };
             let resolution = transaction.resolve(&mut view)?;
             let prepared = transaction.prepare(&mut view, &preparer, &resolution, shows)?;
-            Ok((transaction, resolution, prepared))
+            Ok((transaction, resolution, prepared, gate))
         };
-        let (transaction, resolution, prepared) =
+        let (transaction, resolution, prepared, gate) =
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
         let base = caller.base.clone();
@@ -234,7 +256,7 @@ impl Server {
                     resolution = now;
                 }
                 if is_outdated {
-                    prepared = transaction.prepare(&mut unit, &inner.preparer(), &resolution, shows)?;
+                    prepared = transaction.prepare(&mut unit, &inner.preparer(gate), &resolution, shows)?;
                 }
                 let mut done = transaction.apply(&mut unit, &resolution, prepared)?;
                 let changed = resolution.changed(ty::SEARCH_PARAMETER);

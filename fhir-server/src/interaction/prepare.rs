@@ -9,6 +9,7 @@ use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::schema::{TypeId, name};
 use fhir_model::tree::{Element, Resource};
 
+use super::validation::Gate;
 use crate::index::extract::extract;
 use crate::search::registry::Definitions;
 use crate::storage::{Dictionaries, PreparedResource, StoredBody};
@@ -27,10 +28,13 @@ pub(crate) struct Preparer<'s> {
     pub(crate) bases: &'s [String],
     /// What bodies are packed by.
     pub(crate) dictionaries: &'s Dictionaries,
+    /// Validates what is written, where that is asked for.
+    pub(crate) gate: Option<Gate>,
 }
 
 impl Preparer<'_> {
-    /// Prepares `resource` to be stored under `key`.
+    /// Prepares `resource` to be stored under `key`; returns it with the
+    /// remarks of validation.
     ///
     /// # Errors
     /// When the resource may not be stored.
@@ -38,14 +42,19 @@ impl Preparer<'_> {
         &self,
         mut resource: Resource,
         key: &ResourceKey,
-    ) -> Result<PreparedResource, Issue> {
+    ) -> Result<(PreparedResource, Vec<Issue>), Issue> {
         check_type(&resource, key.resource_type)?;
         refuse_subset(&resource)?;
         set_id(&mut resource, key.id.as_str());
+        let remarks = match &self.gate {
+            Some(gate) => gate.check(&resource)?,
+            None => Vec::new(),
+        };
         let rows = extract(&self.definitions, &resource, self.bases);
         let mut bytes = Vec::with_capacity(1024);
         let hole = write_unstamped(&resource, &mut bytes);
-        Ok(PreparedResource::new(key.clone(), StoredBody { bytes, hole }, rows, self.dictionaries)?)
+        let body = StoredBody { bytes, hole };
+        Ok((PreparedResource::new(key.clone(), body, rows, self.dictionaries)?, remarks))
     }
 }
 

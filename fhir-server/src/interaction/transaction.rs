@@ -79,7 +79,7 @@ impl Resolved {
 pub(crate) struct Prepared {
     /// What they are indexed by.
     definitions: Arc<Definitions>,
-    resources: Vec<Option<PreparedResource>>,
+    resources: Vec<Option<(PreparedResource, Vec<Issue>)>>,
     /// Whether the resources written are wanted back.
     shows: bool,
 }
@@ -344,7 +344,7 @@ impl Transaction {
         let mut results: Vec<Option<(Method, Performed)>> = self.entries.iter().map(|_| None).collect();
         for at in order {
             let entry = &self.entries[at];
-            let resource = prepared.resources[at].take();
+            let (resource, remarks) = prepared.resources[at].take().unzip();
             let shown = resource.as_ref().filter(|_| prepared.shows).map(|r| r.body().clone());
             let mut performed = apply_entry(unit, entry, &resolution.entries[at], resource)
                 .map_err(|issue| located_at(entry.index, issue))?;
@@ -354,6 +354,7 @@ impl Transaction {
                 stamp(&body.bytes, body.hole, version, updated, &mut json);
                 performed.body = Body::Json(json.into());
             }
+            performed.issues.extend(remarks.into_iter().flatten());
             results[at] = Some((entry.method, performed));
         }
         Ok(results.into_iter().flatten().collect())

@@ -24,7 +24,7 @@ pub const DECOMPRESSED_BYTES_MAX: u64 = 2 << 30;
 pub const COMPRESSED_BYTES_MAX: u64 = 1 << 30;
 
 /// How many times its size a package may decompress to, beyond
-/// [`RATIO_FREE_BYTES`]. The core package decompresses to 17 times its size.
+/// [`RATIO_FREE_BYTES`]. The core package comes to 8 times its size.
 pub const RATIO_MAX: u64 = 100;
 
 /// The bytes that any package may decompress to, however small it is.
@@ -43,7 +43,7 @@ pub const ENTRIES_MAX: usize = 200_000;
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
     /// Not a gzipped tar archive, or a broken one.
-    #[error("not a readable .tgz package: {0}")]
+    #[error("the package cannot be read, or not be stored: {0}")]
     Archive(#[from] std::io::Error),
     /// No `package/package.json`, or one without name and version.
     #[error("package/package.json is missing, or has no name and version")]
@@ -64,7 +64,7 @@ pub enum PackageError {
     #[error("`{0}` in the package is neither a file nor a folder")]
     NoFile(String),
     /// The same name and version, but other content.
-    #[error("{0} is installed with other content; say that it is to be replaced if that is meant")]
+    #[error("{0} is installed with other content, and was not to be replaced")]
     Changed(String),
     /// A limit was passed.
     #[error("the package is larger than allowed: {0}")]

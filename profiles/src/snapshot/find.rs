@@ -49,7 +49,8 @@ impl Generation<'_, '_> {
 
     /// Finds the choice of which `valueQuantity` is one type, and the type's name.
     fn choice(&self, parent: &str, last: &str) -> Option<(usize, String)> {
-        self.items.iter().enumerate().find_map(|(at, item)| {
+        let mut choices = self.items.iter().enumerate().filter(|(_, item)| item.id.ends_with("[x]"));
+        choices.find_map(|(at, item)| {
             let own = is_child(&item.id, parent).then(|| item.id.get(parent.len() + 1..)).flatten()?;
             let type_name = last.strip_prefix(own.strip_suffix("[x]")?)?;
             let element = self.made.element(item.node);

@@ -1,5 +1,6 @@
 //! One snapshot being made.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use fhir_model::schema::{Property, TypeId, name, ty};
@@ -34,6 +35,8 @@ pub(super) struct Generation<'l, 'd> {
     /// `StructureDefinition.snapshot.element`.
     element: &'static Property,
     pub(super) items: Vec<Item>,
+    /// The ids of the items.
+    known: HashSet<String>,
     is_constraint: bool,
     is_resource: bool,
     text_bytes: usize,
@@ -68,6 +71,7 @@ impl Generation<'_, '_> {
             made,
             element,
             items: Vec::new(),
+            known: HashSet::new(),
             is_constraint: is_constraint && base.is_some(),
             is_resource: root.text_of(name::KIND) == Some("resource"),
             text_bytes: 0,
@@ -118,6 +122,7 @@ impl Generation<'_, '_> {
         for element in elements {
             copies.push(self.copy(*element, from, to, origin)?);
         }
+        self.known.extend(copies.iter().map(|item| item.id.clone()));
         self.items.splice(at..at, copies);
         Ok(())
     }
@@ -178,7 +183,7 @@ impl Generation<'_, '_> {
     }
 
     pub(super) fn position(&self, id: &str) -> Option<usize> {
-        self.items.iter().position(|item| item.id == id)
+        self.known.contains(id).then(|| self.items.iter().position(|item| item.id == id)).flatten()
     }
 
     /// Returns where the elements below, and the slices of, an element end.
@@ -269,6 +274,7 @@ impl Generation<'_, '_> {
         if self.base.is_some() && id.contains('.') {
             merge::of_element(&mut self.made, node);
         }
+        self.known.insert(id.to_owned());
         self.items.insert(after, Item { id: id.to_owned(), path, node });
         Ok(())
     }

@@ -23,7 +23,11 @@ impl<'r> Run<'_, 'r> {
         let link_id = asked.text_of(name::LINK_ID).unwrap_or_default().to_owned();
         let kind = asked.text_of(name::TYPE).unwrap_or_default();
         let allowed = types(kind, asked);
-        if !allowed.contains(&value.ty()) {
+        // A choice of which nothing is known says nothing of its answers.
+        let is_open = matches!(kind, "choice" | "open-choice")
+            && asked.child(name::ANSWER_OPTION).is_none()
+            && asked.child(name::ANSWER_VALUE_SET).is_none();
+        if !is_open && !allowed.contains(&value.ty()) {
             let rule = Rule::AnswerType {
                 link_id,
                 found: value.ty().name().to_owned(),

@@ -222,8 +222,7 @@ impl<'r> Run<'_, 'r> {
         for (from, resource) in resources.iter().enumerate() {
             let Some(resource) = resource else { continue };
             for text in references(*resource) {
-                if let Found::One(target) | Found::ByIdentity(target) =
-                    self.entries.find(Some(entries[from]), text)
+                if let Found::One(target) = self.entries.find(Some(entries[from]), text)
                     && let Some(to) = position.get(&target.id())
                 {
                     neighbours[from].push(*to);

@@ -118,7 +118,9 @@ impl<'r> Run<'_, 'r> {
         }
         let is_supplement = || {
             let found = definitions.resource(ty::CODE_SYSTEM, system)?;
-            found.root().text_of(name::CONTENT).filter(|c| *c == "supplement")
+            let root = found.root();
+            root.child(name::SUPPLEMENTS)
+                .or(root.child(name::CONTENT).filter(|c| c.value() == Some("supplement")))
         };
         if is_supplement().is_some() {
             self.error(part(coding, name::SYSTEM), Rule::SystemIsSupplement { system: system.to_owned() });
