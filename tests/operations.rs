@@ -94,3 +94,142 @@ fn meta_tells_the_meta_of_a_resource() {
     let meta = &answer.json()["parameter"][0];
     assert_eq!((&meta["name"], &meta["valueMeta"]["versionId"]), (&json!("return"), &json!("1")));
 }
+
+/// Asks `$fhirpath`; returns the status and the answer.
+fn evaluated(client: &Client, parameters: &Value) -> (u16, Value) {
+    let body = json!({ "resourceType": "Parameters", "parameter": parameters });
+    let answer = client.json("POST", "$fhirpath", &[], &body).expect("an answer");
+    (answer.status, answer.json())
+}
+
+#[test]
+fn fhirpath_answers_with_typed_values_and_their_places() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path());
+    let client = server.client();
+    let patient = json!({
+        "resourceType": "Patient", "active": true,
+        "name": [{ "family": "A", "given": ["B", "C"] }, { "given": ["D"] }],
+        "contact": [{ "gender": "male" }],
+    });
+    let written = |number: &str| serde_json::from_str::<Value>(number).expect("a number");
+    let at = |path: &str| json!([{ "url": "http://fhir.forms-lab.com/StructureDefinition/resource-path", "valueString": path }]);
+    for (expression, expected) in [
+        ("active", json!([{ "name": "boolean", "extension": at("Patient.active"), "valueBoolean": true }])),
+        (
+            "name[0].given[1]",
+            json!([{ "name": "string", "extension": at("Patient.name[0].given[1]"), "valueString": "C" }]),
+        ),
+        (
+            "contact",
+            json!([{ "name": "Patient.contact", "extension": [at("Patient.contact[0]")[0], {
+                "url": "http://fhir.forms-lab.com/StructureDefinition/json-value",
+                "valueString": "{\"gender\":\"male\"}",
+            }] }]),
+        ),
+        (
+            "name[1]",
+            json!([{ "name": "HumanName", "extension": at("Patient.name[1]"), "valueHumanName": { "given": ["D"] } }]),
+        ),
+        ("name.count() + 1", json!([{ "name": "integer", "valueInteger": 3 }])),
+        ("1.10 + 0", json!([{ "name": "decimal", "valueDecimal": written("1.10") }])),
+        (
+            "@2020-02 | @T10:00:00",
+            json!([{ "name": "date", "valueDate": "2020-02" }, { "name": "time", "valueTime": "10:00:00" }]),
+        ),
+        ("@2020-02-01T10:00:00Z", json!([{ "name": "dateTime", "valueDateTime": "2020-02-01T10:00:00Z" }])),
+        ("''", json!([{ "name": "empty-string" }])),
+        (
+            "4 'mg'",
+            json!([{ "name": "Quantity", "valueQuantity": { "value": 4, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg" } }]),
+        ),
+        ("%v & %p.gender", json!([{ "name": "string", "valueString": "xfemale" }])),
+        ("%p.gender", json!([{ "name": "code", "valueCode": "female" }])),
+        (
+            "name.family.trace('t').exists()",
+            json!([
+                { "name": "boolean", "valueBoolean": true },
+                { "name": "trace", "valueString": "t", "part": [{ "name": "string", "extension": at("Patient.name[0].family"), "valueString": "A" }] },
+            ]),
+        ),
+        ("birthDate", Value::Null),
+    ] {
+        let (status, answer) = evaluated(
+            &client,
+            &json!([
+                { "name": "expression", "valueString": expression },
+                { "name": "variables", "part": [
+                    { "name": "v", "valueString": "x" },
+                    { "name": "p", "resource": { "resourceType": "Patient", "gender": "female" } },
+                ] },
+                { "name": "resource", "resource": patient },
+            ]),
+        );
+        assert_eq!(status, 200, "{expression}: {answer}");
+        assert_eq!(answer["parameter"][0]["name"], "parameters", "{expression}");
+        assert_eq!(
+            (&answer["parameter"][1]["name"], &answer["parameter"][1]["part"]),
+            (&json!("result"), &expected),
+            "{expression}"
+        );
+    }
+    let (status, answer) = evaluated(
+        &client,
+        &json!([
+            { "name": "expression", "valueString": "given.first()" },
+            { "name": "context", "valueString": "name" },
+            { "name": "resource", "extension": [{
+                "url": "http://fhir.forms-lab.com/StructureDefinition/json-value", "valueString": patient.to_string(),
+            }] },
+        ]),
+    );
+    assert_eq!(status, 200, "{answer}");
+    let results: Vec<(&str, &str)> = answer["parameter"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .skip(1)
+        .map(|r| (text(&r["valueString"]), text(&r["part"][0]["valueString"])))
+        .collect();
+    assert_eq!(results, [("Patient.name[0]", "B"), ("Patient.name[1]", "D")]);
+}
+
+#[test]
+fn fhirpath_refuses_what_it_cannot_evaluate() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path());
+    let client = server.client();
+    let patient = json!({ "resourceType": "Patient", "name": [{ "given": vec!["a"; 2_000] }] });
+    let with = |expression: &str, context: &str| {
+        json!([
+            { "name": "expression", "valueString": expression },
+            { "name": "context", "valueString": context },
+            { "name": "resource", "resource": patient },
+        ])
+    };
+    for (parameters, status) in [
+        (json!([{ "name": "expression", "valueString": "id" }]), 400),
+        (json!([{ "name": "resource", "resource": patient }]), 400),
+        (with("name.", "Patient"), 400),
+        (with("given", "("), 400),
+        (with("name.given.where($this > 1)", "Patient"), 422),
+        // A step for each pair of pairs: more than is spent.
+        (
+            with(
+                "name.given.where(%resource.name.given.where(%resource.name.given.exists()).exists())",
+                "Patient",
+            ),
+            422,
+        ),
+    ] {
+        let (found, answer) = evaluated(&client, &parameters);
+        assert_eq!(found, status, "{answer}");
+        assert_eq!(answer["resourceType"], "OperationOutcome");
+    }
+    let (status, answer) = evaluated(&client, &with("true", "name.given"));
+    assert_eq!((status >= 400, &answer["issue"][0]["code"]), (true, &json!("too-costly")), "{answer}");
+    assert!(client.get("$fhirpath").status >= 400);
+    let listed = client.get("metadata").json();
+    let operations = listed["rest"][0]["operation"].as_array().cloned().unwrap_or_default();
+    assert!(operations.iter().any(|o| o["name"] == "fhirpath"), "{operations:?}");
+}

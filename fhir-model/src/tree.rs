@@ -120,6 +120,14 @@ impl Resource {
         id
     }
 
+    /// Returns what stands right behind `node`, where it is of the same property; for readers.
+    pub(crate) fn next_repetition(&self, node: NodeId) -> Option<NodeId> {
+        let node = self.nodes.get(node.0 as usize)?;
+        let following = self.nodes.get(node.next as usize)?;
+        let is_same = following.property.zip(node.property).is_some_and(|(a, b)| std::ptr::eq(a, b));
+        is_same.then_some(NodeId(node.next))
+    }
+
     /// Sets a value to a span of the text that the resource was made with; for readers.
     pub(crate) fn set_span(&mut self, node: NodeId, start: usize, len: usize) {
         let node = &mut self.nodes[node.0 as usize];

@@ -5,8 +5,9 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use fhir_model::json::read::ReadErrorKind;
+use fhir_model::json::read::{FAULTS_MAX, ReadError, ReadErrorKind, Reading};
 use fhir_model::patch::{PatchError, fhirpath_patch, json_patch};
+use fhir_model::tree::{Element, Resource};
 use fhir_model::{json, xml};
 use proptest::prelude::*;
 
@@ -126,8 +127,39 @@ fn damaged(document: &[u8], damage: &[Damage]) -> Vec<u8> {
     bytes
 }
 
+/// Reading to the end finds something wrong where reading refuses, and nothing
+/// where it does not; then the trees are equal.
+fn agree(read: &Result<Resource, ReadError>, all: &Reading) -> Result<(), TestCaseError> {
+    match read {
+        Ok(resource) => {
+            prop_assert!(all.faults.is_empty(), "{:?}", all.faults);
+            prop_assert!(all.resource.as_ref().is_some_and(|r| r == resource));
+        }
+        Err(error) => prop_assert!(!all.faults.is_empty(), "{error}"),
+    }
+    prop_assert!(all.faults.len() <= FAULTS_MAX + 1);
+    // What was kept is a tree that writers and walkers can trust.
+    if let Some(resource) = &all.resource {
+        let _ = xml::to_xml(resource);
+        let _ = json::to_json(resource);
+        placed(all, resource.root())?;
+    }
+    Ok(())
+}
+
+/// Each element that has something is told with its place.
+fn placed(all: &Reading, of: Element<'_>) -> Result<(), TestCaseError> {
+    for child in of.children() {
+        if let Some((line, column)) = all.place(child.id()) {
+            prop_assert!(line > 0 && column > 0);
+        }
+        placed(all, child)?;
+    }
+    Ok(())
+}
+
 /// What was read can be written and read again, in both forms.
-fn comes_back(resource: &fhir_model::tree::Resource) -> Result<(), TestCaseError> {
+fn comes_back(resource: &Resource) -> Result<(), TestCaseError> {
     let again = json::read(json::to_json(resource));
     prop_assert_eq!(again.as_ref().map(json::to_json), Ok(json::to_json(resource)));
     prop_assert!(again.is_ok_and(|again| again == *resource));
@@ -149,22 +181,29 @@ proptest! {
 
     #[test]
     fn any_bytes(bytes: Vec<u8>) {
-        let _ = json::read(bytes.clone());
-        let _ = xml::read(bytes);
+        agree(&json::read(bytes.clone()), &json::read_all(bytes.clone()))?;
+        agree(&xml::read(bytes.clone()), &xml::read_all(bytes))?;
     }
 
     #[test]
     fn any_text_of_tokens(tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..30)) {
         let text = tokens.concat();
-        let _ = json::read(text.clone());
-        let _ = xml::read(text.clone());
-        let _ = xml::read(format!("<Patient xmlns=\"http://hl7.org/fhir\">{text}</Patient>"));
-        let _ = xml::read(format!("<Patient xmlns=\"http://hl7.org/fhir\"><text><div xmlns=\"http://www.w3.org/1999/xhtml\">{text}</div></text></Patient>"));
+        agree(&json::read(text.clone()), &json::read_all(text.clone()))?;
+        for document in [
+            format!("<Patient xmlns=\"http://hl7.org/fhir\">{text}</Patient>"),
+            format!("<Patient xmlns=\"http://hl7.org/fhir\"><text><div xmlns=\"http://www.w3.org/1999/xhtml\">{text}</div></text></Patient>"),
+            text,
+        ] {
+            agree(&xml::read(document.clone()), &xml::read_all(document))?;
+        }
     }
 
     #[test]
     fn damaged_json(which: prop::sample::Index, damage in damage()) {
-        if let Ok(resource) = json::read(damaged(which.get::<Vec<u8>>(documents()), &damage)) {
+        let document = damaged(which.get::<Vec<u8>>(documents()), &damage);
+        let read = json::read(document.clone());
+        agree(&read, &json::read_all(document))?;
+        if let Ok(resource) = read {
             comes_back(&resource)?;
         }
     }
@@ -172,7 +211,10 @@ proptest! {
     #[test]
     fn damaged_xml(which: prop::sample::Index, damage in damage()) {
         let resource = json::read(which.get(documents()).clone()).expect("valid");
-        if let Ok(resource) = xml::read(damaged(&xml::to_xml(&resource), &damage)) {
+        let document = damaged(&xml::to_xml(&resource), &damage);
+        let read = xml::read(document.clone());
+        agree(&read, &xml::read_all(document))?;
+        if let Ok(resource) = read {
             comes_back(&resource)?;
         }
     }
@@ -246,4 +288,56 @@ proptest! {
             Err(error) => prop_assert!(false, "{error}"),
         }
     }
+}
+
+/// Many values, and many halves of them that come behind, are read in a time
+/// that grows with their number.
+#[test]
+fn halves_that_come_later_are_found_without_a_search() {
+    let halves = |first: &str, then: &str| {
+        let values = |name: &str, value: &str| format!("\"{name}\":[{}]", vec![value; 200_000].join(","));
+        format!(
+            "{{\"resourceType\":\"Patient\",\"name\":[{{{},{}}}]}}",
+            values(first, if first == "given" { "\"a\"" } else { "{\"id\":\"b\"}" }),
+            values(then, if then == "given" { "\"a\"" } else { "{\"id\":\"b\"}" }),
+        )
+    };
+    let begin = std::time::Instant::now();
+    let read = json::read(halves("given", "_given")).expect("valid");
+    assert_eq!(json::read(halves("_given", "given")), Ok(read));
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+}
+
+/// The cases of the reference validator, whatever is wrong with them, are read to the end.
+#[test]
+fn the_validators_cases_are_read() {
+    const FOLDER: &str = "shared/testdata/fhir/validator";
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|a| a.join(FOLDER)).find(|p| p.exists());
+    let Some(folder) = folder else {
+        eprintln!("absent, nothing read: {FOLDER}");
+        return;
+    };
+    let (mut folders, mut count) = (vec![folder], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("readable").flatten() {
+            let path = entry.path();
+            let is = |end: &str| path.extension().is_some_and(|e| e == end);
+            if path.is_dir() {
+                folders.push(path);
+            } else if is("json") || is("xml") {
+                let bytes = std::fs::read(&path).expect("readable");
+                let (read, all) = if is("json") {
+                    (json::read(bytes.clone()), json::read_all(bytes))
+                } else {
+                    (xml::read(bytes.clone()), xml::read_all(bytes))
+                };
+                if let Err(error) = agree(&read, &all) {
+                    panic!("{}: {error}", path.display());
+                }
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 100, "{count}");
 }

@@ -2,6 +2,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/json.html>
 
+mod fault;
 pub mod pretty;
 pub mod read;
 pub mod write;
@@ -9,3 +10,6 @@ pub mod write;
 pub use pretty::pretty;
 pub use read::{ReadError, Reading, read, read_all};
 pub use write::{to_json, write_element};
+
+#[cfg(test)]
+mod tests;

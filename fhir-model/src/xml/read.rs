@@ -122,6 +122,16 @@ enum Token<'s> {
     Eof,
 }
 
+/// The child element that was read last.
+#[derive(Clone, Copy)]
+struct Run {
+    index: usize,
+    property: &'static Property,
+    /// How many of the same element stand before it.
+    repetition: usize,
+    node: NodeId,
+}
+
 struct Reader<'s> {
     source: &'s str,
     xml: NsReader<&'s [u8]>,
@@ -300,39 +310,35 @@ impl<'s> Reader<'s> {
             collected.offsets.insert(node, u32::try_from(begin).unwrap_or(u32::MAX));
         }
         let mut last = self.attributes(node, of, tag)?;
-        let mut before: Option<(usize, &'static Property)> = None;
-        let mut repetition = 0;
+        let mut before: Option<Run> = None;
+        let mut is_disordered = false;
         loop {
             let child = match self.next(true)? {
                 Token::Start(child) => child,
                 Token::End => break,
                 Token::Eof => return self.syntax("an element is not closed"),
             };
-            let hint = before.map_or(0, |(index, _)| index);
+            let hint = before.map_or(0, |run| run.index);
             let Some((index, property)) = self.child(of, child, hint) else {
                 let unknown = self.fail(ReadErrorKind::UnknownElement(shortened(child.name).to_owned()));
                 self.note::<()>(unknown)?;
                 self.skip_element()?;
                 continue;
             };
-            if let Some((index_before, property_before)) = before {
-                let (order, order_before) = (property.element.order, property_before.element.order);
-                if order < order_before {
-                    let (element, before) = (property.name, property_before.name);
-                    let fault = self.fail(ReadErrorKind::OutOfOrder { element, before });
-                    self.note::<()>(fault)?;
+            let Some(repetition) = self.repetition(node, (index, property), before, &mut is_disordered)?
+            else {
+                self.skip_element()?;
+                continue;
+            };
+            let child_node = match before {
+                _ if !is_disordered => self.resource.append_after(node, last, property, property.ty),
+                Some(run) if run.index == index => {
+                    self.resource.insert_after(run.node, property, property.ty)
                 }
-                if order == order_before && (!property.element.is_array() || index != index_before) {
-                    let again = self.fail(ReadErrorKind::Duplicate(property.name.to_owned()));
-                    self.note::<()>(again)?;
-                    self.skip_element()?;
-                    continue;
-                }
-                repetition = if index == index_before { repetition + 1 } else { 0 };
-            }
-            before = Some((index, property));
-            let child_node = self.resource.append_after(node, last, property, property.ty);
+                _ => self.resource.add(node, property, property.ty),
+            };
             last = Some(child_node);
+            before = Some(Run { index, property, repetition, node: child_node });
             let part = || {
                 let name = property.element.name;
                 if property.element.is_array() {
@@ -351,7 +357,8 @@ impl<'s> Reader<'s> {
                 self.resource.remove(node, child);
             }
         }
-        if !is_resource && self.resource.element(node).is_empty() {
+        let is_told = || self.collected.as_ref().is_some_and(|c| c.broken.contains(&node));
+        if !is_resource && self.resource.element(node).is_empty() && !is_told() {
             self.at = begin;
             let what = if definition.is_primitive() {
                 "an element has neither a value nor an extension"
@@ -362,6 +369,42 @@ impl<'s> Reader<'s> {
             return self.note(empty);
         }
         Ok(())
+    }
+
+    /// Returns how many repetitions of the same element stand before a child
+    /// element; `None` when it must not stand there again. What comes late is
+    /// put with its own, so that the tree keeps repetitions together.
+    fn repetition(
+        &mut self,
+        node: NodeId,
+        (index, property): (usize, &'static Property),
+        before: Option<Run>,
+        is_disordered: &mut bool,
+    ) -> Result2<Option<usize>> {
+        let Some(run) = before else { return Ok(Some(0)) };
+        let (element, element_before) = (property.element, run.property.element);
+        if element.order < element_before.order {
+            let (element, before) = (property.name, run.property.name);
+            let late = self.fail(ReadErrorKind::OutOfOrder { element, before });
+            self.note::<()>(late)?;
+            *is_disordered = true;
+        }
+        let (repetition, is_same) = if element.order == element_before.order {
+            (run.repetition + 1, index == run.index)
+        } else if *is_disordered {
+            let others = self.resource.element(node).children_named(element.name_id);
+            others.fold((0, true), |(count, is_same), other| {
+                (count + 1, is_same && other.property().is_some_and(|p| std::ptr::eq(p, property)))
+            })
+        } else {
+            (0, true)
+        };
+        if repetition > 0 && !(element.is_array() && is_same) {
+            let again = self.fail(ReadErrorKind::Duplicate(property.name.to_owned()));
+            self.note::<()>(again)?;
+            return Ok(None);
+        }
+        Ok(Some(repetition))
     }
 
     /// Finds the property that a child element stands for. What XML writes
@@ -410,10 +453,16 @@ impl<'s> Reader<'s> {
         };
         self.resource.set_type(node, of);
         self.element(node, of, inner, depth)?;
-        match self.next(true)? {
-            Token::End => Ok(()),
-            Token::Start(_) => self.fail(ReadErrorKind::NotAllowed("one resource only may stand here")),
-            Token::Eof => self.syntax("an element is not closed"),
+        loop {
+            match self.next(true)? {
+                Token::End => return Ok(()),
+                Token::Start(_) => {
+                    let more = self.fail(ReadErrorKind::NotAllowed("one resource only may stand here"));
+                    self.note::<()>(more)?;
+                    self.skip_element()?;
+                }
+                Token::Eof => return self.syntax("an element is not closed"),
+            }
         }
     }
 
@@ -495,7 +544,11 @@ impl<'s> Reader<'s> {
         let len = value.len();
         if value.is_empty() {
             let empty = self.fail(ReadErrorKind::Empty("a value must not be empty"));
-            return self.note(empty);
+            self.note::<()>(empty)?;
+            if let Some(collected) = &mut self.collected {
+                collected.broken.insert(node);
+            }
+            return Ok(());
         }
         if !check::is_valid(of, value) {
             let bad = self.fail(ReadErrorKind::BadPrimitive(of.name()));
@@ -510,20 +563,33 @@ impl<'s> Reader<'s> {
         let begin = self.at;
         self.skip_element()?;
         let written = self.source.get(begin..self.position()).unwrap_or_default();
-        let failure = |flaw: narrative::Flaw| {
-            Box::new(Failure { kind: flaw.kind, offset: begin + flaw.offset, path: Vec::new() })
-        };
-        let findings = narrative::inspect(written).map_err(failure)?;
-        self.at = begin;
-        if findings.named_entities {
-            return self.syntax("an entity that XML does not know without a DTD");
-        }
         let start = self.values.len();
-        if findings.stands_alone() && !findings.prefixed {
+        let flaw = match narrative::inspect(written) {
+            Err(flaw) => Some(flaw),
+            Ok(findings) if findings.named_entities => {
+                self.at = begin;
+                return self.syntax("an entity that XML does not know without a DTD");
+            }
+            Ok(findings) if findings.stands_alone() && !findings.prefixed => None,
+            Ok(_) => match narrative::make_stand_alone(written, self.xml.resolver()) {
+                Ok(alone) => {
+                    self.values.push_str(&alone);
+                    None
+                }
+                Err(flaw) => Some(flaw),
+            },
+        };
+        if let Some(narrative::Flaw { kind, offset }) = flaw {
+            let is_ill_formed = matches!(kind, ReadErrorKind::Syntax(_) | ReadErrorKind::TooDeep);
+            let failed = Err(Box::new(Failure { kind, offset: begin + offset, path: Vec::new() }));
+            if is_ill_formed {
+                return failed;
+            }
+            self.note::<()>(failed)?;
+        }
+        self.at = begin;
+        if self.values.len() == start {
             self.values.push_str(written);
-        } else {
-            let alone = narrative::make_stand_alone(written, self.xml.resolver()).map_err(failure)?;
-            self.values.push_str(&alone);
         }
         let len = self.values.len() - start;
         self.resource.set_span(node, start, len);

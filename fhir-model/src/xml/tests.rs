@@ -188,3 +188,67 @@ fn written_in_order_and_escaped() {
     );
     assert_eq!(read(pretty).expect("valid"), read(to_xml(&resource)).expect("valid"));
 }
+
+#[test]
+fn every_fault_is_told_with_its_place() {
+    for (content, expected, kept) in [
+        (
+            "\n<active value='x'/>\n <foo a='1'><b/></foo><gender value='male' y='1'/>",
+            &[
+                "Patient.active:2:1 not a valid boolean",
+                "Patient:3:2 unknown element `foo`",
+                "Patient.gender:3:23 unknown attribute `y`",
+            ][..],
+            r#"{"resourceType":"Patient","active":x,"gender":"male"}"#,
+        ),
+        (
+            "<gender value='male'/><active value='true'/><gender value='female'/>",
+            &[
+                "Patient:1:60 element `active` must stand before `gender`",
+                "Patient:1:82 element `gender` stands there twice",
+            ],
+            r#"{"resourceType":"Patient","gender":"male","active":true}"#,
+        ),
+        (
+            "<name><family value='A'/></name><active value='true'/><name><text value=''/></name><name id='c'/>",
+            &[
+                "Patient:1:70 element `active` must stand before `name`",
+                "Patient.name[1].text:1:98 a value must not be empty",
+            ],
+            r#"{"resourceType":"Patient","name":[{"family":"A"},{},{"id":"c"}],"active":true}"#,
+        ),
+        (
+            "text<contained><Nothing><a/></Nothing></contained><contained><Basic/><Basic/></contained><active value='true'/>",
+            &[
+                "Patient:1:38 text outside of narrative",
+                "Patient.contained[0]:1:53 `Nothing` is not a resource type of FHIR R4",
+                "Patient.contained[1]:1:107 one resource only may stand here",
+            ],
+            r#"{"resourceType":"Patient","contained":[{"resourceType":"Basic"}],"active":true}"#,
+        ),
+        (
+            "<!-- a comment --><text><status value='generated'/><div xmlns='http://www.w3.org/1999/xhtml'><?x y?></div></text><active value='true'/>",
+            &["Patient.text.div:1:131 a processing instruction in a narrative"],
+            r#"{"resourceType":"Patient","text":{"status":"generated","div":"<div xmlns='http://www.w3.org/1999/xhtml'><?x y?></div>"},"active":true}"#,
+        ),
+    ] {
+        let document = format!("<Patient xmlns='http://hl7.org/fhir'>{content}</Patient>");
+        let reading = super::read_all(document.clone());
+        let told: Vec<String> = reading
+            .faults
+            .iter()
+            .map(|f| {
+                let (line, column) = reading.place_of(f.offset as u32);
+                format!("{}:{line}:{column} {}", f.location, f.kind)
+            })
+            .collect();
+        let resource = reading.resource.as_ref().expect("a resource");
+        let json = String::from_utf8(crate::json::to_json(resource)).expect("text");
+        assert_eq!(
+            (told.iter().map(String::as_str).collect::<Vec<_>>(), json.as_str()),
+            (expected.to_vec(), kept),
+            "{content}"
+        );
+        assert!(super::read(document).is_err());
+    }
+}

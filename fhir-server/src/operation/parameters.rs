@@ -69,6 +69,11 @@ impl<'c> Given<'c> {
         self.text(named) == Some("true")
     }
 
+    /// Returns the parameters of a name in the body, with their values and parts.
+    pub(super) fn parameters(&self, named: &'c str) -> impl Iterator<Item = Element<'c>> + use<'c> {
+        self.in_body().filter(move |p| p.text_of(name::NAME) == Some(named))
+    }
+
     /// Returns the value of a parameter that is a complex type.
     pub(super) fn value(&self, named: &str) -> Option<Element<'c>> {
         self.in_body().find(|p| p.text_of(name::NAME) == Some(named))?.child(name::VALUE)
