@@ -77,7 +77,7 @@ fn figures(bench: &mut Bench<'_>, filled: &Filled, rate: f64, is_synthea: bool) 
 }
 
 /// Makes Bundles of about as many resources as the scale says.
-fn generated(bench: &Bench<'_>) -> Result<PathBuf, BenchError> {
+pub(super) fn generated(bench: &Bench<'_>) -> Result<PathBuf, BenchError> {
     let path = bench.folder.join("bundles.ndjson");
     let count = (bench.options.scale / ENTRIES).clamp(2, BUNDLES_MAX);
     let population = Population::of(count * ENTRIES);
@@ -87,7 +87,7 @@ fn generated(bench: &Bench<'_>) -> Result<PathBuf, BenchError> {
 }
 
 /// Reads all documents into memory, unpacked.
-fn read(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, BenchError> {
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, BenchError> {
     let (mut bodies, mut failure, mut bytes) = (Vec::new(), None, 0);
     for path in paths {
         documents(path, |_| {}, &mut |document| {
@@ -109,7 +109,7 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, BenchError> {
 }
 
 /// Parses all documents one after another; returns the seconds.
-fn parse(bodies: &[Vec<u8>]) -> Result<f64, BenchError> {
+pub(super) fn parse(bodies: &[Vec<u8>]) -> Result<f64, BenchError> {
     let begin = Instant::now();
     for body in bodies {
         let value: serde_json::Value =
