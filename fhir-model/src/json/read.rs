@@ -29,7 +29,7 @@ pub fn read(document: impl Into<Vec<u8>>) -> Result<Resource, ReadError> {
     if text.len() > TEXT_BYTES_MAX / 2 {
         return Err(ReadError { kind: ReadErrorKind::TooLong, location: String::new(), offset: 0 });
     }
-    let mut reader = Reader::of(&text, start, None);
+    let mut reader = Reader::<false>::of(&text, start, None);
     match reader.document() {
         Ok(()) => {
             let Reader { unescaped, mut resource, .. } = reader;
@@ -60,7 +60,7 @@ pub fn read_all(document: impl Into<Vec<u8>>) -> Reading {
         faults.push(ReadError { kind: ReadErrorKind::TooLong, location: String::new(), offset: 0 });
         return Reading::new(None, faults, HashMap::new(), &text);
     }
-    let mut reader = Reader::of(&text, start, Some(Collected::default()));
+    let mut reader = Reader::<true>::of(&text, start, Some(Collected::default()));
     let outcome = reader.document();
     let Reader { unescaped, mut resource, collected, .. } = reader;
     let Collected { faults: found, offsets, .. } = collected.unwrap_or_default();
@@ -98,7 +98,9 @@ impl Seen {
     }
 }
 
-struct Reader<'s> {
+/// Reads one document; `ALL` tells whether it goes on past faults. That is known
+/// when it is compiled, so that reading to the first fault pays nothing for it.
+struct Reader<'s, const ALL: bool> {
     source: &'s [u8],
     text: &'s str,
     at: usize,
@@ -116,8 +118,8 @@ struct Span {
     len: usize,
 }
 
-impl<'s> Reader<'s> {
-    fn of(text: &'s str, start: usize, collected: Option<Collected>) -> Reader<'s> {
+impl<'s, const ALL: bool> Reader<'s, ALL> {
+    fn of(text: &'s str, start: usize, collected: Option<Collected>) -> Reader<'s, ALL> {
         Reader {
             source: text.as_bytes(),
             text,
@@ -152,6 +154,9 @@ impl<'s> Reader<'s> {
         part: impl Fn() -> String,
         read: impl FnOnce(&mut Self) -> Result2<T>,
     ) -> Result2<T> {
+        if !ALL {
+            return read(self).within(part);
+        }
         let before = count(&self.collected);
         let outcome = read(self);
         placed(&mut self.collected, before, outcome, part)
@@ -320,7 +325,7 @@ impl<'s> Reader<'s> {
                 return self.syntax("`,` or `}`");
             }
         }
-        if self.collected.is_some() {
+        if ALL {
             self.without_unknown_resources(node);
         }
         let empty = self.no_empty_elements(node);
@@ -340,7 +345,7 @@ impl<'s> Reader<'s> {
     /// Refuses primitives that have neither value nor extension: a `null` without sense.
     fn no_empty_elements(&self, node: NodeId) -> Result2<()> {
         for child in self.resource.element(node).children() {
-            let is_known = || self.collected.as_ref().is_some_and(|c| c.broken.contains(&child.id()));
+            let is_known = || ALL && self.collected.as_ref().is_some_and(|c| c.broken.contains(&child.id()));
             if child.is_empty() && child.definition().is_primitive() && !is_known() {
                 let name = child.property().map_or("", |p| p.name);
                 return self
@@ -451,7 +456,7 @@ impl<'s> Reader<'s> {
         depth: usize,
     ) -> Result2<()> {
         let read = self.value_of(node, property, is_extra, depth);
-        if let (Err(_), Some(collected)) = (&read, &mut self.collected) {
+        if ALL && let (Err(_), Some(collected)) = (&read, &mut self.collected) {
             collected.broken.insert(node);
         }
         read
@@ -465,7 +470,7 @@ impl<'s> Reader<'s> {
         depth: usize,
     ) -> Result2<()> {
         let definition = property.ty.definition();
-        if let Some(collected) = &mut self.collected {
+        if ALL && let Some(collected) = &mut self.collected {
             collected.offsets.insert(node, u32::try_from(self.at).unwrap_or(u32::MAX));
         }
         let Some(form) = definition.json_form().filter(|_| !is_extra) else {
