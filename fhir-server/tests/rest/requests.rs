@@ -171,7 +171,7 @@ fn what_is_called() {
             "/fhir/Patient/$match",
             &[JSON],
             PARAMETERS,
-            r#"name: "match", scope: Type(Patient), query: [], body: Some(Parameters/-), safe: false"#,
+            r#"name: "match", scope: Type(Patient), query: [], body: Some(Parameters/-), faults: [], safe: false"#,
         ),
         ("POST", "/fhir/Patient/1/$everything", &[], "", "scope: Instance("),
         ("HEAD", "/fhir/Patient/1/$everything", &[], "", "safe: true"),
