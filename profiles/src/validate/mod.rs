@@ -26,6 +26,7 @@ mod invariant;
 pub mod location;
 mod narrative;
 mod profile;
+mod questionnaire;
 mod questionnaire_response;
 mod reference;
 pub mod rule;
