@@ -29,6 +29,9 @@ impl<'r> Run<'_, 'r> {
         if let Some(greatest) = &rule.max_value_set {
             self.bound(element, BindingStrength::Required, greatest, Some(profile));
         }
+        for (strength, value_set) in &rule.additional {
+            self.bound(element, *strength, value_set, Some(profile));
+        }
     }
 
     fn bound(

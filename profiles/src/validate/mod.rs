@@ -24,12 +24,15 @@ mod extension;
 pub mod finding;
 mod invariant;
 pub mod location;
+mod measure_report;
 mod narrative;
+mod narrative_control;
 mod profile;
 mod questionnaire;
 mod questionnaire_response;
 mod reference;
 pub mod rule;
+mod structure_definition;
 #[cfg(test)]
 mod tests;
 mod uri;

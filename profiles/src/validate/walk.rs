@@ -16,6 +16,7 @@ impl<'r> Run<'_, 'r> {
         self.contained(resource);
         match resource.ty() {
             ty::OBSERVATION => self.vital_signs(place),
+            ty::MEASURE_REPORT => self.measure_report(place),
             ty::QUESTIONNAIRE => self.questionnaire(resource),
             ty::QUESTIONNAIRE_RESPONSE => self.questionnaire_response(place),
             _ => self.definition(resource),

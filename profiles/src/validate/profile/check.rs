@@ -72,6 +72,9 @@ impl<'r> Run<'_, 'r> {
         if let Some(binding) = &rule.binding {
             self.binding_rule(element, binding, profile);
         }
+        if let Some(narrative) = &rule.narrative {
+            self.narrative_rule(place, element, narrative, profile);
+        }
         for invariant in &rule.invariants {
             let severity = if invariant.is_error { Severity::Error } else { Severity::Warning };
             let broken = match &invariant.expression {
@@ -190,6 +193,13 @@ impl<'r> Run<'_, 'r> {
         if rule.value_required && element.value().is_none() {
             self.error_of(profile, element, Rule::NoValue {});
         }
+        if !rule.value_alternatives.is_empty() && element.value().is_none() {
+            let mut extensions = element.children_named(name::EXTENSION).filter_map(|e| e.text_of(name::URL));
+            if !extensions.any(|url| rule.value_alternatives.iter().any(|allowed| allowed == url)) {
+                let extensions = rule.value_alternatives.join(", ");
+                self.error_of(profile, element, Rule::NoAlternative { extensions });
+            }
+        }
         let Some(text) = element.value() else {
             self.bounds(element, profile, rule);
             return;
@@ -226,7 +236,7 @@ impl<'r> Run<'_, 'r> {
 
 /// Tells whether two elements are equal: the same values in the same order,
 /// ids apart, which tooling adds.
-pub(super) fn equal(left: Element<'_>, right: Element<'_>) -> bool {
+pub(in crate::validate) fn equal(left: Element<'_>, right: Element<'_>) -> bool {
     if left.value() != right.value() {
         return false;
     }
@@ -253,7 +263,7 @@ pub(super) fn has_pattern(element: Element<'_>, pattern: Element<'_>) -> bool {
 }
 
 /// Returns a value as a text shows it.
-pub(super) fn shown(element: Element<'_>) -> String {
+pub(in crate::validate) fn shown(element: Element<'_>) -> String {
     const SHOWN_MAX: usize = 300;
     let text = match element.value() {
         Some(value) => format!("'{value}'"),
