@@ -10,9 +10,11 @@
 //! - [`value_set`]: a ValueSet, compiled; membership without expansion.
 //! - [`expand`], [`lookup`], `validate_code`, [`translate`]: the operations.
 //! - [`grammar`]: code systems that are grammars: languages, media types ...
+//! - `builtin`: code systems that come with the program.
 //!
 //! Spec: <https://hl7.org/fhir/R4/terminology-module.html>
 
+mod builtin;
 pub mod code_system;
 pub mod error;
 pub mod expand;
@@ -93,9 +95,9 @@ impl Terminology {
 
     /// Finds a code system by its canonical.
     pub fn code_system(&self, canonical: &str) -> Option<Arc<CodeSystem>> {
-        kept(&self.code_systems, canonical, || {
-            let resource = self.definitions.resource(ty::CODE_SYSTEM, canonical)?;
-            Some(Arc::new(CodeSystem::compile(resource)))
+        kept(&self.code_systems, canonical, || match self.definitions.resource(ty::CODE_SYSTEM, canonical) {
+            Some(resource) => Some(Arc::new(CodeSystem::compile(resource))),
+            None => builtin::code_system(split_canonical(canonical).0).map(Arc::new),
         })
     }
 

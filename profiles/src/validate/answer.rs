@@ -76,15 +76,22 @@ impl<'r> Run<'_, 'r> {
             asked.children_named(name::ANSWER_OPTION).filter_map(|o| o.child(name::VALUE)).collect();
         let mut fits = options.is_empty() || options.iter().any(|option| same_value(value, *option));
         if let Some(value_set) = asked.text_of(name::ANSWER_VALUE_SET)
-            && value.ty() == ty::CODING
+            && matches!(value.ty(), ty::CODING | ty::STRING)
         {
+            let given = match value.ty() {
+                ty::CODING => value.text_of(name::CODE),
+                _ => value.value(),
+            };
             fits = match value_set.strip_prefix('#') {
                 Some(id) => contained_value_set(form, id).is_none_or(|codes| {
-                    codes
-                        .iter()
-                        .any(|c| Some(c.1) == value.text_of(name::CODE) && c.0 == value.text_of(name::SYSTEM))
+                    codes.iter().any(|c| {
+                        Some(c.1) == given && (value.ty() == ty::STRING || c.0 == value.text_of(name::SYSTEM))
+                    })
                 }),
-                None => self.in_value_set(value, value_set) != Some(false) && !self.is_misnamed(value),
+                None => {
+                    self.in_value_set(value, value_set) != Some(false)
+                        && (value.ty() == ty::STRING || !self.is_misnamed(value))
+                }
             };
         }
         if !fits {
