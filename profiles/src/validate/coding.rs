@@ -151,6 +151,21 @@ impl<'r> Run<'_, 'r> {
     }
 }
 
+impl<'r> Run<'_, 'r> {
+    /// Holds the coded unit of a Quantity to its code system.
+    pub(super) fn quantity(&mut self, quantity: Element<'r>) {
+        let (Some(system), Some(code)) = (quantity.text_of(name::SYSTEM), quantity.text_of(name::CODE))
+        else {
+            return;
+        };
+        let unit = CodingRef { system: Some(system), version: None, code, display: None };
+        if let Membership::NotMember { .. } = self.validator.terminology.validate_in_system(&unit) {
+            let rule = Rule::UnknownCode { code: code.to_owned(), system: system.to_owned() };
+            self.error(part(quantity, name::CODE), rule);
+        }
+    }
+}
+
 /// Returns a part of a Coding, where there is one: that is where a fault is.
 fn part<'r>(coding: Element<'r>, name: fhir_model::schema::NameId) -> Element<'r> {
     coding.child(name).unwrap_or(coding)

@@ -100,6 +100,16 @@ impl<'r> Run<'_, 'r> {
         }
     }
 
+    /// An expression that says it is FHIRPath must be.
+    pub(super) fn expression(&mut self, element: Element<'r>) {
+        let is_fhirpath = element.text_of(name::LANGUAGE) == Some("text/fhirpath");
+        if let Some(text) = element.text_of(name::EXPRESSION).filter(|_| is_fhirpath)
+            && let Err(error) = Expression::parse(text)
+        {
+            self.error(element, Rule::Definition { reason: format!("`{text}` is not FHIRPath: {error}") });
+        }
+    }
+
     /// Evaluates an invariant; returns what is to be told when it is not met.
     pub(super) fn invariant(
         &mut self,

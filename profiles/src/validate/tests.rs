@@ -1,5 +1,7 @@
 //! Resources and profiles, and what is found: place and rule.
 
+mod held_to_definitions;
+
 use std::sync::Arc;
 
 use fhir_model::json;

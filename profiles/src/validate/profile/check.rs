@@ -7,7 +7,7 @@ use fhir_model::schema::{name, ty};
 use fhir_model::tree::Element;
 
 use super::{ElementRule, Profile, RuleId, TypeRule};
-use crate::validate::{PROFILE_DEPTH_MAX, Place, Rule, Run, compare};
+use crate::validate::{Finding, PROFILE_DEPTH_MAX, Place, Rule, Run, compare};
 
 impl<'r> Run<'_, 'r> {
     /// Holds an element, or a resource, against a profile.
@@ -156,10 +156,18 @@ impl<'r> Run<'_, 'r> {
             [_] if element.ty() == ty::EXTENSION && self.defined(element) => {}
             [one] => self.named_profile(place, element, one, Severity::Error),
             many => {
-                let conforms = many.iter().any(|canonical| {
-                    self.trial(|run| run.named_profile(place, element, canonical, Severity::Error))
-                });
-                if !conforms {
+                let mut nearest: Option<Vec<Finding>> = None;
+                for canonical in many {
+                    let found =
+                        self.attempt(|run| run.named_profile(place, element, canonical, Severity::Error));
+                    let errors = |found: &[Finding]| found.iter().filter(|f| f.is_error()).count();
+                    if nearest.as_deref().is_none_or(|nearest| errors(&found) < errors(nearest)) {
+                        nearest = Some(found);
+                    }
+                }
+                // What keeps it from the profile that it is nearest to helps more than that none fits.
+                if let Some(found) = nearest.filter(|found| found.iter().any(Finding::is_error)) {
+                    found.into_iter().filter(Finding::is_error).for_each(|finding| self.push(finding));
                     let profiles = many.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
                     self.error_of(profile, element, Rule::NoProfile { profiles });
                 }
