@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
+use conformance::fuzz::{self, TARGETS, Target};
 use conformance::suite::{SUITES, snapshots, valid_examples, validator};
 use conformance::table;
 
@@ -41,6 +43,25 @@ enum Command {
         #[arg(long, default_value = "../shared/testdata")]
         testdata: PathBuf,
     },
+    /// Breaks the official material in every way, to find what panics or never ends
+    ///
+    /// Example: conformance fuzz fhirpath --seconds 600
+    Fuzz {
+        /// What to fuzz; every target in turn without
+        target: Option<String>,
+        /// How long, for each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The same number makes the same inputs
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder of the test material
+        #[arg(long, default_value = "../shared/testdata")]
+        testdata: PathBuf,
+        /// Where inputs that fail are put
+        #[arg(long, default_value = "target/fuzz")]
+        failures: PathBuf,
+    },
     /// Prints, case by case, where validation differs from the reference validator
     Validator {
         /// One case by its name; every case without
@@ -56,6 +77,9 @@ fn main() -> ExitCode {
         Command::Official { write, testdata, table } => official(write, &testdata, &table),
         Command::Snapshots { testdata } => list_snapshots(&testdata),
         Command::ValidExamples { testdata } => list_faults(&testdata),
+        Command::Fuzz { target, seconds, seed, testdata, failures } => {
+            fuzz(target.as_deref(), seconds, seed, &testdata, &failures)
+        }
         Command::Validator { case, testdata } => compare_validator(case.as_deref(), &testdata),
     }
 }
@@ -109,6 +133,46 @@ fn compare_validator(case: Option<&str>, testdata: &Path) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn fuzz(target: Option<&str>, seconds: u64, seed: u64, testdata: &Path, failures: &Path) -> ExitCode {
+    let chosen: Vec<&Target> = TARGETS.iter().filter(|t| target.is_none_or(|name| name == t.name)).collect();
+    if chosen.is_empty() {
+        eprintln!("there is no such target; there are:");
+        TARGETS.iter().for_each(|t| eprintln!("  {:<10}{}", t.name, t.what));
+        return ExitCode::from(2);
+    }
+    let mut failed = false;
+    for target in chosen {
+        let bar = indicatif::ProgressBar::new(seconds).with_message(target.name);
+        let began = Instant::now();
+        let told = fuzz::run(target, testdata, Duration::from_secs(seconds), seed, |report| {
+            bar.set_position(began.elapsed().as_secs());
+            bar.set_message(format!("{}: {} cases", target.name, report.cases));
+        });
+        bar.finish_and_clear();
+        match told {
+            Err(why) => println!("not run: {}: {why}", target.name),
+            Ok(report) => {
+                println!(
+                    "{:<10}{:>12} cases, {} accepted, the longest {:?}, {} failures",
+                    target.name,
+                    report.cases,
+                    report.accepted,
+                    report.longest,
+                    report.failures.len()
+                );
+                failed |= !report.failures.is_empty();
+                for (at, (input, what)) in report.failures.iter().enumerate() {
+                    let file = failures.join(format!("{}-{at}", target.name));
+                    let kept = std::fs::create_dir_all(failures).and_then(|()| std::fs::write(&file, input));
+                    let place = kept.map_or_else(|e| e.to_string(), |()| file.display().to_string());
+                    println!("  {what}: {place}");
+                }
+            }
+        }
+    }
+    ExitCode::from(u8::from(failed))
 }
 
 fn official(write: bool, testdata: &Path, table: &Path) -> ExitCode {

@@ -199,13 +199,34 @@ fn in_order(text: &str) -> String {
     parts().unwrap_or_else(|| text.to_owned())
 }
 
+const SUITE: &str = "fhir/test-cases/r4/fhirpath/tests-fhir-r4.xml";
+
+/// Returns the expressions of the suite.
+///
+/// # Errors
+/// When the suite is absent or cannot be read.
+pub fn expressions(testdata: &Path) -> Result<Vec<String>, String> {
+    let path = testdata.join(SUITE);
+    let suite = std::fs::read_to_string(&path).map_err(|_| super::absent(&path))?;
+    Ok(cases(&suite)?.into_iter().map(|case| case.expression).collect())
+}
+
+/// Returns the resources that the expressions of the suite are evaluated on.
+///
+/// # Errors
+/// When one is absent.
+pub fn inputs(testdata: &Path) -> Result<Vec<Resource>, String> {
+    let folder = testdata.join("fhir/test-cases/r4");
+    ["patient-example.xml", "observation-example.xml"].iter().map(|name| read(&folder, name)).collect()
+}
+
 /// Runs the suite.
 ///
 /// # Errors
 /// When the suite is absent or cannot be read.
 pub fn run_suite(testdata: &Path) -> Result<Tally, String> {
     let folder = testdata.join("fhir/test-cases/r4");
-    let path = folder.join("fhirpath/tests-fhir-r4.xml");
+    let path = testdata.join(SUITE);
     let suite = std::fs::read_to_string(&path).map_err(|_| super::absent(&path))?;
     let mut tally = Tally::default();
     let mut inputs: HashMap<String, Result<Resource, String>> = HashMap::new();
