@@ -9,14 +9,17 @@
 //! - [`code_system`]: a CodeSystem, compiled.
 //! - [`value_set`]: a ValueSet, compiled; membership without expansion.
 //! - [`expand`], [`lookup`], `validate_code`, [`translate`]: the operations.
+//! - [`load`]: tables of codes as code systems.
 //! - [`grammar`]: code systems that are grammars: languages, media types ...
 //!
 //! Spec: <https://hl7.org/fhir/R4/terminology-module.html>
 
+mod alias;
 pub mod code_system;
 pub mod error;
 pub mod expand;
 pub mod grammar;
+pub mod load;
 pub mod lookup;
 pub mod translate;
 mod validate_code;
@@ -94,7 +97,8 @@ impl Terminology {
     /// Finds a code system by its canonical.
     pub fn code_system(&self, canonical: &str) -> Option<Arc<CodeSystem>> {
         kept(&self.code_systems, canonical, || {
-            let resource = self.definitions.resource(ty::CODE_SYSTEM, canonical)?;
+            let find = |canonical: &str| self.definitions.resource(ty::CODE_SYSTEM, canonical);
+            let resource = find(canonical).or_else(|| find(&alias::other_name(canonical)?))?;
             Some(Arc::new(CodeSystem::compile(resource)))
         })
     }
