@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use profiles::package::store::Store;
 use profiles::package::{Manifest, PackageError};
 use profiles::terminology::load::code_table::CodeTable;
-use profiles::terminology::load::error::Notes;
+use profiles::terminology::load::error::{Finding, LoadError, Notes};
 use profiles::terminology::load::form::{Form, Loaded, files_of};
 
 use super::packages_folder;
@@ -88,7 +88,10 @@ pub fn terminology(
     let files = files_of(&load.tables)?;
     let form = match load.form {
         Some(form) => form.into(),
-        None => Form::of_files(&files).map_err(|error| format!("{error} with --as"))?,
+        None => Form::of_files(&files).map_err(|error| match error {
+            LoadError::Unknown(_) => format!("{error} with --as"),
+            _ => error.to_string(),
+        })?,
     };
     let loaded = read(form, &files, load.version.as_deref())?;
     if loaded.tables.is_empty() {
@@ -157,9 +160,13 @@ fn tell(manifest: &Manifest, loaded: &Loaded) {
         loaded.tables.len(),
         loaded.rows
     );
-    // What was left out matters most.
-    let (lost, other): (Vec<_>, Vec<_>) = kept.iter().partition(|note| note.finding.is_loss());
-    for note in lost.into_iter().chain(other).take(NOTES_SHOWN) {
+    // What was left out matters most, what is only there twice least.
+    let mut shown: Vec<_> = kept.iter().collect();
+    shown.sort_by_key(|note| match note.finding {
+        Finding::Repeated(_) => 2,
+        _ => u8::from(!note.finding.is_loss()),
+    });
+    for note in shown.into_iter().take(NOTES_SHOWN) {
         println!("  {note}");
     }
     if *count > NOTES_SHOWN {
