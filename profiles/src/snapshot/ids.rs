@@ -67,7 +67,7 @@ fn fits(id: &str, path: &str, slice: Option<&str>) -> bool {
 }
 
 /// Returns the path that an id stands for: without the names of slices.
-pub(super) fn path_of(id: &str) -> String {
+pub(crate) fn path_of(id: &str) -> String {
     id.split('.').map(|part| part.split(':').next().unwrap_or(part)).collect::<Vec<_>>().join(".")
 }
 

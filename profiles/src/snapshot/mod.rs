@@ -22,9 +22,12 @@ mod merge;
 mod slicing;
 mod template;
 
+use std::sync::Arc;
+
 use fhir_model::tree::{Element, Resource};
 
 use crate::definitions::Definitions;
+pub(crate) use ids::path_of;
 use library::Library;
 
 /// The greatest number of elements of a snapshot, and of a differential.
@@ -73,6 +76,14 @@ pub enum SnapshotError {
 /// differential names what is not there; and beyond the limits.
 pub fn generate(profile: &Resource, definitions: &Definitions) -> Result<Resource, SnapshotError> {
     Library::new(definitions).generate(profile)
+}
+
+/// Finds a definition with its snapshot, generating that where it has none.
+///
+/// # Errors
+/// As [`generate`]; when there is no such definition.
+pub fn find(canonical: &str, definitions: &Definitions) -> Result<Arc<Resource>, SnapshotError> {
+    Library::new(definitions).with_snapshot(canonical)
 }
 
 /// Returns the elements of a snapshot.

@@ -1,15 +1,47 @@
-//! Code systems that are grammars: languages and media types.
+//! Code systems that are grammars: languages, media types, units, subdivisions.
 //!
 //! Spec: <https://hl7.org/fhir/R4/terminologies-systems.html>
 
+/// The greatest length of a unit.
+const UNIT_BYTES_MAX: usize = 200;
+
 /// Tells whether a code is one of a system that is a grammar; `None` for
-/// systems that are not.
+/// systems that are not, and where the grammar does not decide.
 pub fn is_code(system: &str, code: &str) -> Option<bool> {
     match system {
         "urn:ietf:bcp:47" => Some(is_language(code)),
         "urn:ietf:bcp:13" | "urn:ietf:rfc:3986-mime" => Some(is_media_type(code)),
+        "http://unitsofmeasure.org" => Some(is_unit(code)),
+        "urn:iso:std:iso:3166:-2" => may_be(is_subdivision(code)),
+        "http://unstats.un.org/unsd/methods/m49/m49.htm" => may_be(is_area(code)),
         _ => None,
     }
+}
+
+/// What has the form of a code may be one; what has not is none.
+fn may_be(has_form: bool) -> Option<bool> {
+    (!has_form).then_some(false)
+}
+
+/// A unit of measure.
+///
+/// Spec: <https://ucum.org/ucum>
+fn is_unit(code: &str) -> bool {
+    code.len() <= UNIT_BYTES_MAX && octofhir_ucum::validate(code).is_ok()
+}
+
+/// A part of a country: its code, and up to three letters or digits.
+fn is_subdivision(code: &str) -> bool {
+    let is_part = |part: &str| {
+        (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    code.split_once('-')
+        .is_some_and(|(country, part)| isocountry::CountryCode::for_alpha2(country).is_ok() && is_part(part))
+}
+
+/// An area of the world, in three digits.
+fn is_area(code: &str) -> bool {
+    code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Tells whether a code is in a value set that is all of a grammar.
@@ -62,6 +94,13 @@ mod tests {
             ("urn:ietf:bcp:47", "x-mine", true),
             ("urn:ietf:bcp:47", "it_IT", false),
             ("urn:ietf:bcp:47", "", false),
+            ("http://unitsofmeasure.org", "mm[Hg]", true),
+            ("http://unitsofmeasure.org", "10*9/L", true),
+            ("http://unitsofmeasure.org", "{score}", true),
+            ("http://unitsofmeasure.org", "mmHg", false),
+            ("http://unitsofmeasure.org", "", false),
+            ("urn:iso:std:iso:3166:-2", "Liguria", false),
+            ("urn:iso:std:iso:3166:-2", "ZZ-42", false),
             ("urn:ietf:bcp:13", "text/plain", true),
             ("urn:ietf:bcp:13", "application/fhir+json; fhirVersion=4.0", true),
             ("urn:ietf:bcp:13", "plain text", false),
@@ -69,6 +108,8 @@ mod tests {
         ] {
             assert_eq!(is_code(system, code), Some(valid), "{system} {code}");
         }
-        assert_eq!(is_code("http://loinc.org", "1-8"), None);
+        for (system, code) in [("http://loinc.org", "1-8"), ("urn:iso:std:iso:3166:-2", "IT-42")] {
+            assert_eq!(is_code(system, code), None, "{system} {code}");
+        }
     }
 }

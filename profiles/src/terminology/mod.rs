@@ -11,10 +11,12 @@
 //! - [`expand`], [`lookup`], `validate_code`, [`translate`]: the operations.
 //! - [`load`]: tables of codes as code systems.
 //! - [`grammar`]: code systems that are grammars: languages, media types ...
+//! - `builtin`: code systems that come with the program.
 //!
 //! Spec: <https://hl7.org/fhir/R4/terminology-module.html>
 
 mod alias;
+mod builtin;
 pub mod code_system;
 pub mod error;
 pub mod expand;
@@ -98,8 +100,10 @@ impl Terminology {
     pub fn code_system(&self, canonical: &str) -> Option<Arc<CodeSystem>> {
         kept(&self.code_systems, canonical, || {
             let find = |canonical: &str| self.definitions.resource(ty::CODE_SYSTEM, canonical);
-            let resource = find(canonical).or_else(|| find(&alias::other_name(canonical)?))?;
-            Some(Arc::new(CodeSystem::compile(resource)))
+            match find(canonical).or_else(|| find(&alias::other_name(canonical)?)) {
+                Some(resource) => Some(Arc::new(CodeSystem::compile(resource))),
+                None => builtin::code_system(split_canonical(canonical).0).map(Arc::new),
+            }
         })
     }
 

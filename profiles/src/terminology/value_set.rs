@@ -250,10 +250,10 @@ impl Component {
                 .and_then(|s| Some(s.code(s.concept(asked.code)?).to_owned()));
             return yes_if(folded.is_some_and(|code| codes.contains_key(code.as_str())));
         }
-        if self.filters.is_empty()
-            && let Some(valid) = grammar::is_code(own, asked.code)
-        {
-            return yes_if(valid);
+        match grammar::is_code(own, asked.code) {
+            Some(false) => return Answer::No,
+            Some(true) if self.filters.is_empty() => return Answer::Yes,
+            _ => {}
         }
         let canonical = match &self.version {
             Some(version) => format!("{own}|{version}"),

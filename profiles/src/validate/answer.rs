@@ -11,6 +11,9 @@ use fhir_model::tree::Element;
 use super::questionnaire_response::{EXTENSIONS, extension, same_value};
 use super::{Place, Rule, Run, coding, compare};
 
+/// The greatest size of a compiled regular expression, in bytes.
+const REGEX_SIZE_MAX: usize = 1 << 20;
+
 impl<'r> Run<'_, 'r> {
     pub(super) fn answer(
         &mut self,
@@ -38,10 +41,14 @@ impl<'r> Run<'_, 'r> {
         }
         self.option(form, asked, kind, answer, value);
         self.range(asked, value);
+        self.form(asked, value);
         match value.ty() {
             ty::STRING => self.length(asked, value),
             ty::QUANTITY => self.unit(asked, value),
-            ty::ATTACHMENT => self.size(asked, answer, value),
+            ty::ATTACHMENT => {
+                self.size(asked, answer, value);
+                self.mime_type(asked, value);
+            }
             ty::REFERENCE => self.referred(place, asked, value),
             _ => {}
         }
@@ -69,15 +76,22 @@ impl<'r> Run<'_, 'r> {
             asked.children_named(name::ANSWER_OPTION).filter_map(|o| o.child(name::VALUE)).collect();
         let mut fits = options.is_empty() || options.iter().any(|option| same_value(value, *option));
         if let Some(value_set) = asked.text_of(name::ANSWER_VALUE_SET)
-            && value.ty() == ty::CODING
+            && matches!(value.ty(), ty::CODING | ty::STRING)
         {
+            let given = match value.ty() {
+                ty::CODING => value.text_of(name::CODE),
+                _ => value.value(),
+            };
             fits = match value_set.strip_prefix('#') {
                 Some(id) => contained_value_set(form, id).is_none_or(|codes| {
-                    codes
-                        .iter()
-                        .any(|c| Some(c.1) == value.text_of(name::CODE) && c.0 == value.text_of(name::SYSTEM))
+                    codes.iter().any(|c| {
+                        Some(c.1) == given && (value.ty() == ty::STRING || c.0 == value.text_of(name::SYSTEM))
+                    })
                 }),
-                None => self.in_value_set(value, value_set) != Some(false) && !self.is_misnamed(value),
+                None => {
+                    self.in_value_set(value, value_set) != Some(false)
+                        && (value.ty() == ty::STRING || !self.is_misnamed(value))
+                }
             };
         }
         if !fits {
@@ -122,6 +136,42 @@ impl<'r> Run<'_, 'r> {
             } else if value.ty() == ty::QUANTITY && (order.is_none() || value.child(name::CODE).is_none()) {
                 self.refuse(value, asked, format!("{given} cannot be compared with {bound_text}"));
             }
+        }
+    }
+
+    /// How an answer is to be written: decimal places, and a regular expression.
+    fn form(&mut self, asked: Element<'_>, value: Element<'r>) {
+        let number = match value.ty() {
+            ty::QUANTITY => value.text_of(name::VALUE),
+            _ => value.value(),
+        };
+        if let Some(most) = extension(asked, "maxDecimalPlaces").and_then(|m| m.value()?.parse().ok())
+            && matches!(value.ty(), ty::DECIMAL | ty::QUANTITY)
+            && let Some(places) = number.and_then(decimal_places)
+            && places > most
+        {
+            self.refuse(value, asked, format!("it has {places} decimal places, {most} are allowed"));
+        }
+        if let Some(text) = value.value()
+            && let Some(pattern) = extension(asked, "regex").and_then(|p| p.value())
+            && matches_whole(pattern, text) == Some(false)
+        {
+            self.refuse(value, asked, format!("it does not match the pattern {pattern}"));
+        }
+    }
+
+    /// An attachment has one of the types that the question names, if any.
+    fn mime_type(&mut self, asked: Element<'_>, value: Element<'r>) {
+        let url = format!("{EXTENSIONS}mimeType");
+        let allowed: Vec<&str> = asked
+            .children_named(name::EXTENSION)
+            .filter(|e| e.text_of(name::URL) == Some(&url))
+            .filter_map(|e| e.child(name::VALUE)?.value())
+            .collect();
+        let found = value.text_of(name::CONTENT_TYPE).unwrap_or_default();
+        if !allowed.is_empty() && !allowed.iter().any(|a| is_of_media_type(found, a)) {
+            let reason = format!("the content type '{found}' is not among {}", allowed.join(", "));
+            self.refuse(value, asked, reason);
         }
     }
 
@@ -200,8 +250,35 @@ impl<'r> Run<'_, 'r> {
     }
 }
 
+/// Counts the digits after the point; `None` when the number has an exponent,
+/// which tells another precision.
+fn decimal_places(number: &str) -> Option<usize> {
+    if number.contains(['e', 'E']) {
+        return None;
+    }
+    Some(number.split_once('.').map_or(0, |(_, places)| places.len()))
+}
+
+/// Tells whether a regular expression matches all of a text; `None` when it
+/// is none, or greater than is reasonable.
+fn matches_whole(pattern: &str, text: &str) -> Option<bool> {
+    let whole = format!("^(?:{pattern})$");
+    let compiled = regex::RegexBuilder::new(&whole).size_limit(REGEX_SIZE_MAX).build().ok()?;
+    Some(compiled.is_match(text))
+}
+
+/// Tells whether a media type is the one allowed, parameters apart; `image/*`
+/// allows every image.
+fn is_of_media_type(found: &str, allowed: &str) -> bool {
+    let found = found.split(';').next().unwrap_or_default().trim();
+    match allowed.strip_suffix("/*") {
+        Some(group) => found.split_once('/').is_some_and(|(kind, _)| kind.eq_ignore_ascii_case(group)),
+        None => found.eq_ignore_ascii_case(allowed),
+    }
+}
+
 /// Returns the types that answers to an item may have.
-fn types(kind: &str, asked: Element<'_>) -> Vec<TypeId> {
+pub(super) fn types(kind: &str, asked: Element<'_>) -> Vec<TypeId> {
     match kind {
         "boolean" => vec![ty::BOOLEAN],
         "decimal" => vec![ty::DECIMAL],

@@ -29,6 +29,9 @@ impl<'r> Run<'_, 'r> {
         if let Some(greatest) = &rule.max_value_set {
             self.bound(element, BindingStrength::Required, greatest, Some(profile));
         }
+        for (strength, value_set) in &rule.additional {
+            self.bound(element, *strength, value_set, Some(profile));
+        }
     }
 
     fn bound(
@@ -144,6 +147,21 @@ impl<'r> Run<'_, 'r> {
                 self.error(part(coding, name::DISPLAY), rule);
             }
             Membership::Member { display: None } | Membership::Unknown { .. } => {}
+        }
+    }
+}
+
+impl<'r> Run<'_, 'r> {
+    /// Holds the coded unit of a Quantity to its code system.
+    pub(super) fn quantity(&mut self, quantity: Element<'r>) {
+        let (Some(system), Some(code)) = (quantity.text_of(name::SYSTEM), quantity.text_of(name::CODE))
+        else {
+            return;
+        };
+        let unit = CodingRef { system: Some(system), version: None, code, display: None };
+        if let Membership::NotMember { .. } = self.validator.terminology.validate_in_system(&unit) {
+            let rule = Rule::UnknownCode { code: code.to_owned(), system: system.to_owned() };
+            self.error(part(quantity, name::CODE), rule);
         }
     }
 }

@@ -28,6 +28,7 @@ impl<'r> Run<'_, 'r> {
             ty::CODE_SYSTEM => self.code_system(definition),
             ty::VALUE_SET => self.value_set(definition),
             ty::SEARCH_PARAMETER => self.search_parameter(definition),
+            ty::STRUCTURE_DEFINITION => self.structure_definition(definition),
             _ => {}
         }
     }

@@ -59,7 +59,20 @@ fn compile(constraints: &'static [Constraint]) -> impl Iterator<Item = Compiled>
     constraints
         .iter()
         .filter(move |c| !elsewhere.contains(&c.key))
-        .map(|constraint| Compiled { constraint, expression: Expression::parse(constraint.expression).ok() })
+        .map(|constraint| Compiled { constraint, expression: Expression::parse(mended(constraint)).ok() })
+}
+
+/// Invariants whose expressions say something else than their text, as later
+/// releases of the specification mended them.
+const ERRATA: &[(&str, &str)] = &[
+    // R4 counts to more than two, and its text to more than one.
+    ("que-12", "enableWhen.count() > 1 implies enableBehavior.exists()"),
+    // `Boolean` is the type of FHIRPath; an answer has that of FHIR.
+    ("que-7", "operator = 'exists' implies (answer is boolean)"),
+];
+
+fn mended(constraint: &'static Constraint) -> &'static str {
+    ERRATA.iter().find(|(key, _)| *key == constraint.key).map_or(constraint.expression, |(_, mended)| mended)
 }
 
 impl<'r> Run<'_, 'r> {
@@ -80,10 +93,20 @@ impl<'r> Run<'_, 'r> {
             }
             let Some(expression) = &compiled.expression else { continue };
             let severity = if compiled.constraint.is_error { Severity::Error } else { Severity::Warning };
-            let human = compiled.constraint.expression;
+            let human = mended(compiled.constraint);
             if let Some(rule) = self.invariant(place, element, compiled.constraint.key, human, expression) {
                 self.find(severity, element, rule);
             }
+        }
+    }
+
+    /// An expression that says it is FHIRPath must be.
+    pub(super) fn expression(&mut self, element: Element<'r>) {
+        let is_fhirpath = element.text_of(name::LANGUAGE) == Some("text/fhirpath");
+        if let Some(text) = element.text_of(name::EXPRESSION).filter(|_| is_fhirpath)
+            && let Err(error) = Expression::parse(text)
+        {
+            self.error(element, Rule::Definition { reason: format!("`{text}` is not FHIRPath: {error}") });
         }
     }
 

@@ -24,11 +24,15 @@ mod extension;
 pub mod finding;
 mod invariant;
 pub mod location;
+mod measure_report;
 mod narrative;
+mod narrative_control;
 mod profile;
+mod questionnaire;
 mod questionnaire_response;
 mod reference;
 pub mod rule;
+mod structure_definition;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -198,10 +202,14 @@ impl<'v, 'r> Run<'v, 'r> {
 
     /// Does something whose findings are not told; tells whether it found no error.
     fn trial(&mut self, attempt: impl FnOnce(&mut Run<'v, 'r>)) -> bool {
+        !self.attempt(attempt).iter().any(Finding::is_error)
+    }
+
+    /// Does something, and returns what it finds instead of telling it.
+    fn attempt(&mut self, attempt: impl FnOnce(&mut Run<'v, 'r>)) -> Vec<Finding> {
         let before = std::mem::take(&mut self.findings);
         attempt(self);
-        let found = std::mem::replace(&mut self.findings, before);
-        !found.iter().any(Finding::is_error)
+        std::mem::replace(&mut self.findings, before)
     }
 
     /// Holds an element against a profile that is named somewhere; `unknown`

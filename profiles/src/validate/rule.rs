@@ -92,6 +92,9 @@ rules! {
     /// A primitive with only an id.
     NoValue {} = "no-value", Value,
         "a primitive must have a value or extensions", "un primitivo deve avere un valore o delle estensioni";
+    /// Neither a value nor one of the extensions that may stand for it.
+    NoAlternative { extensions: String } = "no-alternative", Value,
+        "there must be a value, or one of the extensions {extensions}", "deve esserci un valore o una delle estensioni {extensions}";
     /// A code outside of a required value set.
     Binding { code: String, value_set: String, reason: String } = "binding", CodeInvalid,
         "{code} is not in the value set {value_set}: {reason}", "{code} non appartiene al value set {value_set}: {reason}";
@@ -257,9 +260,27 @@ rules! {
     /// An answer or item that its questionnaire restricts otherwise.
     AnswerValue { link_id: String, reason: String } = "qr-answer-value", Value,
         "the answer to '{link_id}' is not allowed: {reason}", "la risposta a '{link_id}' non è ammessa: {reason}";
+    /// A measure that is not at hand.
+    UnknownMeasure { url: String } = "mr-measure-unknown", NotFound,
+        "the measure {url} is not known here, so the groups were not looked at", "la misura {url} non è nota, quindi i gruppi non sono stati esaminati";
+    /// A part of a report that its measure does not have.
+    MeasurePart { what: String } = "mr-part", CodeInvalid,
+        "the {what} has no code that its measure gives to a {what}", "la voce '{what}' non ha un codice che la sua misura assegni a una voce '{what}'";
+    /// A part of a measure that its report leaves out.
+    MeasurePartMissing { what: String, code: String } = "mr-part-missing", Required,
+        "the measure has a {what} '{code}', which is missing", "la misura ha una voce '{what}' con codice '{code}', che manca";
+    /// Subjects listed in a report that lists none.
+    MeasureSubjects { report_type: String } = "mr-subjects", Structure,
+        "subjects are listed by reports of type subject-list only, not {report_type}", "i soggetti sono elencati solo nei report di tipo subject-list, non {report_type}";
+    /// A score that the scoring of the measure does not allow.
+    MeasureScore { reason: String } = "mr-score", Value,
+        "the measureScore does not fit the measure: {reason}", "il measureScore non è conforme alla misura: {reason}";
     /// Something in a definition that does not hold together.
     Definition { reason: String } = "definition", Invalid,
         "{reason}", "{reason}";
+    /// A differential that does not fit what it builds on.
+    Differential { reason: String } = "differential", Invalid,
+        "the differential does not fit its base: {reason}", "il differential non è conforme alla sua base: {reason}";
     /// Validation was ended by its limits.
     Limit { what: String } = "limit", TooCostly,
         "validation ended early: more than {what}", "la validazione è terminata in anticipo: più di {what}";

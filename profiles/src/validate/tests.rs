@@ -1,5 +1,7 @@
 //! Resources and profiles, and what is found: place and rule.
 
+mod held_to_definitions;
+
 use std::sync::Arc;
 
 use fhir_model::json;
@@ -247,6 +249,95 @@ fn answers() {
             items.join(",")
         );
         assert_eq!(errors(&response, &[form], &[]), expected, "{response}");
+    }
+}
+
+#[test]
+fn answers_of_a_form() {
+    let extension = |name: &str, value: &str| {
+        format!(r#""extension":[{{"url":"http://hl7.org/fhir/StructureDefinition/{name}",{value}}}]"#)
+    };
+    let value = "QuestionnaireResponse.item[0].answer[0].value";
+    for (kind, (restriction, restricted), answer, expected) in [
+        (
+            "decimal",
+            ("maxDecimalPlaces", r#""valueInteger":1"#),
+            r#""valueDecimal":1.25"#,
+            Some("ofType(decimal)"),
+        ),
+        ("decimal", ("maxDecimalPlaces", r#""valueInteger":1"#), r#""valueDecimal":1.2"#, None),
+        ("decimal", ("maxDecimalPlaces", r#""valueInteger":1"#), r#""valueDecimal":12"#, None),
+        (
+            "quantity",
+            ("maxDecimalPlaces", r#""valueInteger":0"#),
+            r#""valueQuantity":{"value":1.5}"#,
+            Some("ofType(Quantity)"),
+        ),
+        ("string", ("regex", r#""valueString":"[a-z]{2}""#), r#""valueString":"ab""#, None),
+        (
+            "string",
+            ("regex", r#""valueString":"[a-z]{2}""#),
+            r#""valueString":"abc""#,
+            Some("ofType(string)"),
+        ),
+        ("string", ("regex", r#""valueString":"(""#), r#""valueString":"abc""#, None),
+        (
+            "attachment",
+            ("mimeType", r#""valueCode":"image/*""#),
+            r#""valueAttachment":{"contentType":"image/png","url":"http://x/y"}"#,
+            None,
+        ),
+        (
+            "attachment",
+            ("mimeType", r#""valueCode":"image/png""#),
+            r#""valueAttachment":{"contentType":"text/plain; charset=utf-8","url":"http://x/y"}"#,
+            Some("ofType(Attachment)"),
+        ),
+    ] {
+        let form = format!(
+            r#"{{"resourceType":"Questionnaire","url":"http://q","status":"active","item":[{{"linkId":"a","type":"{kind}",{}}}]}}"#,
+            extension(restriction, restricted)
+        );
+        let response = format!(
+            r#"{{"resourceType":"QuestionnaireResponse","questionnaire":"http://q","status":"completed","item":[{{"linkId":"a","answer":[{{{answer}}}]}}]}}"#
+        );
+        let expected: Vec<String> =
+            expected.iter().map(|of| format!("{value}.{of} qr-answer-value")).collect();
+        assert_eq!(errors(&response, &[&form], &[]), expected, "{kind} {restriction} {answer}");
+    }
+}
+
+#[test]
+fn questionnaires() {
+    for (items, expected) in [
+        (
+            r#"{"linkId":"a","type":"boolean"},{"linkId":"b","type":"string","enableWhen":[{"question":"a","operator":"=","answerBoolean":true}]}"#,
+            &[][..],
+        ),
+        (
+            r#"{"linkId":"b","type":"string","enableWhen":[{"question":"a","operator":"=","answerBoolean":true}]}"#,
+            &["Questionnaire.item[0].enableWhen[0] definition"],
+        ),
+        (
+            r#"{"linkId":"b","type":"string","enableWhen":[{"question":"b","operator":"=","answerString":"x"}]}"#,
+            &["Questionnaire.item[0].enableWhen[0] definition"],
+        ),
+        (
+            r#"{"linkId":"a","type":"boolean"},{"linkId":"b","type":"string","enableWhen":[{"question":"a","operator":"=","answerInteger":1}]}"#,
+            &["Questionnaire.item[1].enableWhen[0].answer.ofType(integer) qr-answer-type"],
+        ),
+        (r#"{"linkId":"a","type":"integer","initial":[{"valueInteger":1}]}"#, &[]),
+        (
+            r#"{"linkId":"a","type":"integer","initial":[{"valueString":"1"}]}"#,
+            &["Questionnaire.item[0].initial[0].value.ofType(string) qr-answer-type"],
+        ),
+        (
+            r#"{"linkId":"a","type":"date","answerOption":[{"valueDate":"2020-01-01"},{"valueInteger":1}]}"#,
+            &["Questionnaire.item[0].answerOption[1].value.ofType(integer) qr-answer-type"],
+        ),
+    ] {
+        let form = format!(r#"{{"resourceType":"Questionnaire","status":"active","item":[{items}]}}"#);
+        assert_eq!(errors(&form, &[], &[]), expected, "{items}");
     }
 }
 

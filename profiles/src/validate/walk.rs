@@ -16,6 +16,8 @@ impl<'r> Run<'_, 'r> {
         self.contained(resource);
         match resource.ty() {
             ty::OBSERVATION => self.vital_signs(place),
+            ty::MEASURE_REPORT => self.measure_report(place),
+            ty::QUESTIONNAIRE => self.questionnaire(resource),
             ty::QUESTIONNAIRE_RESPONSE => self.questionnaire_response(place),
             _ => self.definition(resource),
         }
@@ -115,9 +117,10 @@ impl<'r> Run<'_, 'r> {
             ty::EXTENSION => self.extension(place, element),
             ty::CODING => self.coding(element),
             ty::ATTACHMENT => self.attachment(element),
+            ty::EXPRESSION => self.expression(element),
             ty::NARRATIVE => self.narrative(place, element),
             ty::URI | ty::URL | ty::CANONICAL | ty::OID | ty::UUID => self.uri(place, element, statement),
-            ty::CODEABLE_CONCEPT | ty::QUANTITY => {}
+            of if of.is_a(ty::QUANTITY) => self.quantity(element),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use fhir_model::schema::{name, ty};
 use fhir_model::tree::Element;
 
 use super::{ElementRule, Profile, RuleId, TypeRule};
-use crate::validate::{PROFILE_DEPTH_MAX, Place, Rule, Run, compare};
+use crate::validate::{Finding, PROFILE_DEPTH_MAX, Place, Rule, Run, compare};
 
 impl<'r> Run<'_, 'r> {
     /// Holds an element, or a resource, against a profile.
@@ -71,6 +71,9 @@ impl<'r> Run<'_, 'r> {
         self.value(element, profile, rule);
         if let Some(binding) = &rule.binding {
             self.binding_rule(element, binding, profile);
+        }
+        if let Some(narrative) = &rule.narrative {
+            self.narrative_rule(place, element, narrative, profile);
         }
         for invariant in &rule.invariants {
             let severity = if invariant.is_error { Severity::Error } else { Severity::Warning };
@@ -153,10 +156,18 @@ impl<'r> Run<'_, 'r> {
             [_] if element.ty() == ty::EXTENSION && self.defined(element) => {}
             [one] => self.named_profile(place, element, one, Severity::Error),
             many => {
-                let conforms = many.iter().any(|canonical| {
-                    self.trial(|run| run.named_profile(place, element, canonical, Severity::Error))
-                });
-                if !conforms {
+                let mut nearest: Option<Vec<Finding>> = None;
+                for canonical in many {
+                    let found =
+                        self.attempt(|run| run.named_profile(place, element, canonical, Severity::Error));
+                    let errors = |found: &[Finding]| found.iter().filter(|f| f.is_error()).count();
+                    if nearest.as_deref().is_none_or(|nearest| errors(&found) < errors(nearest)) {
+                        nearest = Some(found);
+                    }
+                }
+                // What keeps it from the profile that it is nearest to helps more than that none fits.
+                if let Some(found) = nearest.filter(|found| found.iter().any(Finding::is_error)) {
+                    found.into_iter().filter(Finding::is_error).for_each(|finding| self.push(finding));
                     let profiles = many.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
                     self.error_of(profile, element, Rule::NoProfile { profiles });
                 }
@@ -189,6 +200,13 @@ impl<'r> Run<'_, 'r> {
         }
         if rule.value_required && element.value().is_none() {
             self.error_of(profile, element, Rule::NoValue {});
+        }
+        if !rule.value_alternatives.is_empty() && element.value().is_none() {
+            let mut extensions = element.children_named(name::EXTENSION).filter_map(|e| e.text_of(name::URL));
+            if !extensions.any(|url| rule.value_alternatives.iter().any(|allowed| allowed == url)) {
+                let extensions = rule.value_alternatives.join(", ");
+                self.error_of(profile, element, Rule::NoAlternative { extensions });
+            }
         }
         let Some(text) = element.value() else {
             self.bounds(element, profile, rule);
@@ -226,7 +244,7 @@ impl<'r> Run<'_, 'r> {
 
 /// Tells whether two elements are equal: the same values in the same order,
 /// ids apart, which tooling adds.
-pub(super) fn equal(left: Element<'_>, right: Element<'_>) -> bool {
+pub(in crate::validate) fn equal(left: Element<'_>, right: Element<'_>) -> bool {
     if left.value() != right.value() {
         return false;
     }
@@ -253,7 +271,7 @@ pub(super) fn has_pattern(element: Element<'_>, pattern: Element<'_>) -> bool {
 }
 
 /// Returns a value as a text shows it.
-pub(super) fn shown(element: Element<'_>) -> String {
+pub(in crate::validate) fn shown(element: Element<'_>) -> String {
     const SHOWN_MAX: usize = 300;
     let text = match element.value() {
         Some(value) => format!("'{value}'"),

@@ -15,6 +15,7 @@ use super::{
     Slicing, TypeRule,
 };
 use crate::definitions::split_canonical;
+use crate::validate::narrative_control::NarrativeRule;
 
 /// The greatest number of elements of a profile.
 const ELEMENTS_MAX: usize = 50_000;
@@ -22,6 +23,13 @@ const ELEMENTS_MAX: usize = 50_000;
 const MAX_VALUE_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
 const MUST_HAVE_VALUE: &str =
     "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.mustHaveValue";
+const VALUE_ALTERNATIVES: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.valueAlternatives";
+/// Bindings beside the binding, as R5 has them and as tools wrote them before.
+const ADDITIONAL_BINDINGS: &[&str] = &[
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.binding.additional",
+    "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
+];
 const MIN_LENGTH: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
 
 pub(super) fn compile(definition: Arc<Resource>) -> Result<Profile, String> {
@@ -240,6 +248,8 @@ impl Compilation {
             max_length: element.text_of(name::MAX_LENGTH).and_then(|m| m.parse().ok()),
             min_length: extension_value(element, MIN_LENGTH).and_then(|m| m.parse().ok()),
             value_required: extension_value(element, MUST_HAVE_VALUE) == Some("true"),
+            value_alternatives: extension_values(element, VALUE_ALTERNATIVES).map(str::to_owned).collect(),
+            narrative: NarrativeRule::of(element),
             binding: element.child(name::BINDING).and_then(|b| binding_rule(b, base)),
             invariants: element
                 .children_named(name::CONSTRAINT)
@@ -367,10 +377,30 @@ fn binding_rule(binding: Element<'_>, base: Option<&schema::ElementDefinition>) 
     let in_base = base
         .and_then(|b| b.binding)
         .is_some_and(|b| b.strength == strength && b.value_set == split_canonical(&value_set).0);
-    if (in_base || value_set.is_empty()) && max_value_set.is_none() {
+    let additional: Vec<(BindingStrength, String)> = binding
+        .children_named(name::EXTENSION)
+        .filter(|e| e.text_of(name::URL).is_some_and(|url| ADDITIONAL_BINDINGS.contains(&url)))
+        .filter_map(additional_binding)
+        .collect();
+    if (in_base || value_set.is_empty()) && max_value_set.is_none() && additional.is_empty() {
         return None;
     }
-    Some(BindingRule { strength, value_set, max_value_set })
+    Some(BindingRule { strength, value_set, max_value_set, additional })
+}
+
+/// Reads a binding beside the binding; `None` for one that asks nothing of
+/// the content, or only in some context of use.
+fn additional_binding(extension: Element<'_>) -> Option<(BindingStrength, String)> {
+    if extension.children_named(name::EXTENSION).any(|part| part.text_of(name::URL) == Some("usage")) {
+        return None;
+    }
+    let strength = match extension_value(extension, "purpose")? {
+        "required" | "maximum" => BindingStrength::Required,
+        "extensible" => BindingStrength::Extensible,
+        "preferred" => BindingStrength::Preferred,
+        _ => return None,
+    };
+    Some((strength, extension_value(extension, "valueSet")?.to_owned()))
 }
 
 /// Tells whether the base type already holds elements to a constraint.
@@ -394,13 +424,18 @@ fn in_type(ty: TypeId, key: &str) -> bool {
     false
 }
 
+fn extension_values<'r>(element: Element<'r>, url: &str) -> impl Iterator<Item = &'r str> {
+    let of_url = move |e: &Element<'r>| e.text_of(name::URL) == Some(url);
+    let found = element.children_named(name::EXTENSION).filter(of_url);
+    found.filter_map(|e| e.child(name::VALUE)?.value())
+}
+
 fn extension_value<'r>(element: Element<'r>, url: &str) -> Option<&'r str> {
-    let found = element.children_named(name::EXTENSION).find(|e| e.text_of(name::URL) == Some(url))?;
-    found.child(name::VALUE)?.value()
+    extension_values(element, url).next()
 }
 
 /// Parses the path of a discriminator.
-fn path(text: &str) -> Option<Vec<PathStep>> {
+pub(in crate::validate) fn path(text: &str) -> Option<Vec<PathStep>> {
     let mut steps = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {

@@ -20,6 +20,7 @@ use fhir_model::tree::{Element, NodeId, Resource};
 
 use crate::definitions::Definitions;
 use crate::snapshot;
+use crate::validate::narrative_control::NarrativeRule;
 
 /// The number of a rule within its [`Profile`].
 pub(super) type RuleId = usize;
@@ -97,6 +98,10 @@ pub(super) struct ElementRule {
     pub(super) max_length: Option<usize>,
     pub(super) min_length: Option<usize>,
     pub(super) value_required: bool,
+    /// The extensions of which one must be there where there is no value; empty: nothing is asked.
+    pub(super) value_alternatives: Vec<String>,
+    /// What is asked of a narrative.
+    pub(super) narrative: Option<NarrativeRule>,
     pub(super) binding: Option<BindingRule>,
     pub(super) invariants: Vec<Invariant>,
     /// The rules of its children, slices apart.
@@ -119,6 +124,8 @@ pub(super) struct BindingRule {
     pub(super) value_set: String,
     /// The value set that codes must come from although the binding is not required.
     pub(super) max_value_set: Option<String>,
+    /// The value sets that codes must come from as well.
+    pub(super) additional: Vec<(BindingStrength, String)>,
 }
 
 /// An invariant that the base does not state.
@@ -155,7 +162,7 @@ pub(super) enum DiscriminatorKind {
 
 /// A step of a discriminator's path, the restricted FHIRPath of ElementDefinition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PathStep {
+pub(in crate::validate) enum PathStep {
     Child(NameId),
     Extension(String),
     Resolve,
@@ -209,4 +216,5 @@ impl Profiles {
     }
 }
 
-pub(super) use compile::core_type;
+pub(super) use check::{equal, shown};
+pub(super) use compile::{core_type, path as discriminator_path};
