@@ -344,3 +344,46 @@ fn a_cda_document_becomes_a_bundle() {
         String::from_utf8_lossy(&refused.stderr)
     );
 }
+
+#[test]
+fn tables_of_codes_are_loaded_by_command_and_served() {
+    let data = tempfile::tempdir().expect("a folder");
+    let load = |file: &str, bytes: &[u8], more: &[&str]| {
+        let path = data.path().join(file);
+        std::fs::write(&path, bytes).expect("written");
+        let path = path.display().to_string();
+        let done = lanterna(data.path(), &[&["terminology", "load", &path], more].concat());
+        let told = [done.stdout, done.stderr].map(|out| String::from_utf8_lossy(&out).into_owned()).concat();
+        (done.status.code(), told)
+    };
+    let national = b"version,code,description,release_date\n1,A,Citt\xe0,2024-05-06\n2,A,Altro,2025-05-06\n";
+    let icd = b"codice;descrizione\n001;Colera\n001.0;Da Vibrio\n;nulla\n";
+    for (file, bytes, more, code, expected) in [
+        ("1.2.3.csv", &national[..], &[][..], 0, "terminology.it.national#2025-05-06 is installed"),
+        ("1.2.3.csv", b"version,code,description\n1,B,b\n", &["--version", "2025-05-06"], 2, "--replace"),
+        ("icd.csv", icd, &[], 2, "--as"),
+        ("icd.csv", icd, &["--as", "icd-9-cm"], 2, "--version"),
+        ("icd.csv", icd, &["--as", "icd-9-cm", "--version", "2007"], 1, "icd.csv:4: no code"),
+    ] {
+        let (status, told) = load(file, bytes, more);
+        assert_eq!(status, Some(code), "{told}");
+        assert!(told.contains(expected), "{told}");
+    }
+    let server = Server::start(data.path());
+    let client = server.client();
+    for (query, display) in [
+        ("system=urn:oid:1.2.3&code=A&version=1", "Città"),
+        ("system=urn:oid:1.2.3&code=A", "Altro"),
+        ("system=http://hl7.org/fhir/sid/icd-9-cm&code=001.0", "Da Vibrio"),
+        ("system=urn:oid:2.16.840.1.113883.6.103&code=001", "Colera"),
+    ] {
+        let answer = client.get(&format!("CodeSystem/$lookup?{query}")).json();
+        let parameters = answer["parameter"].as_array().expect("parameters");
+        let found = parameters.iter().find(|p| p["name"] == "display").expect("a display");
+        assert_eq!(text(&found["valueString"]), display, "{query}");
+    }
+    let listed = lanterna(data.path(), &["package", "list"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 2);
+    let removed = lanterna(data.path(), &["package", "remove", "terminology.icd-9-cm#2007"]);
+    assert!(removed.status.success());
+}

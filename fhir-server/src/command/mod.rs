@@ -7,6 +7,7 @@ pub mod fhirpath;
 pub mod import;
 pub mod package;
 pub mod serve;
+pub mod terminology;
 pub mod transform;
 pub mod validate;
 mod validation_page;
@@ -61,6 +62,8 @@ enum Command {
         after_help = "Examples:\n  lanterna package install hl7.fhir.r4.core-4.0.1.tgz\n  lanterna package install hl7.fhir.it.base.tgz --from packages/\n  lanterna package list\n  lanterna package remove hl7.fhir.it.base#0.1.0\n\nEnds with 0 when all is there, 1 when something that a package needs is missing."
     )]
     Package(package::PackageArguments),
+    /// Loads tables of codes: LOINC, ICD-9-CM, ATC, AIC, national tables
+    Terminology(terminology::TerminologyArguments),
     /// Validates files against the base specification and profiles
     #[command(
         after_help = "Examples:\n  lanterna validate patient.json\n  lanterna validate *.xml --package hl7.fhir.r4.core-4.0.1.tgz --profile http://hl7.org/fhir/StructureDefinition/bp\n  lanterna validate patient.json --output html --language it > report.html\n\nEnds with 0 when all are valid, 1 when one is not, 2 when something cannot be read."
@@ -102,6 +105,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Import(import) => import::import(&settings, &import),
         Command::Bench(bench) => bench::bench(given_data, &bench),
         Command::Package(package) => package::package(&settings, &package),
+        Command::Terminology(terminology) => terminology::terminology(&settings, &terminology),
         Command::Validate(validate) => validate::validate(&settings, &validate),
         Command::Transform(transform) => transform::transform(&settings, &transform),
         Command::Fhirpath(fhirpath) => fhirpath::fhirpath(&fhirpath),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use fhir_model::json;
 use fhir_model::schema::{TypeId, name};
+use fhir_model::tree::Resource;
 
 use super::archive::{self, MANIFEST};
 use super::{Manifest, PackageError, RESOURCE_BYTES_MAX, parse_manifest};
@@ -19,6 +20,8 @@ use crate::definitions::{Definition, Definitions, compare_versions};
 
 const RESOURCES: &str = "resources.ndjson";
 const INDEX: &str = "index.tsv";
+/// The greatest size of a resource as it is stored.
+const STORED_BYTES_MAX: usize = 4 * RESOURCE_BYTES_MAX as usize;
 
 /// What an installation came to.
 #[derive(Debug, Clone, Default)]
@@ -120,10 +123,7 @@ impl Store {
         seen: &mut impl FnMut(usize),
     ) -> Result<Manifest, PackageError> {
         std::fs::create_dir_all(&self.folder)?;
-        let making = tempfile::Builder::new().prefix(".installing-").tempdir_in(&self.folder)?;
-        let mut resources = BufWriter::new(File::create(making.path().join(RESOURCES))?);
-        let mut index = BufWriter::new(File::create(making.path().join(INDEX))?);
-        let mut offset = 0_u64;
+        let mut making = Making::new(&self.folder)?;
         let mut each = |file: &str, bytes: Vec<u8>| -> Result<(), PackageError> {
             seen(1);
             let resource = match json::read(bytes) {
@@ -133,18 +133,7 @@ impl Store {
                     return Ok(());
                 }
             };
-            // Written anew, so that it stands on one line.
-            let line = json::to_json(&resource);
-            let root = resource.root();
-            let text = |part| root.text_of(part).unwrap_or_default();
-            let fields =
-                [root.ty().name(), resource.id().unwrap_or_default(), text(name::URL), text(name::VERSION)];
-            if !fields[2].is_empty() && fields.iter().all(|f| !f.contains(['\t', '\n', '\r'])) {
-                writeln!(index, "{}\t{offset}\t{}", fields.join("\t"), line.len())?;
-            }
-            resources.write_all(&line)?;
-            resources.write_all(b"\n")?;
-            offset += line.len() as u64 + 1;
+            making.add(&resource)?;
             installed.resources += 1;
             Ok(())
         };
@@ -154,26 +143,61 @@ impl Store {
             archive::each_file(File::open(package)?, &mut each)?
         };
         let manifest = contents.manifest;
+        self.finish(making, &manifest, &contents.sha256)?;
+        installed.packages.push(manifest.clone());
+        Ok(manifest)
+    }
+
+    /// Installs a package that was made here, of resources as JSON, one at a
+    /// time; each may be as large as one that is read again may be.
+    ///
+    /// # Errors
+    /// As [`Store::install`]; also when one is no R4 resource.
+    pub fn install_made(
+        &self,
+        manifest: &Manifest,
+        resources: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<usize, PackageError> {
+        std::fs::create_dir_all(&self.folder)?;
+        let mut making = Making::new(&self.folder)?;
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut count = 0;
+        for bytes in resources {
+            if bytes.len() > STORED_BYTES_MAX {
+                return Err(PackageError::TooLarge("one resource is over the limit"));
+            }
+            hash.update(&(bytes.len() as u64).to_be_bytes());
+            hash.update(&bytes);
+            let made = json::read(bytes).map_err(std::io::Error::other)?;
+            making.add(&made)?;
+            count += 1;
+        }
+        let sha256: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.finish(making, manifest, &sha256)?;
+        Ok(count)
+    }
+
+    /// Completes a package with its manifest, and puts it in its place, unless
+    /// the same is there.
+    fn finish(&self, making: Making, manifest: &Manifest, sha256: &str) -> Result<(), PackageError> {
         for part in [&manifest.name, &manifest.version] {
             if !is_name(part) {
                 return Err(PackageError::Name(part.clone()));
             }
         }
-        for mut file in [resources, index] {
+        for mut file in [making.resources, making.index] {
             file.flush()?;
             file.get_ref().sync_all()?;
         }
         let text = serde_json::json!({
             "name": manifest.name, "version": manifest.version, "dependencies": manifest.dependencies,
-            "sha256": contents.sha256,
+            "sha256": sha256,
         });
-        std::fs::write(making.path().join(MANIFEST), text.to_string())?;
-        let is_same = self.sha256(&manifest).as_ref() == Some(&contents.sha256);
-        if !is_same {
-            self.put(making, &manifest)?;
+        std::fs::write(making.folder.path().join(MANIFEST), text.to_string())?;
+        if self.sha256(manifest).as_deref() == Some(sha256) {
+            return Ok(());
         }
-        installed.packages.push(manifest.clone());
-        Ok(manifest)
+        self.put(making.folder, manifest)
     }
 
     /// Puts a package that was made in its place.
@@ -286,7 +310,7 @@ impl Store {
             else {
                 continue;
             };
-            if length > 4 * RESOURCE_BYTES_MAX as usize {
+            if length > STORED_BYTES_MAX {
                 continue;
             }
             let some = |text: &str| Some(text.to_owned()).filter(|t| !t.is_empty());
@@ -299,6 +323,39 @@ impl Store {
                 place,
             ));
         }
+        Ok(())
+    }
+}
+
+/// A package that is being made.
+struct Making {
+    folder: tempfile::TempDir,
+    resources: BufWriter<File>,
+    index: BufWriter<File>,
+    offset: u64,
+}
+
+impl Making {
+    fn new(packages: &Path) -> Result<Making, PackageError> {
+        let folder = tempfile::Builder::new().prefix(".installing-").tempdir_in(packages)?;
+        let resources = BufWriter::new(File::create(folder.path().join(RESOURCES))?);
+        let index = BufWriter::new(File::create(folder.path().join(INDEX))?);
+        Ok(Making { folder, resources, index, offset: 0 })
+    }
+
+    fn add(&mut self, resource: &Resource) -> Result<(), PackageError> {
+        // Written anew, so that it stands on one line.
+        let line = json::to_json(resource);
+        let root = resource.root();
+        let text = |part| root.text_of(part).unwrap_or_default();
+        let fields =
+            [root.ty().name(), resource.id().unwrap_or_default(), text(name::URL), text(name::VERSION)];
+        if !fields[2].is_empty() && fields.iter().all(|f| !f.contains(['\t', '\n', '\r'])) {
+            writeln!(self.index, "{}\t{}\t{}", fields.join("\t"), self.offset, line.len())?;
+        }
+        self.resources.write_all(&line)?;
+        self.resources.write_all(b"\n")?;
+        self.offset += line.len() as u64 + 1;
         Ok(())
     }
 }

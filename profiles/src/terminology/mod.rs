@@ -9,16 +9,19 @@
 //! - [`code_system`]: a CodeSystem, compiled.
 //! - [`value_set`]: a ValueSet, compiled; membership without expansion.
 //! - [`expand`], [`lookup`], `validate_code`, [`translate`]: the operations.
+//! - [`load`]: tables of codes as code systems.
 //! - [`grammar`]: code systems that are grammars: languages, media types ...
 //! - `builtin`: code systems that come with the program.
 //!
 //! Spec: <https://hl7.org/fhir/R4/terminology-module.html>
 
+mod alias;
 mod builtin;
 pub mod code_system;
 pub mod error;
 pub mod expand;
 pub mod grammar;
+pub mod load;
 pub mod lookup;
 pub mod translate;
 mod validate_code;
@@ -95,9 +98,12 @@ impl Terminology {
 
     /// Finds a code system by its canonical.
     pub fn code_system(&self, canonical: &str) -> Option<Arc<CodeSystem>> {
-        kept(&self.code_systems, canonical, || match self.definitions.resource(ty::CODE_SYSTEM, canonical) {
-            Some(resource) => Some(Arc::new(CodeSystem::compile(resource))),
-            None => builtin::code_system(split_canonical(canonical).0).map(Arc::new),
+        kept(&self.code_systems, canonical, || {
+            let find = |canonical: &str| self.definitions.resource(ty::CODE_SYSTEM, canonical);
+            match find(canonical).or_else(|| find(&alias::other_name(canonical)?)) {
+                Some(resource) => Some(Arc::new(CodeSystem::compile(resource))),
+                None => builtin::code_system(split_canonical(canonical).0).map(Arc::new),
+            }
         })
     }
 
