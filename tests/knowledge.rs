@@ -157,6 +157,21 @@ fn stored_definitions_are_known_at_once() {
         let answer = client.get(&format!("CodeSystem/$subsumes?system=http://c&codeA={a}&codeB={b}")).json();
         assert_eq!(answer["parameter"][0]["valueCode"], outcome, "{a} {b}");
     }
+    let sought = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "system", "valueUri": "http://c" },
+        { "name": "exact", "valueBoolean": true },
+        { "name": "property", "part": [
+            { "name": "code", "valueCode": "parent" }, { "name": "value", "valueString": "animal" },
+        ] },
+    ] });
+    let found = client.json("POST", "CodeSystem/$find-matches", &[], &sought).expect("an answer").json();
+    let codes: Vec<&str> = found["parameter"]
+        .as_array()
+        .expect("matches")
+        .iter()
+        .map(|m| text(&m["part"][0]["valueCoding"]["code"]))
+        .collect();
+    assert_eq!(codes, ["dog", "cat"], "{found}");
     let translated = client.get("ConceptMap/$translate?url=http://m&system=http://c&code=dog").json();
     assert_eq!(translated["parameter"][0]["valueBoolean"], true);
     assert!(translated.to_string().contains(r#""code":"cane""#), "{translated}");

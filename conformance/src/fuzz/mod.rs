@@ -37,11 +37,13 @@ pub struct Target {
     prepare: fn(&Path) -> Result<Prepared, String>,
 }
 
+/// Takes an input; tells whether it was accepted.
+type Take = Box<dyn Fn(&[u8]) -> bool>;
+
 /// A target with the material that it works on.
 struct Prepared {
     seeds: Vec<Vec<u8>>,
-    /// Takes an input; tells whether it was accepted.
-    take: Box<dyn Fn(&[u8]) -> bool>,
+    take: Take,
 }
 
 /// Every target.

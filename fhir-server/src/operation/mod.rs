@@ -103,6 +103,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         run: terminology::subsumes,
     },
     Operation {
+        name: "find-matches",
+        definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-find-matches",
+        levels: &[Level::TypeOf(ty::CODE_SYSTEM), Level::InstanceOf(ty::CODE_SYSTEM)],
+        tells_faults: false,
+        run: terminology::find_matches,
+    },
+    Operation {
         name: "translate",
         definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
         levels: &[Level::TypeOf(ty::CONCEPT_MAP), Level::InstanceOf(ty::CONCEPT_MAP)],

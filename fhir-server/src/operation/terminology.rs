@@ -1,5 +1,5 @@
 //! The operations of terminology: `$expand`, `$validate-code`, `$lookup`,
-//! `$subsumes`, `$translate`.
+//! `$subsumes`, `$translate`, `$find-matches`.
 //!
 //! What they answer is made in `profiles`; here a call is taken apart.
 //!
@@ -9,8 +9,10 @@ use fhir_model::interaction::{OperationCall, Performed, Scope};
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::{name, ty};
+use fhir_model::tree::Element;
 use profiles::terminology::error::TerminologyError;
 use profiles::terminology::expand::Expand;
+use profiles::terminology::find_matches::Sought;
 use profiles::terminology::translate::{self, Translate};
 use profiles::terminology::value_set::ValueSet;
 use serde_json::{Value, json};
@@ -183,6 +185,34 @@ pub(super) fn subsumes(view: &mut dyn View, call: &OperationCall) -> Result<Perf
         known.terminology.subsumption(system, given.text("version"), first, second).map_err(|e| issue(&e))?;
     let outcome = json!({ "name": "outcome", "valueCode": found.code() });
     Ok(told(&json!({ "resourceType": "Parameters", "parameter": [outcome] })))
+}
+
+pub(super) fn find_matches(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {
+    let given = Given::of(call, &["system", "version", "property", "exact", "compositional"])?;
+    if given.flag("compositional") {
+        let text = "compositions of codes are not made here; leave `compositional` out";
+        return Err(Issue::error(IssueType::NotSupported).at("compositional").text(text));
+    }
+    let of_scope = canonical_of_scope(view, call)?;
+    let sought: Vec<Sought<'_>> = given.parameters("property").filter_map(sought).collect();
+    if sought.len() < given.parameters("property").count() {
+        let text = "each `property` has a part `code` and a part `value`";
+        return Err(Issue::error(IssueType::Required).at("property").text(text));
+    }
+    let known = view.knowledge()?;
+    let system = given.text("system").or(of_scope.as_deref());
+    let found = known.terminology.find_matches(system, given.text("version"), &sought, given.flag("exact"));
+    found.map(|value| told(&value)).map_err(|e| issue(&e))
+}
+
+/// Reads a property that concepts are looked for by.
+fn sought(parameter: Element<'_>) -> Option<Sought<'_>> {
+    let part = |named: &str| {
+        let mut parts = parameter.children_named(name::PART);
+        parts.find(|p| p.text_of(name::NAME) == Some(named))?.child(name::VALUE)
+    };
+    let value = part("value")?;
+    Some(Sought { code: part("code")?.value()?, value: value.value().or_else(|| value.text_of(name::CODE))? })
 }
 
 pub(super) fn translate(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {

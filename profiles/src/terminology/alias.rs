@@ -6,11 +6,10 @@
 //! Spec: <https://hl7.org/fhir/R4/terminologies-systems.html>
 
 /// URL and OID.
-const NAMES: [(&str, &str); 4] = [
+const NAMES: [(&str, &str); 3] = [
     ("http://loinc.org", "urn:oid:2.16.840.1.113883.6.1"),
     ("http://hl7.org/fhir/sid/icd-9-cm", "urn:oid:2.16.840.1.113883.6.103"),
     ("http://www.whocc.no/atc", "urn:oid:2.16.840.1.113883.6.73"),
-    ("http://dicom.nema.org/resources/ontology/DCM", "urn:oid:1.2.840.10008.2.16.4"),
 ];
 
 /// Returns the other name of a code system, with the version that was asked for.

@@ -3,6 +3,7 @@
 //! Spec: <https://hl7.org/fhir/R4/codesystem.html>
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use fhir_model::schema::{NameId, name};
 use fhir_model::tree::{Element, Resource};
@@ -31,6 +32,8 @@ pub struct CodeSystem {
     is_case_sensitive: bool,
     concepts: Vec<Concept>,
     by_code: HashMap<Box<str>, ConceptId>,
+    /// Code and display of each concept in lower case, made when first searched.
+    folded: OnceLock<Vec<Box<str>>>,
 }
 
 /// A concept.
@@ -86,6 +89,7 @@ impl CodeSystem {
             is_case_sensitive: root.text_of(name::CASE_SENSITIVE) != Some("false"),
             concepts: Vec::new(),
             by_code: HashMap::new(),
+            folded: OnceLock::new(),
         };
         made.concepts_of(root);
         made.link_by_properties();
@@ -234,6 +238,18 @@ impl CodeSystem {
         concept.display.as_deref().is_none_or(same) || concept.designations.iter().any(|d| same(&d.value))
     }
 
+    /// Tells whether code and display of a concept have all of these words.
+    pub fn has_words(&self, id: ConceptId, words: &Words) -> bool {
+        words.is_empty() || self.folded().get(id as usize).is_some_and(|text| words.are_in(text.as_bytes()))
+    }
+
+    fn folded(&self) -> &[Box<str>] {
+        self.folded.get_or_init(|| {
+            let text = |c: &Concept| folded(&c.code, c.display.as_deref()).into_boxed_str();
+            self.concepts.iter().map(text).collect()
+        })
+    }
+
     /// Tells whether a concept is no longer to be used.
     pub fn is_inactive(&self, id: ConceptId) -> bool {
         self.properties(id).iter().any(|p| match &*p.code {
@@ -263,6 +279,37 @@ impl CodeSystem {
             }
         }
         false
+    }
+}
+
+/// Returns code and display as words are looked for in them.
+fn folded(code: &str, display: Option<&str>) -> String {
+    format!("{code} {}", display.unwrap_or_default()).to_lowercase()
+}
+
+/// The words of a text filter, capitals apart.
+#[derive(Debug, Default)]
+pub struct Words(Vec<memchr::memmem::Finder<'static>>);
+
+impl Words {
+    /// Takes a filter apart.
+    pub fn of(filter: &str) -> Words {
+        let words = filter.split_whitespace().map(str::to_lowercase);
+        Words(words.map(|word| memchr::memmem::Finder::new(word.as_bytes()).into_owned()).collect())
+    }
+
+    /// Tells whether there are none, which every text has.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells whether a code and its display have all of them.
+    pub fn are_of(&self, code: &str, display: Option<&str>) -> bool {
+        self.is_empty() || self.are_in(folded(code, display).as_bytes())
+    }
+
+    fn are_in(&self, folded: &[u8]) -> bool {
+        self.0.iter().all(|word| word.find(folded).is_some())
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use fhir_model::tree::Resource;
 use serde_json::{Value, json};
 
-use super::code_system::{CodeSystem, ConceptId};
+use super::code_system::{CodeSystem, ConceptId, Words};
 use super::error::TerminologyError;
 use super::value_set::{Component, ValueSet};
 use super::{DEPTH_MAX, Terminology};
@@ -64,7 +64,9 @@ pub struct Expansion {
 }
 
 impl Terminology {
-    /// Lists the codes of a value set that is known.
+    /// Lists the codes of a value set that is known. Words of the filter are
+    /// looked for before anything is made of a code: of a large code system
+    /// most have none of them.
     ///
     /// # Errors
     /// When it, or what it draws on, is not known; when it is too large.
@@ -85,17 +87,9 @@ impl Terminology {
         called: &str,
         how: &Expand,
     ) -> Result<Expansion, TerminologyError> {
-        let mut all = self.codes(value_set, called, DEPTH_MAX)?;
-        let words: Vec<String> = how
-            .filter
-            .as_deref()
-            .map(|f| f.split_whitespace().map(str::to_lowercase).collect())
-            .unwrap_or_default();
-        all.retain(|entry| {
-            let text =
-                format!("{} {}", entry.code, entry.display.as_deref().unwrap_or_default()).to_lowercase();
-            (!how.active_only || !entry.is_inactive) && words.iter().all(|word| text.contains(word))
-        });
+        let words = how.filter.as_deref().map(Words::of).unwrap_or_default();
+        let mut all = self.codes(value_set, called, &words, DEPTH_MAX)?;
+        all.retain(|entry| !how.active_only || !entry.is_inactive);
         let total = all.len();
         let count = how.count.unwrap_or(usize::MAX);
         if count.min(total.saturating_sub(how.offset)) > LISTED_MAX {
@@ -122,6 +116,7 @@ impl Terminology {
         &self,
         value_set: &ValueSet,
         called: &str,
+        words: &Words,
         depth: usize,
     ) -> Result<Vec<Entry>, TerminologyError> {
         if depth == 0 {
@@ -133,10 +128,11 @@ impl Terminology {
             let mut codes: Vec<_> = codes.iter().collect();
             codes.sort_unstable();
             entries.extend(codes.into_iter().map(|(system, code)| self.entry(system, None, code, None)));
+            entries.retain(|e| words.are_of(&e.code, e.display.as_deref()));
             return Ok(entries);
         }
         for component in value_set.include() {
-            for entry in self.component(component, called, depth)? {
+            for entry in self.component(component, called, words, depth)? {
                 if entries.len() >= CODES_MAX {
                     return Err(TerminologyError::TooCostly(CODES_MAX));
                 }
@@ -156,17 +152,18 @@ impl Terminology {
         &self,
         component: &Component,
         called: &str,
+        words: &Words,
         depth: usize,
     ) -> Result<Vec<Entry>, TerminologyError> {
         let mut entries = match component.system() {
-            Some(system) => self.of_system(component, system)?,
+            Some(system) => self.of_system(component, system, words)?,
             None => match component.value_sets().split_first() {
                 None => Vec::new(),
                 Some((first, _)) => {
                     let value_set = self.value_set(first).ok_or_else(|| {
                         TerminologyError::NotFound(format!("the value set {first}, of {called},"))
                     })?;
-                    self.codes(&value_set, first, depth - 1)?
+                    self.codes(&value_set, first, words, depth - 1)?
                 }
             },
         };
@@ -180,12 +177,18 @@ impl Terminology {
         Ok(entries)
     }
 
-    fn of_system(&self, component: &Component, system: &str) -> Result<Vec<Entry>, TerminologyError> {
+    fn of_system(
+        &self,
+        component: &Component,
+        system: &str,
+        words: &Words,
+    ) -> Result<Vec<Entry>, TerminologyError> {
         let version = component.version();
         if let Some(codes) = component.codes() {
             return Ok(codes
                 .iter()
                 .map(|(code, display)| self.entry(system, version, code, display.as_deref()))
+                .filter(|e| words.are_of(&e.code, e.display.as_deref()))
                 .collect());
         }
         let canonical = match version {
@@ -203,7 +206,7 @@ impl Terminology {
         }
         Ok(held
             .concepts()
-            .filter(|c| component.filters_hold(&held, *c))
+            .filter(|c| held.has_words(*c, words) && component.filters_hold(&held, *c))
             .map(|c| entry_of(&held, c))
             .collect())
     }

@@ -8,7 +8,7 @@
 //!
 //! - [`code_system`]: a CodeSystem, compiled.
 //! - [`value_set`]: a ValueSet, compiled; membership without expansion.
-//! - [`expand`], [`lookup`], `validate_code`, [`translate`]: the operations.
+//! - [`expand`], [`lookup`], [`find_matches`], `validate_code`, [`translate`]: the operations.
 //! - [`load`]: tables of codes as code systems.
 //! - [`grammar`]: code systems that are grammars: languages, media types ...
 //! - `builtin`: code systems that come with the program.
@@ -20,6 +20,7 @@ mod builtin;
 pub mod code_system;
 pub mod error;
 pub mod expand;
+pub mod find_matches;
 pub mod grammar;
 pub mod load;
 pub mod lookup;
