@@ -38,10 +38,19 @@ fn filter(level: &str) -> EnvFilter {
     }
 }
 
+/// The exit code of a program that writes to nobody, as shells have it.
+const BROKEN_PIPE: i32 = 141;
+
 /// The text of a panic may quote what was being worked on: where it happened
 /// is enough to find it.
 fn tell_panics_without_their_text() {
     std::panic::set_hook(Box::new(|panic| {
+        let is_main = std::thread::current().name() == Some("main");
+        if is_main && panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout"))
+        {
+            // Whoever read the output has seen enough: `lanterna ... | head`.
+            std::process::exit(BROKEN_PIPE);
+        }
         let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
         tracing::error!(place, "a panic: this is a fault of the server, please report it");
     }));
