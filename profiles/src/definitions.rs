@@ -95,6 +95,20 @@ impl Definition {
         self.version.as_deref()
     }
 
+    /// Tells whether the definition may have an element of this name, by its
+    /// bytes where it is not read yet: looking is cheaper than reading.
+    pub fn may_have(&self, element: &str) -> bool {
+        let key = format!("\"{element}\"");
+        let has_key = |bytes: &[u8]| memchr::memmem::find(bytes, key.as_bytes()).is_some();
+        match &self.source {
+            Source::Json(bytes) => has_key(bytes),
+            Source::File(file, offset, length) => {
+                part_of_file(file, *offset, *length).is_ok_and(|bytes| has_key(&bytes))
+            }
+            Source::Tree => true,
+        }
+    }
+
     /// Returns the resource; `None` when what it was packed as cannot be read.
     pub fn resource(&self) -> Option<&Arc<Resource>> {
         let read = || match &self.source {

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use fhir_model::schema::{NameId, name};
 use fhir_model::tree::{Element, Resource};
 
+use crate::definitions::split_canonical;
+
 /// The number of a concept within its code system.
 pub type ConceptId = u32;
 
@@ -94,6 +96,34 @@ impl CodeSystem {
         made.concepts_of(root);
         made.link_by_properties();
         made
+    }
+
+    /// Adds what a supplement tells of concepts that are here: its displays
+    /// as further displays in its language, its designations and properties.
+    /// One that is for another version adds nothing.
+    pub fn supplement(&mut self, supplement: &Resource) {
+        let root = supplement.root();
+        let of_version = root.text_of(name::SUPPLEMENTS).and_then(|base| split_canonical(base).1);
+        if of_version.is_some() && of_version != self.version.as_deref() {
+            return;
+        }
+        let language = root.text_of(name::LANGUAGE);
+        let mut waiting: Vec<Element<'_>> = root.children_named(name::CONCEPT).collect();
+        while let Some(element) = waiting.pop() {
+            waiting.extend(element.children_named(name::CONCEPT));
+            let Some(code) = element.text_of(name::CODE) else { continue };
+            let Some(known) = self.concept(code).and_then(|id| self.concepts.get_mut(id as usize)) else {
+                continue;
+            };
+            let more = concept(element, code, None);
+            known.designations.extend(more.display.map(|value| Designation {
+                language: language.map(Box::from),
+                usage: None,
+                value,
+            }));
+            known.designations.extend(more.designations);
+            known.properties.extend(more.properties);
+        }
     }
 
     /// Takes the concepts in document order; nesting makes the hierarchy.

@@ -103,15 +103,16 @@ mod tests {
     use crate::definitions::Definitions;
     use crate::terminology::expand::Expand;
 
-    fn terminology() -> Terminology {
-        let system = r#"{"resourceType":"CodeSystem","url":"http://c","status":"active","content":"complete",
+    const SYSTEM: &str = r#"{"resourceType":"CodeSystem","url":"http://c","status":"active","content":"complete",
             "property":[{"code":"kind","type":"code"}],
             "concept":[
                 {"code":"a","display":"Alpha","property":[{"code":"kind","valueCode":"x"}],
                  "concept":[{"code":"b","display":"Beta one","property":[{"code":"kind","valueCode":"x"}]}]},
                 {"code":"c","display":"Beta two","property":[{"code":"kind","valueCode":"y"}]}]}"#;
+
+    fn terminology() -> Terminology {
         let mut definitions = Definitions::new();
-        assert!(definitions.add_resource(json::read(system).expect("a code system")));
+        assert!(definitions.add_resource(json::read(SYSTEM).expect("a code system")));
         Terminology::new(Arc::new(definitions))
     }
 
@@ -141,6 +142,37 @@ mod tests {
         assert!(terminology.find_matches(Some("http://c"), None, &[], true).is_err());
         let sought = [Sought { code: "kind", value: "x" }];
         assert!(terminology.find_matches(Some("http://other"), None, &sought, true).is_err());
+    }
+
+    #[test]
+    fn supplements_tell_more_of_the_codes() {
+        let supplement = |url: &str, version: &str| {
+            format!(
+                r#"{{"resourceType":"CodeSystem","url":"{url}","status":"active","content":"supplement","language":"it",
+                    "supplements":"http://c{version}","concept":[
+                        {{"code":"c","display":"Beta due","property":[{{"code":"kind","valueCode":"it"}}]}},
+                        {{"code":"unknown","display":"x"}}]}}"#
+            )
+        };
+        let mut definitions = Definitions::new();
+        for definition in [SYSTEM, &supplement("http://s", ""), &supplement("http://other", "|9")] {
+            assert!(definitions.add_resource(json::read(definition).expect("a code system")));
+        }
+        let terminology = Terminology::new(Arc::new(definitions));
+        let how = Expand {
+            filter: Some("two".to_owned()),
+            display_language: Some("it".to_owned()),
+            include_designations: true,
+            ..Expand::default()
+        };
+        let found = terminology.expand("http://c?fhir_vs", &how).expect("an expansion");
+        let [entry] = found.entries.as_slice() else { panic!("{found:?}") };
+        assert_eq!(entry.display.as_deref(), Some("Beta due"));
+        assert_eq!(entry.designations, [(Some("it".to_owned()), "Beta due".to_owned())]);
+        let sought = [Sought { code: "kind", value: "it" }];
+        let matches = terminology.find_matches(Some("http://c"), None, &sought, true).expect("an answer");
+        assert_eq!(matches["parameter"].as_array().map(Vec::len), Some(1));
+        assert!(terminology.code_system("http://c").is_some_and(|s| s.concept("unknown").is_none()));
     }
 
     /// The index of words finds what looking at every code would.

@@ -33,6 +33,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use fhir_model::fhirpath::Value;
 use fhir_model::schema::{name, ty};
+use fhir_model::tree::Resource;
 use fhir_model::value_set::ValueSetCodes;
 
 use crate::definitions::{Definitions, split_canonical};
@@ -84,6 +85,8 @@ pub struct Terminology {
     value_sets: RwLock<HashMap<String, Option<Arc<ValueSet>>>>,
     /// The code systems by the value set that has all their codes.
     by_value_set: OnceLock<HashMap<String, String>>,
+    /// The supplements by the code system that they are for, without version.
+    supplements: OnceLock<HashMap<String, Vec<Arc<Resource>>>>,
 }
 
 impl Terminology {
@@ -94,6 +97,7 @@ impl Terminology {
             code_systems: RwLock::default(),
             value_sets: RwLock::default(),
             by_value_set: OnceLock::new(),
+            supplements: OnceLock::new(),
         }
     }
 
@@ -101,11 +105,32 @@ impl Terminology {
     pub fn code_system(&self, canonical: &str) -> Option<Arc<CodeSystem>> {
         kept(&self.code_systems, canonical, || {
             let find = |canonical: &str| self.definitions.resource(ty::CODE_SYSTEM, canonical);
-            match find(canonical).or_else(|| find(&alias::other_name(canonical)?)) {
-                Some(resource) => Some(Arc::new(CodeSystem::compile(resource))),
-                None => builtin::code_system(split_canonical(canonical).0).map(Arc::new),
+            let mut system = match find(canonical).or_else(|| find(&alias::other_name(canonical)?)) {
+                Some(resource) => CodeSystem::compile(resource),
+                None => builtin::code_system(split_canonical(canonical).0)?,
+            };
+            for supplement in self.supplements_of(system.url()) {
+                system.supplement(supplement);
             }
+            Some(Arc::new(system))
         })
+    }
+
+    /// Returns the supplements of a code system.
+    ///
+    /// Spec: <https://hl7.org/fhir/R4/codesystem.html#supplements>
+    fn supplements_of(&self, url: &str) -> &[Arc<Resource>] {
+        let all = self.supplements.get_or_init(|| {
+            let mut all: HashMap<String, Vec<Arc<Resource>>> = HashMap::new();
+            let systems = self.definitions.of_type(ty::CODE_SYSTEM);
+            for resource in systems.filter(|d| d.may_have("supplements")).filter_map(|d| d.resource()) {
+                if let Some(base) = resource.root().text_of(name::SUPPLEMENTS) {
+                    all.entry(split_canonical(base).0.to_owned()).or_default().push(Arc::clone(resource));
+                }
+            }
+            all
+        });
+        all.get(url).map_or(&[], Vec::as_slice)
     }
 
     /// Finds a value set by its canonical.
