@@ -287,7 +287,8 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-fn hexadecimal(hash: Context) -> String {
+/// Writes a hash as it is kept with a package.
+pub(super) fn hexadecimal(hash: Context) -> String {
     hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

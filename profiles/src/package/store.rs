@@ -172,8 +172,7 @@ impl Store {
             making.add(&made)?;
             count += 1;
         }
-        let sha256: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.finish(making, manifest, &sha256)?;
+        self.finish(making, manifest, &archive::hexadecimal(hash))?;
         Ok(count)
     }
 

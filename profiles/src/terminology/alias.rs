@@ -5,22 +5,32 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/terminologies-systems.html>
 
-/// URL and OID.
-const NAMES: [(&str, &str); 3] = [
-    ("http://loinc.org", "urn:oid:2.16.840.1.113883.6.1"),
-    ("http://hl7.org/fhir/sid/icd-9-cm", "urn:oid:2.16.840.1.113883.6.103"),
-    ("http://www.whocc.no/atc", "urn:oid:2.16.840.1.113883.6.73"),
-];
+/// What a code system is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Names {
+    /// Its canonical URL.
+    pub(super) url: &'static str,
+    /// Its OID.
+    pub(super) oid: &'static str,
+}
+
+/// LOINC.
+pub(super) const LOINC: Names = Names { url: "http://loinc.org", oid: "2.16.840.1.113883.6.1" };
+/// ICD-9-CM.
+pub(super) const ICD_9_CM: Names =
+    Names { url: "http://hl7.org/fhir/sid/icd-9-cm", oid: "2.16.840.1.113883.6.103" };
+/// ATC.
+pub(super) const ATC: Names = Names { url: "http://www.whocc.no/atc", oid: "2.16.840.1.113883.6.73" };
+
+const NAMES: [Names; 3] = [LOINC, ICD_9_CM, ATC];
 
 /// Returns the other name of a code system, with the version that was asked for.
 pub(super) fn other_name(canonical: &str) -> Option<String> {
     let (url, rest) = canonical.split_at(canonical.find('|').unwrap_or(canonical.len()));
-    let other = NAMES.iter().find_map(|(name, oid)| match url {
-        _ if url == *name => Some(oid),
-        _ if url == *oid => Some(name),
-        _ => None,
-    })?;
-    Some(format!("{other}{rest}"))
+    NAMES.iter().find_map(|names| match url.strip_prefix("urn:oid:") {
+        Some(oid) => (oid == names.oid).then(|| format!("{}{rest}", names.url)),
+        None => (url == names.url).then(|| format!("urn:oid:{}{rest}", names.oid)),
+    })
 }
 
 #[cfg(test)]

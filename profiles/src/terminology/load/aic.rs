@@ -6,23 +6,29 @@
 use super::code_table::{CodeTable, Concept, INACTIVE, Kind, Naming, PropertyDefinition};
 use super::error::{Finding, LoadError, Notes};
 use super::table::Table;
+use crate::terminology::alias;
 
 const OID: &str = "2.16.840.1.113883.2.9.6.1.5";
 const DIGITS: usize = 9;
 
 const ATC: PropertyDefinition =
-    PropertyDefinition { code: "atc", description: "The ATC code", kind: Kind::Coding(super::atc::URL) };
+    PropertyDefinition { code: "atc", description: "The ATC code", kind: Kind::Coding(alias::ATC.url) };
 /// The columns that become properties as text.
 const PROPERTIES: [(&[&str], PropertyDefinition); 4] = [
-    (&["pa_associati", "principio_attivo", "pa"], text("activeSubstance", "The active substances")),
-    (&["ragione_sociale", "ditta", "titolare_aic"], text("holder", "The holder of the authorization")),
-    (&["forma", "forma_farmaceutica"], text("form", "The pharmaceutical form")),
-    (&["stato_amministrativo", "stato"], text("authorization", "The state of the authorization")),
+    (
+        &["pa_associati", "principio_attivo", "pa"],
+        PropertyDefinition::text("activeSubstance", "The active substances"),
+    ),
+    (
+        &["ragione_sociale", "ditta", "titolare_aic"],
+        PropertyDefinition::text("holder", "The holder of the authorization"),
+    ),
+    (&["forma", "forma_farmaceutica"], PropertyDefinition::text("form", "The pharmaceutical form")),
+    (
+        &["stato_amministrativo", "stato"],
+        PropertyDefinition::text("authorization", "The state of the authorization"),
+    ),
 ];
-
-const fn text(code: &'static str, description: &'static str) -> PropertyDefinition {
-    PropertyDefinition { code, description, kind: Kind::Text }
-}
 
 /// Makes the table, without concepts.
 pub(super) fn new(version: Option<String>) -> CodeTable {

@@ -1,24 +1,21 @@
 //! ATC, the Anatomical Therapeutic Chemical classification: a code of 1, 3, 4,
 //! 5 or 7 places is on the first to the fifth level.
 
-use super::code_table::{CodeTable, Concept, Kind, Naming, PropertyDefinition};
+use super::code_table::{CodeTable, Concept, Naming, PropertyDefinition};
 use super::error::{Finding, LoadError, Notes};
 use super::table::Table;
-
-/// The canonical URL of ATC.
-pub(super) const URL: &str = "http://www.whocc.no/atc";
+use crate::terminology::alias;
 
 /// The length of a code on each level.
 const LENGTHS: [usize; 5] = [1, 3, 4, 5, 7];
 
-const LEVEL: PropertyDefinition =
-    PropertyDefinition { code: "level", description: "The level, 1 to 5", kind: Kind::Text };
+const LEVEL: PropertyDefinition = PropertyDefinition::text("level", "The level, 1 to 5");
 
 /// Makes the table, without concepts.
 pub(super) fn new(version: Option<String>) -> CodeTable {
     CodeTable::new(Naming {
-        url: URL.to_owned(),
-        oid: Some("2.16.840.1.113883.6.73".to_owned()),
+        url: alias::ATC.url.to_owned(),
+        oid: Some(alias::ATC.oid.to_owned()),
         version,
         name: "ATC".to_owned(),
         title: "Anatomical Therapeutic Chemical classification (ATC)".to_owned(),

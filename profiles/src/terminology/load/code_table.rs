@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::{Finding, Notes};
 use super::table::Row;
+use crate::terminology::alias;
 
 /// A property that the concepts of a table have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,13 @@ pub struct PropertyDefinition {
     pub description: &'static str,
     /// Its type, of those a CodeSystem allows.
     pub kind: Kind,
+}
+
+impl PropertyDefinition {
+    /// Defines a property that is a text.
+    pub(super) const fn text(code: &'static str, description: &'static str) -> PropertyDefinition {
+        PropertyDefinition { code, description, kind: Kind::Text }
+    }
 }
 
 /// The type of a property.
@@ -224,7 +232,7 @@ fn concept_json(code: &str, concept: &Concept) -> Value {
     let designations = concept.designations.iter().map(|designation| {
         let mut value = Map::new();
         value.extend(designation.language.clone().map(|l| ("language".to_owned(), l.into())));
-        let usage = designation.usage.map(|code| json!({"system": "http://loinc.org", "code": code}));
+        let usage = designation.usage.map(|code| json!({"system": alias::LOINC.url, "code": code}));
         value.extend(usage.map(|usage| ("use".to_owned(), usage)));
         value.insert("value".to_owned(), designation.value.clone().into());
         Value::Object(value)

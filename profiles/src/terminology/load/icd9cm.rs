@@ -1,18 +1,18 @@
 //! ICD-9-CM: diagnoses (`001.0`, `V10.1`, `E800.1`) and procedures (`00.01`),
 //! each below the code that it makes more precise.
 
-use super::code_table::{CodeTable, Concept, Kind, Naming, PropertyDefinition};
+use super::code_table::{CodeTable, Concept, Naming, PropertyDefinition};
 use super::error::{LoadError, Notes};
 use super::table::Table;
+use crate::terminology::alias;
 
-const KIND: PropertyDefinition =
-    PropertyDefinition { code: "kind", description: "diagnosis or procedure", kind: Kind::Text };
+const KIND: PropertyDefinition = PropertyDefinition::text("kind", "diagnosis or procedure");
 
 /// Makes the table, without concepts.
 pub(super) fn new(version: Option<String>) -> CodeTable {
     CodeTable::new(Naming {
-        url: "http://hl7.org/fhir/sid/icd-9-cm".to_owned(),
-        oid: Some("2.16.840.1.113883.6.103".to_owned()),
+        url: alias::ICD_9_CM.url.to_owned(),
+        oid: Some(alias::ICD_9_CM.oid.to_owned()),
         version,
         name: "ICD9CM".to_owned(),
         title: "International Classification of Diseases, 9th revision, Clinical Modification".to_owned(),

@@ -4,41 +4,41 @@
 //! Spec: <https://hl7.org/fhir/R4/loinc.html>, property names and
 //! designations.
 
-use super::code_table::{CodeTable, Concept, Designation, INACTIVE, Kind, Naming, PropertyDefinition};
+use super::code_table::{CodeTable, Concept, Designation, INACTIVE, Naming, PropertyDefinition};
 use super::error::{Finding, LoadError, Notes};
 use super::table::Table;
 use crate::definitions::compare_versions;
-
-/// The canonical URL of LOINC.
-pub(super) const URL: &str = "http://loinc.org";
+use crate::terminology::alias;
 
 /// The axes of a name, in their order.
 const AXES: [&str; 6] = ["component", "property", "time_aspct", "system", "scale_typ", "method_typ"];
 
 /// The columns that become properties.
 const PROPERTIES: [(&str, PropertyDefinition); 11] = [
-    ("status", text("STATUS", "ACTIVE, TRIAL, DISCOURAGED or DEPRECATED")),
-    ("component", text("COMPONENT", "What is measured, evaluated or observed")),
-    ("property", text("PROPERTY", "The kind of quantity or quality")),
-    ("time_aspct", text("TIME_ASPCT", "The interval of time over which it was observed")),
-    ("system", text("SYSTEM", "The specimen or thing it was made upon")),
-    ("scale_typ", text("SCALE_TYP", "How the value is expressed")),
-    ("method_typ", text("METHOD_TYP", "How it was made")),
-    ("class", text("CLASS", "The class of the term")),
-    ("classtype", text("CLASSTYPE", "1 laboratory, 2 clinical, 3 claims attachment, 4 survey")),
-    ("order_obs", text("ORDER_OBS", "Order, observation or both")),
-    ("versionlastchanged", text("VersionLastChanged", "The release in which the term last changed")),
+    ("status", PropertyDefinition::text("STATUS", "ACTIVE, TRIAL, DISCOURAGED or DEPRECATED")),
+    ("component", PropertyDefinition::text("COMPONENT", "What is measured, evaluated or observed")),
+    ("property", PropertyDefinition::text("PROPERTY", "The kind of quantity or quality")),
+    ("time_aspct", PropertyDefinition::text("TIME_ASPCT", "The interval of time over which it was observed")),
+    ("system", PropertyDefinition::text("SYSTEM", "The specimen or thing it was made upon")),
+    ("scale_typ", PropertyDefinition::text("SCALE_TYP", "How the value is expressed")),
+    ("method_typ", PropertyDefinition::text("METHOD_TYP", "How it was made")),
+    ("class", PropertyDefinition::text("CLASS", "The class of the term")),
+    (
+        "classtype",
+        PropertyDefinition::text("CLASSTYPE", "1 laboratory, 2 clinical, 3 claims attachment, 4 survey"),
+    ),
+    ("order_obs", PropertyDefinition::text("ORDER_OBS", "Order, observation or both")),
+    (
+        "versionlastchanged",
+        PropertyDefinition::text("VersionLastChanged", "The release in which the term last changed"),
+    ),
 ];
-
-const fn text(code: &'static str, description: &'static str) -> PropertyDefinition {
-    PropertyDefinition { code, description, kind: Kind::Text }
-}
 
 /// Makes the table, without concepts.
 pub(super) fn new(version: Option<String>) -> CodeTable {
     CodeTable::new(Naming {
-        url: URL.to_owned(),
-        oid: Some("2.16.840.1.113883.6.1".to_owned()),
+        url: alias::LOINC.url.to_owned(),
+        oid: Some(alias::LOINC.oid.to_owned()),
         version,
         name: "LOINC".to_owned(),
         title: "Logical Observation Identifiers, Names and Codes (LOINC)".to_owned(),
