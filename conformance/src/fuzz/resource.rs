@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fhir_model::tree::Resource;
 use fhir_model::{json, xml};
 use profiles::definitions::Definitions;
-use profiles::package::Package;
 use profiles::snapshot;
 use profiles::terminology::Terminology;
 use profiles::terminology::expand::Expand;
 use profiles::validate::{Options, Validator};
 
 use super::Prepared;
+use crate::suite;
 
 pub(super) const JSON_WORDS: &[&str] = &[
     "{",
@@ -76,15 +77,14 @@ pub(super) const XML_WORDS: &[&str] = &[
 /// The greatest size of an example that is a seed, in bytes.
 const SEED_BYTES_MAX: usize = 8_000;
 
-fn examples(testdata: &Path) -> Result<Package, String> {
-    let path = testdata.join("fhir/hl7.fhir.r4.examples-4.0.1.tgz");
-    let file = std::fs::File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Package::read(file).map_err(|e| e.to_string())
+/// The examples of the specification as `write` writes them, the long ones left out.
+fn seeds(testdata: &Path, write: fn(&Resource) -> Vec<u8>) -> Result<Vec<Vec<u8>>, String> {
+    let written = suite::package(testdata, suite::EXAMPLES)?.resources;
+    Ok(written.iter().map(write).filter(|bytes| bytes.len() < SEED_BYTES_MAX).collect())
 }
 
 pub(super) fn prepare_json(testdata: &Path) -> Result<Prepared, String> {
-    let written = examples(testdata)?.resources.into_iter().map(|r| json::to_json(&r));
-    let seeds = written.filter(|bytes| bytes.len() < SEED_BYTES_MAX).collect();
+    let seeds = seeds(testdata, json::to_json)?;
     let known = Arc::new(Definitions::new());
     let terminology = Arc::new(Terminology::new(Arc::clone(&known)));
     let validator = Validator::new(known, terminology, Options::default());
@@ -124,8 +124,7 @@ fn ask(definitions: Arc<Definitions>) {
 }
 
 pub(super) fn prepare_xml(testdata: &Path) -> Result<Prepared, String> {
-    let written = examples(testdata)?.resources.into_iter().map(|r| xml::to_xml(&r));
-    let seeds = written.filter(|bytes| bytes.len() < SEED_BYTES_MAX).collect();
+    let seeds = seeds(testdata, xml::to_xml)?;
     let take = |input: &[u8]| {
         let _ = xml::read_all(input.to_vec());
         let Ok(resource) = xml::read(input.to_vec()) else { return false };

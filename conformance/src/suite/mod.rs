@@ -7,7 +7,11 @@ pub mod snapshots;
 pub mod valid_examples;
 pub mod validator;
 
+use std::fs::File;
 use std::path::Path;
+
+use profiles::definitions::Definitions;
+use profiles::package::Package;
 
 /// What a suite came to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -86,6 +90,34 @@ pub const SUITES: &[Suite] = &[
     },
     Suite { name: "validator-places", what: "the same, errors in the same places", run: validator::places },
 ];
+
+/// The package of the specification's definitions.
+pub const CORE: &str = "hl7.fhir.r4.core-4.0.1.tgz";
+
+/// The package of its examples.
+pub const EXAMPLES: &str = "hl7.fhir.r4.examples-4.0.1.tgz";
+
+/// Reads a package of the specification.
+///
+/// # Errors
+/// When it is absent or cannot be read.
+pub fn package(testdata: &Path, name: &str) -> Result<Package, String> {
+    let path = testdata.join("fhir").join(name);
+    let file = File::open(&path).map_err(|_| absent(&path))?;
+    Package::read(file).map_err(|e| e.to_string())
+}
+
+/// Returns the definitions of the core package.
+///
+/// # Errors
+/// As [`package`].
+pub fn core_definitions(testdata: &Path) -> Result<Definitions, String> {
+    let mut definitions = Definitions::new();
+    for resource in package(testdata, CORE)?.resources {
+        definitions.add_resource(resource);
+    }
+    Ok(definitions)
+}
 
 /// Says that test material is absent.
 fn absent(path: &Path) -> String {

@@ -3,13 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::File;
 use std::path::Path;
 
 use fhir_model::schema::{name, ty};
 use fhir_model::tree::{Element, Resource};
-use profiles::definitions::Definitions;
-use profiles::package::Package;
 use profiles::snapshot;
 
 use super::Tally;
@@ -27,13 +24,7 @@ pub struct Different {
 /// # Errors
 /// When the package is absent.
 pub fn compare(testdata: &Path) -> Result<(usize, Vec<Different>), String> {
-    let path = testdata.join("fhir/hl7.fhir.r4.core-4.0.1.tgz");
-    let file = File::open(&path).map_err(|_| super::absent(&path))?;
-    let package = Package::read(file).map_err(|e| e.to_string())?;
-    let mut definitions = Definitions::new();
-    for resource in package.resources {
-        definitions.add_resource(resource);
-    }
+    let definitions = super::core_definitions(testdata)?;
     let mut count = 0;
     let mut different = Vec::new();
     for definition in definitions.of_type(ty::STRUCTURE_DEFINITION) {

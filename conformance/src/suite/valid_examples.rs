@@ -5,12 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use profiles::definitions::Definitions;
-use profiles::package::Package;
 use profiles::terminology::Terminology;
 use profiles::validate::location::Locations;
 use profiles::validate::{Language, Options, Validator};
@@ -34,17 +31,8 @@ pub struct Fault {
 /// # Errors
 /// When the packages are absent.
 pub fn validate(testdata: &Path) -> Result<(usize, Vec<Fault>), String> {
-    let package = |name: &str| {
-        let path = testdata.join("fhir").join(name);
-        let file = File::open(&path).map_err(|_| super::absent(&path))?;
-        Package::read(file).map_err(|e| e.to_string())
-    };
-    let mut definitions = Definitions::new();
-    for resource in package("hl7.fhir.r4.core-4.0.1.tgz")?.resources {
-        definitions.add_resource(resource);
-    }
-    let examples = package("hl7.fhir.r4.examples-4.0.1.tgz")?.resources;
-    let definitions = Arc::new(definitions);
+    let definitions = Arc::new(super::core_definitions(testdata)?);
+    let examples = super::package(testdata, super::EXAMPLES)?.resources;
     let terminology = Arc::new(Terminology::new(Arc::clone(&definitions)));
     let validator = Validator::new(definitions, terminology, Options::default());
     let mut faults = Vec::new();

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +14,6 @@ use fhir_model::outcome::Severity;
 use fhir_model::schema::name;
 use fhir_model::tree::Resource;
 use profiles::definitions::Definitions;
-use profiles::package::Package;
 use profiles::terminology::Terminology;
 use profiles::validate::location::Locations;
 use profiles::validate::{Language, Options, Validator};
@@ -234,12 +232,7 @@ pub fn compare(testdata: &Path, only: Option<&str>) -> Result<Vec<Compared>, Str
     let manifest = folder.join("manifest.json");
     let text = std::fs::read(&manifest).map_err(|_| super::absent(&manifest))?;
     let manifest: Value = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
-    let package = testdata.join("fhir/hl7.fhir.r4.core-4.0.1.tgz");
-    let package = Package::read(File::open(&package).map_err(|_| super::absent(&package))?);
-    let mut core = Definitions::new();
-    for resource in package.map_err(|e| e.to_string())?.resources {
-        core.add_resource(resource);
-    }
+    let core = super::core_definitions(testdata)?;
     let suite = Suite { folder, core };
     let mut compared = Vec::new();
     for case in manifest["test-cases"].as_array().into_iter().flatten() {
