@@ -78,12 +78,19 @@ pub fn generate(profile: &Resource, definitions: &Definitions) -> Result<Resourc
     Library::new(definitions).generate(profile)
 }
 
-/// Finds a definition with its snapshot, generating that where it has none.
+/// Generates a snapshot as [`generate`] does, and returns its base with its
+/// own snapshot beside it, where it has one.
 ///
 /// # Errors
-/// As [`generate`]; when there is no such definition.
-pub fn find(canonical: &str, definitions: &Definitions) -> Result<Arc<Resource>, SnapshotError> {
-    Library::new(definitions).with_snapshot(canonical)
+/// As [`generate`].
+pub(crate) fn generate_on(
+    base: &str,
+    profile: &Resource,
+    definitions: &Definitions,
+) -> Result<(Resource, Option<Arc<Resource>>), SnapshotError> {
+    let mut library = Library::new(definitions);
+    let made = library.generate(profile)?;
+    Ok((made, library.with_snapshot(base).ok()))
 }
 
 /// Returns the elements of a snapshot.

@@ -23,7 +23,6 @@ impl<'r> Run<'_, 'r> {
         answer: Element<'r>,
         value: Element<'r>,
     ) {
-        let link_id = asked.text_of(name::LINK_ID).unwrap_or_default().to_owned();
         let kind = asked.text_of(name::TYPE).unwrap_or_default();
         let allowed = types(kind, asked);
         // A choice of which nothing is known says nothing of its answers.
@@ -31,12 +30,7 @@ impl<'r> Run<'_, 'r> {
             && asked.child(name::ANSWER_OPTION).is_none()
             && asked.child(name::ANSWER_VALUE_SET).is_none();
         if !is_open && !allowed.contains(&value.ty()) {
-            let rule = Rule::AnswerType {
-                link_id,
-                found: value.ty().name().to_owned(),
-                allowed: allowed.iter().map(|t| t.name()).collect::<Vec<_>>().join(", "),
-            };
-            self.error(value, rule);
+            self.refuse_type(asked, value, &allowed);
             return;
         }
         self.option(form, asked, kind, answer, value);
@@ -52,6 +46,13 @@ impl<'r> Run<'_, 'r> {
             ty::REFERENCE => self.referred(place, asked, value),
             _ => {}
         }
+    }
+
+    /// Tells of a value whose type the question does not allow.
+    pub(super) fn refuse_type(&mut self, asked: Element<'_>, value: Element<'r>, allowed: &[TypeId]) {
+        let link_id = asked.text_of(name::LINK_ID).unwrap_or_default().to_owned();
+        let allowed = allowed.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
+        self.error(value, Rule::AnswerType { link_id, found: value.ty().name().to_owned(), allowed });
     }
 
     fn refuse(&mut self, at: Element<'r>, asked: Element<'_>, reason: String) {

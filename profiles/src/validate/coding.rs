@@ -129,14 +129,26 @@ impl<'r> Run<'_, 'r> {
             self.error(part(coding, name::SYSTEM), Rule::SystemIsSupplement { system: system.to_owned() });
             return;
         }
-        let reference = coding_ref(coding);
-        if coding.text_of(name::CODE).is_none() {
+        self.code_of_system(coding, system);
+    }
+
+    /// Holds the coded unit of a Quantity to its code system.
+    pub(super) fn quantity(&mut self, quantity: Element<'r>) {
+        if let Some(system) = quantity.text_of(name::SYSTEM) {
+            self.code_of_system(quantity, system);
+        }
+    }
+
+    /// The code of a Coding or Quantity is one of its system, the display one of the code.
+    fn code_of_system(&mut self, coded: Element<'r>, system: &str) {
+        if coded.text_of(name::CODE).is_none() {
             return;
         }
+        let reference = coding_ref(coded);
         match self.validator.terminology.validate_in_system(&reference) {
             Membership::NotMember { .. } => {
                 let rule = Rule::UnknownCode { code: reference.code.to_owned(), system: system.to_owned() };
-                self.error(part(coding, name::CODE), rule);
+                self.error(part(coded, name::CODE), rule);
             }
             Membership::Member { display: Some(valid) } => {
                 let rule = Rule::Display {
@@ -144,24 +156,9 @@ impl<'r> Run<'_, 'r> {
                     code: shown(&reference),
                     valid,
                 };
-                self.error(part(coding, name::DISPLAY), rule);
+                self.error(part(coded, name::DISPLAY), rule);
             }
             Membership::Member { display: None } | Membership::Unknown { .. } => {}
-        }
-    }
-}
-
-impl<'r> Run<'_, 'r> {
-    /// Holds the coded unit of a Quantity to its code system.
-    pub(super) fn quantity(&mut self, quantity: Element<'r>) {
-        let (Some(system), Some(code)) = (quantity.text_of(name::SYSTEM), quantity.text_of(name::CODE))
-        else {
-            return;
-        };
-        let unit = CodingRef { system: Some(system), version: None, code, display: None };
-        if let Membership::NotMember { .. } = self.validator.terminology.validate_in_system(&unit) {
-            let rule = Rule::UnknownCode { code: code.to_owned(), system: system.to_owned() };
-            self.error(part(quantity, name::CODE), rule);
         }
     }
 }

@@ -3,11 +3,8 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/measurereport.html>
 
-use std::sync::Arc;
-
-use fhir_model::outcome::Severity;
 use fhir_model::schema::{NameId, name, ty};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 
 use super::{Place, Rule, Run};
 
@@ -19,7 +16,7 @@ struct Asked<'m> {
 }
 
 impl<'m> Asked<'m> {
-    /// Returns the scoring: of the group where it says, of the measure otherwise.
+    /// Returns the scoring.
     fn scoring(&self) -> Option<&'m str> {
         let codings = self.measure.child(name::SCORING)?.children_named(name::CODING);
         codings.filter_map(|c| c.text_of(name::CODE)).next()
@@ -32,22 +29,9 @@ impl<'r> Run<'_, 'r> {
         let report = place.resource;
         let Some(canonical) = report.text_of(name::MEASURE) else { return };
         let report_type = report.text_of(name::TYPE).unwrap_or_default();
-        if let Some(id) = canonical.strip_prefix('#') {
-            let mut contained = place.container.children_named(name::CONTAINED);
-            match contained.find(|c| c.text_of(name::ID) == Some(id) && c.ty() == ty::MEASURE) {
-                Some(measure) => self.groups(&Asked { measure, report_type }, report),
-                None => self.error(report, Rule::NotContained { reference: canonical.to_owned() }),
-            }
-            return;
-        }
-        let found: Option<Arc<Resource>> =
-            self.validator.profiles.definitions().resource(ty::MEASURE, canonical).cloned();
-        match found {
-            Some(measure) => self.groups(&Asked { measure: measure.root(), report_type }, report),
-            None => {
-                let rule = Rule::UnknownMeasure { url: canonical.to_owned() };
-                self.find(Severity::Warning, report, rule);
-            }
+        let unknown = Rule::UnknownMeasure { url: canonical.to_owned() };
+        if let Some(measure) = self.answered(place, report, canonical, ty::MEASURE, unknown) {
+            self.groups(&Asked { measure: measure.root(), report_type }, report);
         }
     }
 

@@ -86,9 +86,7 @@ impl<'r> Run<'_, 'r> {
             allowed.push(ty::STRING);
         }
         if !allowed.contains(&value.ty()) {
-            let link_id = item.text_of(name::LINK_ID).unwrap_or_default().to_owned();
-            let allowed = allowed.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
-            self.error(value, Rule::AnswerType { link_id, found: value.ty().name().to_owned(), allowed });
+            self.refuse_type(item, value, &allowed);
         }
     }
 }

@@ -2,11 +2,8 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/questionnaireresponse.html#notes>
 
-use std::sync::Arc;
-
-use fhir_model::outcome::Severity;
 use fhir_model::schema::{name, ty};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 
 use super::enable_when::is_enabled;
 use super::{Place, Rule, Run};
@@ -29,25 +26,10 @@ impl<'r> Run<'_, 'r> {
         let response = place.resource;
         let Some(canonical) = response.text_of(name::QUESTIONNAIRE) else { return };
         let is_complete = matches!(response.text_of(name::STATUS), Some("completed" | "amended"));
-        if let Some(id) = canonical.strip_prefix('#') {
-            let mut contained = place.container.children_named(name::CONTAINED);
-            match contained.find(|c| c.text_of(name::ID) == Some(id) && c.ty() == ty::QUESTIONNAIRE) {
-                Some(root) => self.items(&Form { is_complete, root }, root, response, &mut vec![response]),
-                None => self.error(response, Rule::NotContained { reference: canonical.to_owned() }),
-            }
-            return;
-        }
-        let found: Option<Arc<Resource>> =
-            self.validator.profiles.definitions().resource(ty::QUESTIONNAIRE, canonical).cloned();
-        match found {
-            Some(form) => {
-                let form = Form { is_complete, root: form.root() };
-                self.items(&form, form.root, response, &mut vec![response]);
-            }
-            None => {
-                let rule = Rule::UnknownQuestionnaire { url: canonical.to_owned() };
-                self.find(Severity::Warning, response, rule);
-            }
+        let unknown = Rule::UnknownQuestionnaire { url: canonical.to_owned() };
+        if let Some(form) = self.answered(place, response, canonical, ty::QUESTIONNAIRE, unknown) {
+            let form = Form { is_complete, root: form.root() };
+            self.items(&form, form.root, response, &mut vec![response]);
         }
     }
 

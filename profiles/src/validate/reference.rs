@@ -2,10 +2,12 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/references.html>
 
+use std::sync::Arc;
+
 use fhir_model::outcome::Severity;
 use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name};
-use fhir_model::tree::Element;
+use fhir_model::tree::{Element, Resource};
 
 use super::bundle::Found;
 use super::profile::{Profile, TypeRule, core_type};
@@ -37,7 +39,48 @@ struct Target<'r> {
     ty: Option<TypeId>,
 }
 
+/// The definition that a resource answers to: contained in it, or known.
+pub(super) enum Answered<'r> {
+    Contained(Element<'r>),
+    Known(Arc<Resource>),
+}
+
+impl Answered<'_> {
+    pub(super) fn root(&self) -> Element<'_> {
+        match self {
+            Answered::Contained(root) => *root,
+            Answered::Known(resource) => resource.root(),
+        }
+    }
+}
+
 impl<'r> Run<'_, 'r> {
+    /// Finds the definition that `holder` names by a canonical, or by `#` and
+    /// the id of a contained resource. Where it is not there, tells so:
+    /// `unknown` of a canonical that no package at hand defines.
+    pub(super) fn answered(
+        &mut self,
+        place: Place<'r>,
+        holder: Element<'r>,
+        canonical: &'r str,
+        of: TypeId,
+        unknown: Rule,
+    ) -> Option<Answered<'r>> {
+        if let Some(id) = canonical.strip_prefix('#') {
+            let mut contained = place.container.children_named(name::CONTAINED);
+            let found = contained.find(|c| c.text_of(name::ID) == Some(id) && c.ty() == of);
+            if found.is_none() {
+                self.error(holder, Rule::NotContained { reference: canonical.to_owned() });
+            }
+            return found.map(Answered::Contained);
+        }
+        let found = self.validator.profiles.definitions().resource(of, canonical).cloned();
+        if found.is_none() {
+            self.find(Severity::Warning, holder, unknown);
+        }
+        found.map(Answered::Known)
+    }
+
     /// Holds a Reference to the base specification.
     pub(super) fn reference(&mut self, place: Place<'r>, reference: Element<'r>, targets: &[TypeId]) {
         let stated = reference.text_of(name::TYPE).and_then(TypeId::resource_named);

@@ -9,7 +9,7 @@ use fhir_model::outcome::Severity;
 use fhir_model::schema::{NameId, TypeId, TypeKind, name, ty};
 use fhir_model::tree::{Element, Resource};
 
-use super::profile::{PathStep, discriminator_path, equal, shown};
+use super::profile::{PathStep, choice, discriminator_path, equal, shown};
 use super::{Rule, Run};
 use crate::snapshot::{self, SnapshotError};
 
@@ -62,12 +62,12 @@ impl<'r> Run<'_, 'r> {
             return;
         }
         let definitions = std::sync::Arc::clone(self.validator.profiles.definitions());
-        let made = match snapshot::generate(&definition.resource().extract(definition.id()), &definitions) {
+        let profile = definition.resource().extract(definition.id());
+        let (made, of_base) = match snapshot::generate_on(base, &profile, &definitions) {
             Ok(made) => made,
             Err(error) => return self.no_snapshot(definition, base, &elements, error),
         };
         let snapshot = Snapshot::of(&made);
-        let of_base = snapshot::find(base, &definitions).ok();
         let of_base = of_base.as_deref().map(Snapshot::of);
         self.order(&elements, &snapshot);
         for element in elements {
@@ -177,10 +177,6 @@ impl<'r> Run<'_, 'r> {
             self.error(element, Rule::Differential { reason });
         }
     }
-}
-
-fn choice<'e>(element: Element<'e>, prefix: &str) -> Option<Element<'e>> {
-    element.children().find(|c| c.property().is_some_and(|p| p.element.name == prefix))
 }
 
 /// Compares where two elements stand, by the first step in which they differ;

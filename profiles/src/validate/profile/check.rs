@@ -161,12 +161,15 @@ impl<'r> Run<'_, 'r> {
                     let found =
                         self.attempt(|run| run.named_profile(place, element, canonical, Severity::Error));
                     let errors = |found: &[Finding]| found.iter().filter(|f| f.is_error()).count();
+                    if errors(&found) == 0 {
+                        return true;
+                    }
                     if nearest.as_deref().is_none_or(|nearest| errors(&found) < errors(nearest)) {
                         nearest = Some(found);
                     }
                 }
                 // What keeps it from the profile that it is nearest to helps more than that none fits.
-                if let Some(found) = nearest.filter(|found| found.iter().any(Finding::is_error)) {
+                if let Some(found) = nearest {
                     found.into_iter().filter(Finding::is_error).for_each(|finding| self.push(finding));
                     let profiles = many.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
                     self.error_of(profile, element, Rule::NoProfile { profiles });

@@ -230,8 +230,6 @@ impl Compilation {
         };
         let types: Vec<TypeRule> = element.children_named(name::TYPE).filter_map(type_rule).collect();
         let same_types = base.is_some_and(|base| same_types(&types, base));
-        let choice =
-            |prefix| element.children().find(|c| c.property().is_some_and(|p| p.element.name == prefix));
         ElementRule {
             id: id.to_owned(),
             name,
@@ -241,10 +239,10 @@ impl Compilation {
             max,
             types,
             same_types,
-            fixed: choice("fixed").map(Element::id),
-            pattern: choice("pattern").map(Element::id),
-            min_value: choice("minValue").map(Element::id),
-            max_value: choice("maxValue").map(Element::id),
+            fixed: choice(element, "fixed").map(Element::id),
+            pattern: choice(element, "pattern").map(Element::id),
+            min_value: choice(element, "minValue").map(Element::id),
+            max_value: choice(element, "maxValue").map(Element::id),
             max_length: element.text_of(name::MAX_LENGTH).and_then(|m| m.parse().ok()),
             min_length: extension_value(element, MIN_LENGTH).and_then(|m| m.parse().ok()),
             value_required: extension_value(element, MUST_HAVE_VALUE) == Some("true"),
@@ -312,6 +310,11 @@ impl Compilation {
             ordered: slicing.text_of(name::ORDERED) == Some("true"),
         }
     }
+}
+
+/// Returns a value that an element of a definition states: `fixed`, `pattern` ...
+pub(in crate::validate) fn choice<'e>(element: Element<'e>, prefix: &str) -> Option<Element<'e>> {
+    element.children().find(|c| c.property().is_some_and(|p| p.element.name == prefix))
 }
 
 fn type_rule(element: Element<'_>) -> Option<TypeRule> {

@@ -217,4 +217,4 @@ impl Profiles {
 }
 
 pub(super) use check::{equal, shown};
-pub(super) use compile::{core_type, path as discriminator_path};
+pub(super) use compile::{choice, core_type, path as discriminator_path};
