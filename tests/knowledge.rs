@@ -115,6 +115,74 @@ fn a_resource_is_validated_with_every_fault() {
     assert_eq!(status, 400);
 }
 
+/// `source<target` for each relation of a closure's ConceptMap.
+fn relations(map: &Value) -> Vec<String> {
+    let mut told = Vec::new();
+    for group in map["group"].as_array().into_iter().flatten() {
+        assert_eq!(group["source"], group["target"]);
+        for element in group["element"].as_array().expect("elements") {
+            for target in element["target"].as_array().expect("targets") {
+                assert_eq!(target["equivalence"], "subsumes");
+                told.push(format!("{}<{}", text(&element["code"]), text(&target["code"])));
+            }
+        }
+    }
+    told.sort();
+    told
+}
+
+#[test]
+fn a_closure_table_outlives_a_kill_and_tells_again() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path());
+    let client = server.client();
+    store(&client, &definitions()[0]);
+    let call = |client: &Client, name: &str, codes: &[&str], version: Option<&str>| {
+        let concept =
+            |code: &&str| json!({ "name": "concept", "valueCoding": { "system": "http://c", "code": code } });
+        let mut parameters = vec![json!({ "name": "name", "valueString": name })];
+        parameters.extend(codes.iter().map(concept));
+        parameters.extend(version.map(|v| json!({ "name": "version", "valueString": v })));
+        post(client, "$closure", &json!({ "resourceType": "Parameters", "parameter": parameters }))
+    };
+    assert_eq!(call(&client, "t", &["dog"], None).0, 404, "not begun yet");
+    for (codes, version, told) in [
+        (&[][..], "0", &[][..]),
+        (&["dog", "plant", "dog"], "1", &[]),
+        (&["animal", "dog"], "2", &["dog<animal"]),
+        (&["cat"], "3", &["cat<animal"]),
+        (&["cat"], "3", &[]),
+    ] {
+        let (status, map) = call(&client, "t", codes, None);
+        assert_eq!((status, text(&map["version"])), (200, version), "{codes:?}: {map}");
+        assert_eq!(relations(&map), told, "{codes:?}");
+    }
+    let (status, outcome) = call(&client, "t", &["stone"], None);
+    assert_eq!((status, outcome["issue"][0]["code"].clone()), (404, json!("not-found")), "{outcome}");
+    assert_eq!(call(&client, "", &[], None).0, 400);
+    assert_eq!(client.get("$closure?name=t").status, 405);
+    server.kill();
+    let server = Server::start(data.path());
+    let client = server.client();
+    for (version, told) in [("0", &["cat<animal", "dog<animal"][..]), ("2", &["cat<animal"]), ("3", &[])] {
+        let (status, map) = call(&client, "t", &[], Some(version));
+        assert_eq!((status, relations(&map).iter().map(String::as_str).collect()), (200, told.to_vec()));
+    }
+    assert_eq!(call(&client, "t", &[], Some("4")).0, 400, "never told");
+    assert_eq!(call(&client, "t", &["dog"], Some("2")).0, 400, "one or the other");
+    // In a transaction that fails nothing is begun anew.
+    let parameters =
+        json!({ "resourceType": "Parameters", "parameter": [{ "name": "name", "valueString": "t" }] });
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "resource": parameters, "request": { "method": "POST", "url": "$closure" } },
+        { "resource": { "resourceType": "Patient", "id": "a" }, "request": { "method": "PUT", "url": "Patient/b" } },
+    ] });
+    assert_eq!(post(&client, "", &bundle).0, 400);
+    assert_eq!(text(&call(&client, "t", &[], Some("0")).1["version"]), "3");
+    assert_eq!(text(&call(&client, "t", &[], None).1["version"]), "0");
+    assert_eq!(relations(&call(&client, "t", &[], Some("0")).1).len(), 0);
+}
+
 #[test]
 fn stored_definitions_are_known_at_once() {
     let data = tempfile::tempdir().expect("a folder");

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, ResourceKey, SearchRequest};
+use fhir_model::interaction::{
+    Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey, SearchRequest,
+};
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::schema::ty;
 use futures_util::FutureExt;
@@ -18,6 +20,7 @@ use super::{bundle, capabilities, read};
 use crate::index::reindex::Reindexer;
 use crate::limits::Limits;
 use crate::metrics::{Number, Numbers};
+use crate::operation;
 use crate::search::Search;
 use crate::search::custom::Activation;
 use crate::search::registry::Definitions;
@@ -159,6 +162,7 @@ impl Server {
                 Ok(performed)
             }
             Interaction::Bundle(request) => bundle::perform(self, caller, request).await,
+            Interaction::Operation(call) if operation::writes(&call) => self.call_writing(caller, call).await,
             Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
                 if let Interaction::Search(request) = &interaction
@@ -174,6 +178,19 @@ impl Server {
                 .await
             }
         }
+    }
+
+    /// Calls an operation in the writer, and answers when it is durable.
+    async fn call_writing(&self, caller: &Caller, call: OperationCall) -> Result<Performed, Issue> {
+        let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
+        // Gathered beforehand where it is not fresh: the writer does not wait for that.
+        let knowing = Arc::clone(&inner);
+        blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
+        let writing = move |unit: &mut WriteUnit<'_>| {
+            let mut unit = Unit { unit, search: &inner.search, base: &base };
+            operation::call_writing(&mut unit, &call)
+        };
+        self.inner.store.write(writing).await
     }
 
     /// Answers a search on this thread, when it is a quick one.

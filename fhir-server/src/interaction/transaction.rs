@@ -26,6 +26,7 @@ use super::prepare::{self, Preparer};
 use super::unit::{self, Unit, View};
 use super::url::{Path, RelativeUrl, clip};
 use super::{create, delete, patch, update};
+use crate::operation;
 use crate::search::registry::Definitions;
 use crate::storage::PreparedResource;
 
@@ -379,6 +380,7 @@ fn apply_entry(
         (Resolved::Delete(keys), Interaction::Delete(request), _) => {
             delete::apply(unit, keys, request.if_match)
         }
+        (_, Interaction::Operation(call), _) => operation::call_writing(unit, call),
         (_, interaction, _) => unit.read(interaction),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/operations.html>
 
+mod closure;
 mod everything;
 mod fhirpath;
 mod meta;
@@ -11,10 +12,10 @@ mod transform;
 mod validate;
 
 use fhir_model::interaction::{OperationCall, Performed, Scope};
-use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::schema::{TypeId, ty};
 
-use crate::interaction::unit::View;
+use crate::interaction::unit::{Unit, View};
 
 /// Where an operation may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,15 @@ pub(crate) struct Operation {
     pub(crate) levels: &'static [Level],
     /// Whether it tells what is wrong with a body that is no resource.
     pub(crate) tells_faults: bool,
-    run: fn(&mut dyn View, &OperationCall) -> Result<Performed, Issue>,
+    run: Run,
+}
+
+/// What an operation works on.
+enum Run {
+    /// On what is stored, which it does not change.
+    Reading(fn(&mut dyn View, &OperationCall) -> Result<Performed, Issue>),
+    /// Within the transaction of the writer.
+    Writing(fn(&mut Unit<'_, '_>, &OperationCall) -> Result<Performed, Issue>),
 }
 
 /// The operations of this server.
@@ -51,84 +60,91 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
         levels: &[Level::Instance],
         tells_faults: false,
-        run: meta::meta,
+        run: Run::Reading(meta::meta),
     },
     Operation {
         name: "everything",
         definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
         levels: &[Level::InstanceOf(ty::PATIENT)],
         tells_faults: false,
-        run: everything::everything,
+        run: Run::Reading(everything::everything),
     },
     Operation {
         name: "validate",
         definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
         levels: &[Level::System, Level::Type, Level::Instance],
         tells_faults: true,
-        run: validate::validate,
+        run: Run::Reading(validate::validate),
     },
     Operation {
         name: "expand",
         definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-expand",
         levels: &[Level::TypeOf(ty::VALUE_SET), Level::InstanceOf(ty::VALUE_SET)],
         tells_faults: false,
-        run: terminology::expand,
+        run: Run::Reading(terminology::expand),
     },
     Operation {
         name: "validate-code",
         definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code",
         levels: &[Level::TypeOf(ty::VALUE_SET), Level::InstanceOf(ty::VALUE_SET)],
         tells_faults: false,
-        run: terminology::validate_code,
+        run: Run::Reading(terminology::validate_code),
     },
     Operation {
         name: "validate-code",
         definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code",
         levels: &[Level::TypeOf(ty::CODE_SYSTEM), Level::InstanceOf(ty::CODE_SYSTEM)],
         tells_faults: false,
-        run: terminology::validate_code,
+        run: Run::Reading(terminology::validate_code),
     },
     Operation {
         name: "lookup",
         definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup",
         levels: &[Level::TypeOf(ty::CODE_SYSTEM)],
         tells_faults: false,
-        run: terminology::lookup,
+        run: Run::Reading(terminology::lookup),
     },
     Operation {
         name: "subsumes",
         definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes",
         levels: &[Level::TypeOf(ty::CODE_SYSTEM), Level::InstanceOf(ty::CODE_SYSTEM)],
         tells_faults: false,
-        run: terminology::subsumes,
+        run: Run::Reading(terminology::subsumes),
     },
     Operation {
         name: "find-matches",
         definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-find-matches",
         levels: &[Level::TypeOf(ty::CODE_SYSTEM), Level::InstanceOf(ty::CODE_SYSTEM)],
         tells_faults: false,
-        run: terminology::find_matches,
+        run: Run::Reading(terminology::find_matches),
     },
     Operation {
         name: "translate",
         definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
         levels: &[Level::TypeOf(ty::CONCEPT_MAP), Level::InstanceOf(ty::CONCEPT_MAP)],
         tells_faults: false,
-        run: terminology::translate,
+        run: Run::Reading(terminology::translate),
+    },
+    Operation {
+        name: "closure",
+        definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
+        levels: &[Level::System],
+        tells_faults: false,
+        run: Run::Writing(closure::closure),
     },
     Operation {
         name: "transform",
         definition: "http://hl7.org/fhir/OperationDefinition/StructureMap-transform",
         levels: &[Level::TypeOf(ty::STRUCTURE_MAP), Level::InstanceOf(ty::STRUCTURE_MAP)],
         tells_faults: false,
-        run: transform::transform,
+        run: Run::Reading(transform::transform),
     },
     Operation {
         name: "fhirpath",
         definition: "http://fhirpath-lab.org/OperationDefinition/fhirpath",
         levels: &[Level::System],
         tells_faults: false,
-        run: fhirpath::fhirpath,
+        run: Run::Reading(fhirpath::fhirpath),
     },
 ];
 
@@ -159,15 +175,40 @@ pub(crate) fn tells_faults(name: &str) -> bool {
     OPERATIONS.iter().any(|o| o.name == name && o.tells_faults)
 }
 
-/// Calls an operation.
+/// Tells whether an operation changes what is stored, and has to be performed by the writer.
+pub(crate) fn writes(call: &OperationCall) -> bool {
+    matches!(find(call), Ok(Operation { run: Run::Writing(_), .. })) && !call.safe
+}
+
+/// Calls an operation that changes nothing.
 ///
 /// # Errors
-/// When there is no such operation there, and what the operation itself gives.
+/// When there is no such operation there, when it [writes], and what the
+/// operation itself gives.
 pub(crate) fn call(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {
+    match find(call)?.run {
+        Run::Reading(run) => run(view, call),
+        Run::Writing(_) => Err(Issue::error(IssueType::NotSupported)
+            .because(Reason::MethodNotAllowed)
+            .text(format!("`${}` changes what is stored: call it by POST", call.name))),
+    }
+}
+
+/// Calls an operation within the transaction of the writer.
+///
+/// # Errors
+/// As [`call`]; the transaction is then to be rolled back.
+pub(crate) fn call_writing(unit: &mut Unit<'_, '_>, call: &OperationCall) -> Result<Performed, Issue> {
+    match find(call)?.run {
+        Run::Reading(run) => run(unit, call),
+        Run::Writing(run) => run(unit, call),
+    }
+}
+
+fn find(call: &OperationCall) -> Result<&'static Operation, Issue> {
     let operation = OPERATIONS.iter().find(|o| o.name == call.name && o.may_be_called_on(&call.scope));
-    let operation = operation.ok_or_else(|| {
+    operation.ok_or_else(|| {
         let name: String = call.name.chars().take(64).collect();
         Issue::error(IssueType::NotSupported).text(format!("there is no operation `${name}` here"))
-    })?;
-    (operation.run)(view, call)
+    })
 }

@@ -93,14 +93,9 @@ impl<'c> Given<'c> {
     /// or the codings of `codeableConcept`. `system` is that of the place of
     /// the call, for a plain code.
     pub(super) fn codings(&self, system: Option<&'c str>) -> Vec<CodingRef<'c>> {
-        let of = |coding: Element<'c>| {
-            let code = coding.text_of(name::CODE)?;
-            Some(CodingRef {
-                system: coding.text_of(name::SYSTEM).or(system),
-                version: coding.text_of(name::VERSION),
-                code,
-                display: coding.text_of(name::DISPLAY),
-            })
+        let of = |coding| {
+            let coding = coding_of(coding)?;
+            Some(CodingRef { system: coding.system.or(system), ..coding })
         };
         if let Some(code) = self.text("code") {
             let system = self.text("system").or(system);
@@ -113,4 +108,19 @@ impl<'c> Given<'c> {
         let concept = self.value("codeableConcept");
         concept.into_iter().flat_map(|c| c.children_named(name::CODING)).filter_map(of).collect()
     }
+
+    /// Returns the codes of a parameter that is given as often as there are codes.
+    pub(super) fn all_codings(&self, named: &'c str) -> Vec<CodingRef<'c>> {
+        let values = self.parameters(named).filter_map(|p| p.child(name::VALUE));
+        values.filter_map(coding_of).filter(|c| c.system.is_some()).collect()
+    }
+}
+
+fn coding_of(coding: Element<'_>) -> Option<CodingRef<'_>> {
+    Some(CodingRef {
+        system: coding.text_of(name::SYSTEM),
+        version: coding.text_of(name::VERSION),
+        code: coding.text_of(name::CODE)?,
+        display: coding.text_of(name::DISPLAY),
+    })
 }

@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 use super::parameters::Given;
 use crate::interaction::unit::{View, current_or_gone};
 
-fn told(value: &Value) -> Performed {
+pub(super) fn told(value: &Value) -> Performed {
     Performed::json(value.to_string().into_bytes())
 }
 
 /// Says whose fault it is that there is no answer.
-fn issue(error: &TerminologyError) -> Issue {
+pub(super) fn issue(error: &TerminologyError) -> Issue {
     let (code, reason) = match error {
         TerminologyError::NotFound(_) => (IssueType::NotFound, Reason::None),
         TerminologyError::TooCostly(_) => (IssueType::TooCostly, Reason::Unprocessable),
@@ -102,7 +102,7 @@ pub(super) fn expand(view: &mut dyn View, call: &OperationCall) -> Result<Perfor
     Ok(told(&expansion.to_value_set(value_set.map(|r| &**r), &url, &how, &now, &identifier)))
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     let mut out = Vec::new();
     let micros =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_micros());

@@ -13,6 +13,7 @@ mod cache;
 mod check;
 mod checkpoint;
 mod clock;
+mod closure;
 mod crash;
 mod dictionary;
 mod error;
@@ -30,6 +31,10 @@ mod writer;
 
 pub use body::StoredBody;
 pub use check::Checked;
+pub use closure::{
+    ClosureConcept, ClosureRelation, StoredClosure, closure_concepts, closure_count, closure_named,
+    closure_relations_since,
+};
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};

@@ -78,5 +78,40 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    closure (id) {
+        id -> BigInt,
+        name -> Text,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    closure_concept (closure, position) {
+        closure -> BigInt,
+        position -> BigInt,
+        system -> Text,
+        system_version -> Text,
+        code -> Text,
+    }
+}
+
+diesel::table! {
+    closure_relation (closure, added, source, target) {
+        closure -> BigInt,
+        added -> BigInt,
+        source -> BigInt,
+        target -> BigInt,
+        equivalence -> Text,
+    }
+}
+
+diesel::table! {
+    package_definition (key) {
+        key -> BigInt,
+        version -> Integer,
+    }
+}
+
 diesel::joinable!(version -> resource (key));
 diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter);

@@ -8,7 +8,7 @@
 //!
 //! - [`code_system`]: a CodeSystem, compiled.
 //! - [`value_set`]: a ValueSet, compiled; membership without expansion.
-//! - [`expand`], [`lookup`], [`find_matches`], `validate_code`, [`translate`]: the operations.
+//! - [`expand`], [`lookup`], [`find_matches`], `validate_code`, [`translate`], [`closure`]: the operations.
 //! - [`load`]: tables of codes as code systems.
 //! - [`grammar`]: code systems that are grammars: languages, media types ...
 //! - `builtin`: code systems that come with the program.
@@ -17,6 +17,7 @@
 
 mod alias;
 mod builtin;
+pub mod closure;
 pub mod code_system;
 pub mod error;
 pub mod expand;
