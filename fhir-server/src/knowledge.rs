@@ -5,11 +5,13 @@
 //! write of a definition makes the set stale, and the next that asks gathers
 //! it anew: definitions are written rarely and asked for all the time. The
 //! packages are opened when they are first asked for, so that a start does not
-//! wait for them.
+//! wait for them, and again when one was installed or removed
+//! ([`Knowledge::reload`]). What `interaction/publish.rs` stored of them as
+//! resources is not gathered a second time, unless somebody changed it.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::schema::{TypeId, ty};
@@ -18,7 +20,7 @@ use profiles::package::store::Store as PackageStore;
 use profiles::terminology::Terminology;
 use profiles::validate::{Options, Validator};
 
-use crate::storage::{Effect, Reads, resources_after};
+use crate::storage::{Effect, Reads, own_resources_after};
 
 /// The types of resources that are definitions.
 const DEFINITIONS: &[TypeId] = &[
@@ -49,7 +51,7 @@ pub struct Known {
 /// Keeps what is known in step with what is installed and stored.
 pub struct Knowledge {
     packages: Option<PackageStore>,
-    installed: OnceLock<Definitions>,
+    installed: Mutex<Option<Arc<Definitions>>>,
     changes: AtomicU64,
     known: RwLock<Option<Arc<Known>>>,
     /// Held while gathering, so that it is done once.
@@ -67,7 +69,7 @@ impl Knowledge {
     pub fn new(packages: Option<PathBuf>) -> Knowledge {
         Knowledge {
             packages: packages.map(PackageStore::new),
-            installed: OnceLock::new(),
+            installed: Mutex::new(None),
             changes: AtomicU64::new(0),
             known: RwLock::new(None),
             gathering: Mutex::new(()),
@@ -96,7 +98,7 @@ impl Knowledge {
         }
         // Read before the data: what changes meanwhile makes it stale again.
         let changes = self.changes.load(Ordering::Acquire);
-        let mut definitions = self.installed()?.clone();
+        let mut definitions = Definitions::clone(&*self.installed()?);
         for of in DEFINITIONS {
             add_stored(data, *of, &mut definitions)?;
         }
@@ -114,9 +116,25 @@ impl Knowledge {
         known.as_ref().filter(|k| k.changes == self.changes.load(Ordering::Acquire)).cloned()
     }
 
-    fn installed(&self) -> Result<&Definitions, Issue> {
-        if let Some(installed) = self.installed.get() {
-            return Ok(installed);
+    /// Returns the installed packages.
+    pub fn packages(&self) -> Option<&PackageStore> {
+        self.packages.as_ref()
+    }
+
+    /// Opens the packages anew when they are next asked for.
+    pub fn reload(&self) {
+        *self.installed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Returns the definitions of the installed packages. Blocks.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn installed(&self) -> Result<Arc<Definitions>, Issue> {
+        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(installed) = &*installed {
+            return Ok(Arc::clone(installed));
         }
         let read = match &self.packages {
             Some(store) => store.definitions().map_err(|error| {
@@ -125,14 +143,14 @@ impl Knowledge {
             })?,
             None => Definitions::new(),
         };
-        Ok(self.installed.get_or_init(|| read))
+        Ok(Arc::clone(installed.insert(Arc::new(read))))
     }
 }
 
 fn add_stored(data: &mut impl Reads, of: TypeId, definitions: &mut Definitions) -> Result<(), Issue> {
     let mut position = i64::MIN;
     loop {
-        let batch = resources_after(data, of, position, BATCH, BATCH_BYTES_MAX)?;
+        let batch = own_resources_after(data, of, position, BATCH, BATCH_BYTES_MAX)?;
         let Some(last) = batch.last() else { return Ok(()) };
         position = last.number;
         for stored in &batch {

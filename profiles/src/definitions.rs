@@ -111,15 +111,33 @@ impl Definition {
 
     /// Returns the resource; `None` when what it was packed as cannot be read.
     pub fn resource(&self) -> Option<&Arc<Resource>> {
-        let read = || match &self.source {
-            Source::Json(bytes) => json::read(bytes.clone()).ok().map(Arc::new),
-            Source::File(file, offset, length) => {
-                let bytes = part_of_file(file, *offset, *length).ok()?;
-                json::read(bytes).ok().map(Arc::new)
-            }
+        self.read.get_or_init(|| self.read_packed().map(Arc::new)).as_ref()
+    }
+
+    /// Returns the resource, and does not keep it where it was not read yet:
+    /// for who goes through all of a package.
+    pub fn resource_once(&self) -> Option<Arc<Resource>> {
+        match self.read.get() {
+            Some(read) => read.clone(),
+            None => self.read_packed().map(Arc::new),
+        }
+    }
+
+    /// Returns how large its JSON is, in bytes; 0 where it came read.
+    pub fn size(&self) -> usize {
+        match &self.source {
+            Source::Json(bytes) => bytes.len(),
+            Source::File(_, _, length) => *length,
+            Source::Tree => 0,
+        }
+    }
+
+    fn read_packed(&self) -> Option<Resource> {
+        match &self.source {
+            Source::Json(bytes) => json::read(bytes.clone()).ok(),
+            Source::File(file, offset, length) => json::read(part_of_file(file, *offset, *length).ok()?).ok(),
             Source::Tree => None,
-        };
-        self.read.get_or_init(read).as_ref()
+        }
     }
 }
 

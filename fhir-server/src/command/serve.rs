@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::{ServeArguments, Settings};
+use crate::interaction::Server;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 
@@ -36,24 +37,28 @@ pub fn serve(
         }
     };
     let api = Arc::new(api);
-    let served = Served { api: api.clone(), readiness: vec![store.clone()], numbers: vec![store, api] };
+    let served =
+        Served { api: api.clone(), readiness: vec![store.clone()], numbers: vec![store, api.clone()] };
     let listen = serve.listen;
-    actix_web::rt::System::new()
-        .block_on(server::serve(served, server_settings, shutdown::asked_to_end(), started))
-        .map_err(|error| {
-            let advice = match error.kind() {
-                std::io::ErrorKind::AddrInUse => {
-                    "it is in use: stop what listens there, or choose another with --listen".to_owned()
-                }
-                std::io::ErrorKind::PermissionDenied => {
-                    "not allowed: ports below 1024 are the system's, choose another with --listen".to_owned()
-                }
-                std::io::ErrorKind::AddrNotAvailable => {
-                    "this machine has no such address; 0.0.0.0 stands for all it has".to_owned()
-                }
-                _ => error.to_string(),
-            };
-            format!("cannot listen on {listen}: {advice}")
-        })?;
+    let publishing = Server::clone(&api);
+    let serving = async move {
+        tokio::spawn(publishing.keep_packages_published());
+        server::serve(served, server_settings, shutdown::asked_to_end(), started).await
+    };
+    actix_web::rt::System::new().block_on(serving).map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "it is in use: stop what listens there, or choose another with --listen".to_owned()
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "not allowed: ports below 1024 are the system's, choose another with --listen".to_owned()
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address; 0.0.0.0 stands for all it has".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        format!("cannot listen on {listen}: {advice}")
+    })?;
     Ok(ExitCode::SUCCESS)
 }

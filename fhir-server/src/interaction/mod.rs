@@ -17,6 +17,7 @@ mod history;
 mod patch;
 mod perform;
 mod prepare;
+mod publish;
 mod read;
 mod transaction;
 pub(crate) mod unit;

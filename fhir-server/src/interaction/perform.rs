@@ -47,6 +47,37 @@ struct Inner {
     capabilities: Mutex<Option<Capabilities>>,
 }
 
+/// What has a say in the transaction in which something is written.
+pub(crate) trait Within: Send + 'static {
+    /// Whether the settings for validation hold for it.
+    const IS_VALIDATED: bool;
+
+    /// Is asked before anything is written.
+    ///
+    /// # Errors
+    /// Why it may not be.
+    fn before(&self, unit: &mut Unit<'_, '_>) -> Result<(), Issue>;
+
+    /// Is told what was written.
+    ///
+    /// # Errors
+    /// Why it has to be undone.
+    fn after(&self, unit: &mut Unit<'_, '_>, done: &[(Method, Performed)]) -> Result<(), Issue>;
+}
+
+/// What callers write: nothing more has a say.
+impl Within for () {
+    const IS_VALIDATED: bool = true;
+
+    fn before(&self, _: &mut Unit<'_, '_>) -> Result<(), Issue> {
+        Ok(())
+    }
+
+    fn after(&self, _: &mut Unit<'_, '_>, _: &[(Method, Performed)]) -> Result<(), Issue> {
+        Ok(())
+    }
+}
+
 /// A CapabilityStatement, and what it was made of.
 struct Capabilities {
     definitions: Arc<Definitions>,
@@ -140,9 +171,12 @@ impl Server {
         self
     }
 
-    #[cfg(test)]
     pub(crate) fn store(&self) -> &Arc<Store> {
         &self.inner.store
+    }
+
+    pub(crate) fn search(&self) -> &Arc<Search> {
+        &self.inner.search
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -233,10 +267,21 @@ impl Server {
         transaction: Transaction,
         shows: bool,
     ) -> Result<Vec<(Method, Performed)>, Issue> {
+        self.transact_within(caller, transaction, shows, ()).await
+    }
+
+    /// As [`Server::transact`], where something more has a say.
+    pub(crate) async fn transact_within<W: Within>(
+        &self,
+        caller: &Caller,
+        transaction: Transaction,
+        shows: bool,
+        within: W,
+    ) -> Result<Vec<(Method, Performed)>, Issue> {
         let inner = Arc::clone(&self.inner);
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
         let prepare = move || {
-            let gate = inner.gate()?;
+            let gate = if W::IS_VALIDATED { inner.gate()? } else { None };
             let preparer = inner.preparer(gate.clone());
             if transaction.is_unconditional() {
                 let resolution = transaction.resolve(&mut NoView)?;
@@ -265,6 +310,7 @@ impl Server {
             .write(move |unit| {
                 let mut unit = Unit { unit, search: &inner.search, base: &base };
                 let (mut resolution, mut prepared) = (resolution, prepared);
+                within.before(&mut unit)?;
                 // What later readers search by is decided here as well.
                 let mut is_outdated = !prepared.is_by(&inner.search.definitions());
                 if !transaction.is_unconditional() {
@@ -276,6 +322,7 @@ impl Server {
                     prepared = transaction.prepare(&mut unit, &inner.preparer(gate), &resolution, shows)?;
                 }
                 let mut done = transaction.apply(&mut unit, &resolution, prepared)?;
+                within.after(&mut unit, &done)?;
                 let changed = resolution.changed(ty::SEARCH_PARAMETER);
                 if !changed.is_empty() {
                     inner.activate(unit.unit, &transaction, &changed, &mut done)?;
@@ -287,7 +334,7 @@ impl Server {
 }
 
 /// Runs `work` on the pool for work that blocks.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Issue> + Send + 'static,
 ) -> Result<T, Issue> {
     match tokio::task::spawn_blocking(work).await {

@@ -82,7 +82,7 @@ fn refuse_subset(resource: &Resource) -> Result<(), Issue> {
 }
 
 /// Sets the logical id.
-fn set_id(resource: &mut Resource, id: &str) {
+pub(super) fn set_id(resource: &mut Resource, id: &str) {
     if let Some(element) = resource.root().child(name::ID) {
         if element.value() != Some(id) {
             let node = element.id();

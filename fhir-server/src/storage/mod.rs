@@ -19,6 +19,7 @@ mod dictionary;
 mod error;
 mod index_tables;
 mod packed;
+mod published;
 mod read;
 mod reindex;
 mod resource;
@@ -37,6 +38,7 @@ pub use closure::{
 };
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
+pub use published::{own_resources_after, published};
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
 pub use reindex::{
     StaleType, StoredParameter, count_after, resource_numbered, resources_after, stale_types,

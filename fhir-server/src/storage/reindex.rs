@@ -93,10 +93,24 @@ pub fn resources_after(
     limit: i64,
     bytes_max: i64,
 ) -> Result<Vec<StoredResource>, StorageError> {
+    selected_after(data, of, position, limit, bytes_max, "")
+}
+
+/// As [`resources_after`], of those for which a condition of SQL holds, which
+/// begins with `AND`.
+pub(super) fn selected_after(
+    data: &mut impl Reads,
+    of: TypeId,
+    position: i64,
+    limit: i64,
+    bytes_max: i64,
+    condition: &'static str,
+) -> Result<Vec<StoredResource>, StorageError> {
     let sizes = RenderedSql {
-        sql: "SELECT key, length(body) FROM resource WHERE type = ? AND deleted = 0 AND key > ? \
-              ORDER BY key LIMIT ?"
-            .to_owned(),
+        sql: format!(
+            "SELECT key, length(body) FROM resource WHERE type = ? AND deleted = 0 AND key > ? {condition} \
+             ORDER BY key LIMIT ?"
+        ),
         binds: [TypeCode::of(of).0.into(), position, limit].map(Bind::Integer).to_vec(),
         is_rare: false,
     };
@@ -110,7 +124,7 @@ pub fn resources_after(
     data.resources(&RenderedSql {
         sql: format!(
             "SELECT {RESOURCE_COLUMNS} FROM resource WHERE type = ? AND deleted = 0 AND key > ? AND key <= ? \
-             ORDER BY key"
+             {condition} ORDER BY key"
         ),
         binds: [TypeCode::of(of).0.into(), position, end].map(Bind::Integer).to_vec(),
         is_rare: false,

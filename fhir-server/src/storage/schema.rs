@@ -114,4 +114,4 @@ diesel::table! {
 }
 
 diesel::joinable!(version -> resource (key));
-diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter);
+diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter, package_definition);

@@ -223,6 +223,12 @@ impl Store {
         value.get("sha256")?.as_str().map(str::to_owned)
     }
 
+    /// Returns when a package was last installed or removed; `None` when there
+    /// never was one. Two changes within the clock's grain look like one.
+    pub fn changed(&self) -> Option<std::time::SystemTime> {
+        std::fs::metadata(&self.folder).and_then(|m| m.modified()).ok()
+    }
+
     /// Removes a package; `force` although others need it.
     ///
     /// # Errors
