@@ -2,4 +2,5 @@
 //!
 //! [`wire`] holds the protocols themselves, without IHE meaning: HL7 v2 now.
 
+pub mod documents;
 pub mod wire;

@@ -2,3 +2,5 @@
 
 pub mod hl7v2;
 pub mod mllp;
+pub mod namespaces;
+pub mod xml;

@@ -1,0 +1,53 @@
+//! The XML namespaces of the wires, and the prefixes that we write them with.
+
+/// SOAP 1.2.
+pub const SOAP_12: &str = "http://www.w3.org/2003/05/soap-envelope";
+/// SOAP 1.1.
+pub const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+/// WS-Addressing 1.0.
+pub const WSA: &str = "http://www.w3.org/2005/08/addressing";
+/// WS-Addressing as submitted in August 2004, which some clients still send.
+pub const WSA_2004: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
+/// WS-Security.
+pub const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+/// XOP: parts that stand beside the envelope.
+pub const XOP: &str = "http://www.w3.org/2004/08/xop/include";
+/// SAML 2.0 assertions.
+pub const SAML: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+/// ebXML registry information model 3.0.
+pub const RIM: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0";
+/// ebXML registry services 3.0.
+pub const RS: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0";
+/// ebXML life cycle management 3.0.
+pub const LCM: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0";
+/// ebXML queries 3.0.
+pub const QUERY: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0";
+/// IHE XDS.b.
+pub const XDSB: &str = "urn:ihe:iti:xds-b:2007";
+/// IHE remove documents.
+pub const RMD: &str = "urn:ihe:iti:rmd:2017";
+/// XML Schema instances.
+pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+/// The prefix `xml`, which is never declared.
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// Returns the prefix that a namespace is written with, if it has one of its own.
+pub fn prefix(namespace: &str) -> Option<&'static str> {
+    Some(match namespace {
+        SOAP_12 | SOAP_11 => "soap",
+        WSA => "wsa",
+        WSA_2004 => "wsa4",
+        WSSE => "wsse",
+        XOP => "xop",
+        SAML => "saml",
+        RIM => "rim",
+        RS => "rs",
+        LCM => "lcm",
+        QUERY => "query",
+        XDSB => "xdsb",
+        RMD => "rmd",
+        XSI => "xsi",
+        XML => "xml",
+        _ => return None,
+    })
+}
