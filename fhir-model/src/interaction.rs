@@ -195,11 +195,25 @@ pub struct SearchRequest {
     pub handling: Handling,
 }
 
+/// Bytes that are kept apart from resources: those of a Binary, in the
+/// document store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Content {
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
+    /// How many there are.
+    pub size: u64,
+}
+
 /// A Bundle of type batch or transaction posted to the base.
 #[derive(Debug, Clone)]
 pub struct BundleRequest {
     /// The Bundle as sent.
     pub bundle: Resource,
+    /// What Binaries of a transaction carry, by the fullUrl of the entry: bytes
+    /// that are durable in the document store. Such a Binary has no `data`.
+    /// Only adapters that stored them say so.
+    pub contents: Vec<(String, Content)>,
     /// What unknown parameters in its entries lead to.
     pub handling: Handling,
 }
@@ -278,6 +292,8 @@ pub struct Performed {
     pub status: Status,
     /// The resource or Bundle to show.
     pub body: Body,
+    /// What the Binary that is shown carries, where that is not in its `data`.
+    pub content: Option<Content>,
     /// The resource that was read or written.
     pub key: Option<ResourceKey>,
     /// Its version.
@@ -294,6 +310,7 @@ impl Performed {
         Performed {
             status: Status::Ok,
             body: Body::Json(body.into()),
+            content: None,
             key: None,
             version: None,
             updated: None,

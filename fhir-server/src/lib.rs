@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod command;
 pub mod config;
+pub mod documents;
 pub mod health;
 pub mod import;
 pub mod index;

@@ -37,8 +37,13 @@ pub fn serve(
         }
     };
     let api = Arc::new(api);
-    let served =
-        Served { api: api.clone(), readiness: vec![store.clone()], numbers: vec![store, api.clone()] };
+    let documents = Arc::new(super::documents(settings)?);
+    let served = Served {
+        api: api.clone(),
+        documents,
+        readiness: vec![store.clone()],
+        numbers: vec![store, api.clone()],
+    };
     let listen = serve.listen;
     let publishing = Server::clone(&api);
     let serving = async move {

@@ -194,7 +194,8 @@ fn tasks_of(name_of: &str, resource: Resource, out: &mut Vec<Task>) {
                 .children_named(name::ENTRY)
                 .map(|e| e.child(name::RESOURCE).map_or(ty::RESOURCE, |r| r.ty()))
                 .collect();
-            let request = BundleRequest { bundle: resource, handling: Handling::Lenient };
+            let request =
+                BundleRequest { bundle: resource, handling: Handling::Lenient, contents: Vec::new() };
             out.push(Task { name: name_of.to_owned(), interaction: Interaction::Bundle(request), types });
         }
         Some("collection" | "searchset" | "history") => {

@@ -34,7 +34,8 @@ pub(crate) async fn perform(
         Some("batch") => batch::batch(server, caller, &request).await,
         Some("transaction") => {
             let transaction = Transaction::parse(&request.bundle, request.handling)?;
-            drop(request);
+            let transaction = transaction.with_contents(request.contents)?;
+            drop(request.bundle);
             let written = server.transact(caller, transaction, false).await?;
             let answers: Vec<Vec<u8>> = written
                 .iter()

@@ -27,6 +27,7 @@ pub(crate) fn told(key: ResourceKey, status: Status, written: &Written) -> Perfo
     Performed {
         status,
         body: fhir_model::interaction::Body::Empty,
+        content: None,
         key: Some(key),
         version: Some(written.version),
         updated: Some(written.updated),

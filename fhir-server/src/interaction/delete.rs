@@ -21,6 +21,7 @@ pub(crate) fn apply(
     let mut performed = Performed {
         status: Status::NoContent,
         body: Body::Empty,
+        content: None,
         key: None,
         version: None,
         updated: None,

@@ -30,5 +30,7 @@ pub use perform::Server;
 
 #[cfg(test)]
 mod tests {
+    mod content;
     mod custom;
+    mod running;
 }

@@ -185,7 +185,10 @@ impl Server {
 
     async fn run(&self, caller: &Caller, interaction: Interaction) -> Result<Performed, Issue> {
         match interaction {
-            Interaction::Read(request) => read::read(self.inner.store.read_current(&request.key)?, &request),
+            // Whether a Binary carries its bytes is asked for with the others.
+            Interaction::Read(request) if request.key.resource_type != ty::BINARY => {
+                read::read(self.inner.store.read_current(&request.key)?, &request)
+            }
             Interaction::Create(_)
             | Interaction::Update(_)
             | Interaction::Patch(_)

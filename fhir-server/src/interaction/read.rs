@@ -5,17 +5,17 @@
 use std::sync::Arc;
 
 use fhir_model::interaction::{
-    Body, Criteria, Interaction, Performed, ReadRequest, ResourceKey, Status, VersionId,
+    Body, Content, Criteria, Interaction, Performed, ReadRequest, ResourceKey, Status, VersionId,
 };
 use fhir_model::outcome::{Issue, IssueType};
-use fhir_model::schema::TypeId;
+use fhir_model::schema::{TypeId, ty};
 
 use super::unit::View;
 use super::{capabilities, history, vread};
 use crate::knowledge::Known;
 use crate::operation;
 use crate::search::Search;
-use crate::storage::{Reads, StoredResource};
+use crate::storage::{Reads, StoredResource, content_of};
 
 /// Performs an interaction that changes nothing, on whatever connection.
 ///
@@ -28,13 +28,18 @@ pub(crate) fn perform(
     interaction: &Interaction,
 ) -> Result<Performed, Issue> {
     match interaction {
-        Interaction::Read(request) => read(data.current(&request.key)?, request),
+        Interaction::Read(request) => {
+            let stored = data.current(&request.key)?;
+            let content = content(data, stored.as_ref())?;
+            Ok(Performed { content, ..read(stored, request)? })
+        }
         Interaction::Vread(request) => {
             let stored = match request.version {
                 Some(version) => data.version(&request.key, version)?,
                 None => None,
             };
-            vread::vread(stored, request)
+            let content = content(data, stored.as_ref())?;
+            Ok(Performed { content, ..vread::vread(stored, request)? })
         }
         Interaction::History(request) => history::history(data, base, request),
         Interaction::Search(request) => search.search(data.connection(), request, base),
@@ -49,6 +54,14 @@ pub(crate) fn perform(
         | Interaction::Delete(_)
         | Interaction::Bundle(_) => Err(Issue::error(IssueType::Invalid)
             .text("this interaction writes, and stands where only reading may")),
+    }
+}
+
+/// Returns what a stored Binary carries, where that is not in its body.
+fn content(data: &mut impl Reads, stored: Option<&StoredResource>) -> Result<Option<Content>, Issue> {
+    match stored.filter(|stored| stored.key.resource_type == ty::BINARY && !stored.deleted) {
+        Some(binary) => Ok(content_of(data, binary)?),
+        None => Ok(None),
     }
 }
 
@@ -107,6 +120,7 @@ fn told(key: &ResourceKey, stored: &StoredResource, status: Status, body: Body) 
     Performed {
         status,
         body,
+        content: None,
         key: Some(key.clone()),
         version: Some(stored.version),
         updated: Some(stored.updated),

@@ -11,14 +11,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use fhir_model::interaction::{
-    Body, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed,
+    Body, Content, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed,
     ResourceKey, Target, UpdateRequest, VersionId,
 };
 use fhir_model::json::write::stamp;
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::reference::{self, Literal};
-use fhir_model::schema::{TypeId, name};
+use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::Resource;
 
 use super::entry::{Entry, Method, located_at};
@@ -28,13 +28,15 @@ use super::url::{Path, RelativeUrl, clip};
 use super::{create, delete, patch, update};
 use crate::operation;
 use crate::search::registry::Definitions;
-use crate::storage::PreparedResource;
+use crate::storage::{PreparedResource, Reads, content_of};
 
 /// A transaction, parsed.
 pub(crate) struct Transaction {
     entries: Vec<Entry>,
     /// An id for each entry that may create.
     fresh: Vec<ResourceId>,
+    /// What Binaries carry that is in the document store, by the place of the entry.
+    contents: BTreeMap<usize, Content>,
     /// What each conditional reference stands for in the resources: text to criteria.
     conditional_references: BTreeMap<String, (TypeId, Criteria)>,
 }
@@ -149,7 +151,27 @@ impl Transaction {
                 return Err(located_at(entry.index, issue));
             }
         }
-        Ok(Transaction { entries, fresh, conditional_references })
+        Ok(Transaction { entries, fresh, contents: BTreeMap::new(), conditional_references })
+    }
+
+    /// Says what Binaries of it carry, by the fullUrl of their entries.
+    ///
+    /// # Errors
+    /// When there is no such entry, or it does not write a Binary without `data`.
+    pub(crate) fn with_contents(mut self, contents: Vec<(String, Content)>) -> Result<Transaction, Issue> {
+        for (full_url, content) in contents {
+            let writes_it = |entry: &Entry| {
+                let binary = written(&entry.interaction).filter(|r| r.resource_type() == ty::BINARY);
+                entry.full_url.as_ref() == Some(&full_url)
+                    && binary.is_some_and(|b| b.root().child(name::DATA).is_none())
+            };
+            let at = self.entries.iter().position(writes_it).ok_or_else(|| {
+                let text = "bytes are given for what is no Binary without `data` of this transaction";
+                Issue::error(IssueType::Invalid).text(text)
+            })?;
+            self.contents.insert(at, content);
+        }
+        Ok(self)
     }
 
     /// Makes a transaction of one interaction: so the way of a single write
@@ -356,9 +378,35 @@ impl Transaction {
                 performed.body = Body::Json(json.into());
             }
             performed.issues.extend(remarks.into_iter().flatten());
+            self.keep_content(unit, at, &resolution.entries[at], &performed)?;
             results[at] = Some((entry.method, performed));
         }
         Ok(results.into_iter().flatten().collect())
+    }
+
+    /// Notes what the Binary that an entry wrote carries, where that is in the
+    /// document store; a patch changes what is said of it, and not the bytes.
+    fn keep_content(
+        &self,
+        unit: &mut Unit<'_, '_>,
+        at: usize,
+        resolved: &Resolved,
+        performed: &Performed,
+    ) -> Result<(), Issue> {
+        let Some(key) = performed.key.as_ref().filter(|key| key.resource_type == ty::BINARY) else {
+            return Ok(());
+        };
+        let before = match resolved {
+            Resolved::Patch(_, version) => unit.unit.version(key, *version)?,
+            _ => None,
+        };
+        let content = match (self.contents.get(&at), &before) {
+            (Some(content), _) => Some(*content),
+            (None, Some(before)) => content_of(unit.unit, before)?,
+            (None, None) => None,
+        };
+        let (Some(content), Some(current)) = (content, unit.current(key)?) else { return Ok(()) };
+        Ok(unit.unit.put_content(current.number, current.version, &content)?)
     }
 }
 

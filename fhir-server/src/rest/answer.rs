@@ -47,7 +47,7 @@ pub(super) async fn answer(shared: Data<Shared>, request: HttpRequest, payload: 
         }
     };
     exchange.compress(&mut answer).await;
-    let (status, bytes, took) = (answer.head.status().as_u16(), answer.body.len(), begin.elapsed());
+    let (status, bytes, took) = (answer.head.status().as_u16(), answer.size(), begin.elapsed());
     shared.metrics.end(told.interaction, status, took);
     tracing::info!(
         request = exchange.request_id,
@@ -100,7 +100,8 @@ impl Exchange<'_> {
         if wanted.returns.is_none() {
             compare(&mut performed, &conditions);
         }
-        let mut answer = response::performed(performed, wanted, &self.shared.heavy).await?;
+        let mut answer =
+            response::performed(performed, wanted, &self.shared.heavy, &self.shared.documents).await?;
         if is_metadata {
             answer.set(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
@@ -233,7 +234,14 @@ impl Exchange<'_> {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => {
                 answer.head.set_body(body::None::new()).map_into_boxed_body()
             }
-            _ => answer.head.set_body(answer.body).map_into_boxed_body(),
+            _ => match answer.document {
+                Some(document) => {
+                    let size = document.size;
+                    let stream = body::SizedStream::new(size, document.into_stream());
+                    answer.head.set_body(stream).map_into_boxed_body()
+                }
+                None => answer.head.set_body(answer.body).map_into_boxed_body(),
+            },
         }
     }
 }

@@ -2,10 +2,18 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/binary.html#rest>
 
+use std::io::{self, Read};
+use std::sync::Arc;
+
 use bytes::Bytes;
+use fhir_model::interaction::Content;
+use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::base64;
 use fhir_model::schema::{name, ty};
 use fhir_model::tree::Resource;
+
+use futures_util::Stream;
+use ihe_adapters::documents::Documents;
 
 use super::negotiate::{self, Accepted};
 
@@ -26,7 +34,7 @@ pub(super) fn wrap(content_type: &str, bytes: &[u8], security_context: Option<&s
         }
     }
     if let Some((_, property)) = definition.property("data", 0).filter(|_| !bytes.is_empty()) {
-        binary.add_value(root, property, &base64::encode(bytes));
+        binary.add_value(root, property, &base64::encode(&bytes));
     }
     binary
 }
@@ -56,12 +64,98 @@ pub(super) struct Carried {
 pub(super) fn unwrap(json: Bytes) -> Option<Carried> {
     let binary = fhir_model::json::read(json).ok().filter(|r| r.resource_type() == ty::BINARY)?;
     let root = binary.root();
+    root.text_of(name::CONTENT_TYPE)?;
+    let bytes = base64::decode(root.text_of(name::DATA).unwrap_or(""))?;
+    Some(Carried { bytes, ..carried(&binary) })
+}
+
+/// Reads a stored Binary.
+///
+/// # Errors
+/// 500 when it is none.
+pub(super) fn read(json: Bytes) -> Result<Resource, Issue> {
+    let binary = fhir_model::json::read(json).ok().filter(|r| r.resource_type() == ty::BINARY);
+    binary.ok_or_else(|| Issue::fatal(IssueType::Exception).text("the stored Binary is damaged"))
+}
+
+/// Returns what is said of the bytes of a Binary, without them.
+pub(super) fn carried(binary: &Resource) -> Carried {
+    let root = binary.root();
     let context = root.child_named("securityContext").and_then(|c| c.child_named("reference"));
-    Some(Carried {
-        media_type: root.text_of(name::CONTENT_TYPE)?.to_owned(),
-        bytes: base64::decode(root.text_of(name::DATA).unwrap_or(""))?,
+    Carried {
+        media_type: root.text_of(name::CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned(),
+        bytes: Vec::new(),
         security_context: context.and_then(|c| c.value()).map(str::to_owned),
-    })
+    }
+}
+
+/// How many bytes of a document are read at a time.
+const CHUNK_BYTES: usize = 256 << 10;
+/// How large a document may be to be written as FHIR, where it stands in memory
+/// more than once.
+const AS_FHIR_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of a document that are still to be read.
+pub(super) struct Opened {
+    /// How many there are.
+    pub(super) size: u64,
+    reader: Box<dyn Read + Send>,
+}
+
+impl Opened {
+    /// Opens a document.
+    ///
+    /// # Errors
+    /// 500 when it cannot be read: it is there, by what is stored.
+    pub(super) async fn open(documents: &Arc<dyn Documents>, content: Content) -> Result<Opened, Issue> {
+        let documents = Arc::clone(documents);
+        let opened = tokio::task::spawn_blocking(move || documents.open(&content)).await;
+        match opened.unwrap_or_else(|failure| Err(io::Error::other(failure))) {
+            Ok(reader) => Ok(Opened { size: content.size, reader }),
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
+
+    /// Reads all of it, and returns a Binary that carries it.
+    ///
+    /// # Errors
+    /// When it is too large for that, or cannot be read.
+    pub(super) fn into_binary(mut self, mut binary: Resource) -> Result<Resource, Issue> {
+        if self.size > AS_FHIR_BYTES_MAX {
+            let text = format!(
+                "the document has {} bytes, and is shown as FHIR up to {AS_FHIR_BYTES_MAX}; \
+                 ask for its bytes by `Accept: */*`",
+                self.size
+            );
+            return Err(Issue::error(IssueType::TooCostly).at("http.accept").text(text));
+        }
+        let mut bytes = Vec::with_capacity(self.size as usize);
+        self.reader.read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        let root = binary.root_id();
+        if let Some((_, property)) = ty::BINARY.definition().property("data", 0).filter(|_| !bytes.is_empty())
+        {
+            binary.add_value(root, property, &base64::encode(&bytes));
+        }
+        Ok(binary)
+    }
+
+    /// Reads it bit by bit, off the thread that serves.
+    pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> {
+        futures_util::stream::try_unfold(self.reader, |mut reader| async move {
+            let read = move || {
+                let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+                let count = reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
+                Ok((count > 0).then(|| (Bytes::from(chunk), reader)))
+            };
+            tokio::task::spawn_blocking(read).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+        })
+    }
+}
+
+fn unreadable(error: &io::Error) -> Issue {
+    tracing::error!(%error, "a stored document cannot be read");
+    Issue::fatal(IssueType::Exception)
+        .text("the stored document cannot be read; the operators have been told")
 }
 
 /// Tells whether a Binary with that media type is answered as the bytes that it

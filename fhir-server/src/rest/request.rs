@@ -182,7 +182,7 @@ impl Incoming {
             let text = "what is posted to the base is a Bundle of type batch or transaction";
             return Err(Issue::error(IssueType::Invalid).at("resourceType").text(text));
         }
-        Ok(Interaction::Bundle(BundleRequest { bundle, handling }))
+        Ok(Interaction::Bundle(BundleRequest { bundle, handling, contents: Vec::new() }))
     }
 
     fn operation(mut self) -> Result<Interaction, Issue> {

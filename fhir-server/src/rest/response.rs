@@ -6,6 +6,8 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -18,7 +20,9 @@ use fhir_model::outcome::{Issue, IssueType, operation_outcome_json};
 use fhir_model::schema::ty;
 use fhir_model::subset::{Elements, Subset, subset, subset_entries};
 use fhir_model::{json, xml};
+use ihe_adapters::documents::Documents;
 
+use super::binary::Opened;
 use super::heavy::Heavy;
 use super::negotiate::{Accepted, Format};
 use super::prefer::Return;
@@ -76,15 +80,23 @@ impl Wanted {
 pub(super) struct Answer {
     pub(super) head: HttpResponse<()>,
     pub(super) body: Bytes,
+    /// A document that is the body instead.
+    pub(super) document: Option<Opened>,
 }
 
 impl Answer {
     /// Begins an answer that nobody may keep.
     pub(super) fn new(status: StatusCode) -> Answer {
-        let mut answer = Answer { head: HttpResponse::with_body(status, ()), body: Bytes::new() };
+        let mut answer =
+            Answer { head: HttpResponse::with_body(status, ()), body: Bytes::new(), document: None };
         answer.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         answer.set(VARY, HeaderValue::from_static("Accept, Accept-Encoding, Authorization"));
         answer
+    }
+
+    /// Returns how many bytes the body has.
+    pub(super) fn size(&self) -> u64 {
+        self.document.as_ref().map_or(self.body.len() as u64, |document| document.size)
     }
 
     pub(super) fn set(&mut self, name: HeaderName, value: HeaderValue) {
@@ -103,18 +115,21 @@ impl Answer {
         self.body = rendered.bytes;
         match rendered.carried {
             None => self.set(CONTENT_TYPE, HeaderValue::from_static(rendered.format.media_type())),
-            Some((media_type, security_context)) => {
-                let media_type = HeaderValue::from_str(&media_type)
-                    .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-                self.set(CONTENT_TYPE, media_type);
-                // Whatever it is, no browser is to run it in our name.
-                self.set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-                self.set(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-                self.set(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-                if let Some(context) = security_context {
-                    self.set_text(HeaderName::from_static("x-security-context"), context);
-                }
-            }
+            Some((media_type, security_context)) => self.set_carried(&media_type, security_context),
+        }
+    }
+
+    /// Says that the body is what a Binary carries.
+    fn set_carried(&mut self, media_type: &str, security_context: Option<String>) {
+        let media_type =
+            HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+        self.set(CONTENT_TYPE, media_type);
+        // Whatever it is, no browser is to run it in our name.
+        self.set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.set(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+        self.set(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+        if let Some(context) = security_context {
+            self.set_text(HeaderName::from_static("x-security-context"), context);
         }
     }
 }
@@ -123,7 +138,12 @@ impl Answer {
 ///
 /// # Errors
 /// When what was performed cannot be shown as wanted.
-pub(super) async fn performed(performed: Performed, wanted: &Wanted, heavy: &Heavy) -> Result<Answer, Issue> {
+pub(super) async fn performed(
+    performed: Performed,
+    wanted: &Wanted,
+    heavy: &Heavy,
+    documents: &Arc<dyn Documents>,
+) -> Result<Answer, Issue> {
     let shows_outcome = wanted.returns == Some(Return::OperationOutcome);
     let status = match performed.status {
         Status::Ok => StatusCode::OK,
@@ -150,6 +170,16 @@ pub(super) async fn performed(performed: Performed, wanted: &Wanted, heavy: &Hea
         (_, Body::Empty) | (Some(Return::Minimal), _) => return Ok(answer),
         (_, Body::Json(json)) => json,
     };
+    let json = match performed.content.filter(|_| is_binary_read) {
+        None => json,
+        Some(content) => {
+            let document = Opened::open(documents, content).await?;
+            match with_document(document, json, wanted, heavy, &mut answer).await? {
+                Some(json) => json,
+                None => return Ok(answer),
+            }
+        }
+    };
     let rendering = Rendering {
         raw: is_binary_read.then(|| wanted.accepted.clone()),
         format: wanted.format(),
@@ -159,6 +189,26 @@ pub(super) async fn performed(performed: Performed, wanted: &Wanted, heavy: &Hea
     let cost = if rendering.changes_nothing() { 0 } else { json.len() };
     answer.set_resource(heavy.run(cost, move || rendering.render(json)).await?);
     Ok(answer)
+}
+
+/// Puts the bytes of a document in the answer, or, where FHIR is wanted, in
+/// the Binary, which is then returned as JSON.
+async fn with_document(
+    document: Opened,
+    json: Bytes,
+    wanted: &Wanted,
+    heavy: &Heavy,
+    answer: &mut Answer,
+) -> Result<Option<Bytes>, Issue> {
+    let binary = binary::read(json)?;
+    let carried = binary::carried(&binary);
+    if binary::is_raw_wanted(&wanted.accepted, &carried.media_type) {
+        answer.set_carried(&carried.media_type, carried.security_context);
+        answer.document = Some(document);
+        return Ok(None);
+    }
+    let written = move || Ok(json::to_json(&document.into_binary(binary)?).into());
+    heavy.run(usize::MAX, written).await.map(Some)
 }
 
 /// Adds the headers that say which version this is.

@@ -11,6 +11,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use fhir_model::interaction::FhirApi;
+use ihe_adapters::documents::Documents;
 
 use super::admission::Admission;
 use super::answer;
@@ -51,6 +52,8 @@ pub struct ServerSettings {
 pub struct Served {
     /// Performs the interactions.
     pub api: Arc<dyn FhirApi>,
+    /// Has the bytes of documents.
+    pub documents: Arc<dyn Documents>,
     /// What must be ready for `/health/ready`.
     pub readiness: Vec<Arc<dyn Readiness>>,
     /// What has numbers for `/metrics`.
@@ -60,6 +63,7 @@ pub struct Served {
 /// What all requests share.
 pub(super) struct Shared {
     pub(super) api: Arc<dyn FhirApi>,
+    pub(super) documents: Arc<dyn Documents>,
     pub(super) metrics: Metrics,
     pub(super) settings: ServerSettings,
     pub(super) admission: Admission,
@@ -87,6 +91,7 @@ pub async fn serve(
     let (workers, tls) = (settings.workers, settings.tls.clone());
     let shared = Data::new(Shared {
         api: served.api,
+        documents: served.documents,
         readiness: served.readiness,
         numbers: served.numbers,
         metrics: Metrics::default(),

@@ -14,6 +14,7 @@ mod check;
 mod checkpoint;
 mod clock;
 mod closure;
+mod content;
 mod crash;
 mod dictionary;
 mod error;
@@ -36,6 +37,7 @@ pub use closure::{
     ClosureConcept, ClosureRelation, StoredClosure, closure_concepts, closure_count, closure_named,
     closure_relations_since,
 };
+pub use content::content_of;
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
 pub use published::{own_resources_after, published};

@@ -113,5 +113,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    content (key, version) {
+        key -> BigInt,
+        version -> Integer,
+        sha256 -> Binary,
+        size -> BigInt,
+    }
+}
+
 diesel::joinable!(version -> resource (key));
 diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter, package_definition);

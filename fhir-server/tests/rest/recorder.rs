@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fhir_model::interaction::{
-    Body, Caller, FhirApi, Interaction, Performed, ResourceKey, Status, VersionId,
+    Body, Caller, Content, FhirApi, Interaction, Performed, ResourceKey, Status, VersionId,
 };
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::primitive::id::ResourceId;
@@ -18,6 +18,7 @@ use fhir_server::metrics::{Number, Numbers};
 use fhir_server::rest::server::{Served, ServerSettings, serve};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use ihe_adapters::documents::{Documents, Upload};
 
 /// The time of all versions here.
 pub(crate) const UPDATED: Instant = Instant(1_795_439_144_999_999);
@@ -46,6 +47,7 @@ fn shown(key: ResourceKey, status: Status, body: Body) -> Performed {
     Performed {
         status,
         body,
+        content: None,
         key: Some(key),
         version: Some(VersionId(3)),
         updated: Some(UPDATED),
@@ -171,7 +173,8 @@ impl Numbers for Part {
 }
 
 pub(crate) fn served(recorder: &Arc<Recorder>, part: &Arc<Part>) -> Served {
-    Served { api: recorder.clone(), readiness: vec![part.clone()], numbers: vec![part.clone()] }
+    let documents = Arc::new(NoDocuments);
+    Served { api: recorder.clone(), documents, readiness: vec![part.clone()], numbers: vec![part.clone()] }
 }
 
 pub(crate) fn settings(listen: SocketAddr, limits: Limits) -> ServerSettings {
@@ -233,5 +236,18 @@ impl Drop for Running {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Has no document at all.
+struct NoDocuments;
+
+impl Documents for NoDocuments {
+    fn begin(&self) -> std::io::Result<Box<dyn Upload>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    fn open(&self, _: &Content) -> std::io::Result<Box<dyn std::io::Read + Send>> {
+        Err(std::io::ErrorKind::NotFound.into())
     }
 }

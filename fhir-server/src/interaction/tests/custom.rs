@@ -6,71 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fhir_model::interaction::{
-    Body, BundleRequest, Caller, CreateRequest, Criteria, DeleteRequest, FhirApi, Handling, Interaction,
-    PatchDocument, PatchRequest, Performed, Scope, SearchRequest, Target, UpdateRequest,
+    Body, BundleRequest, Caller, CreateRequest, Criteria, FhirApi, Handling, Interaction, PatchDocument,
+    PatchRequest, Performed, Scope, SearchRequest, Target, UpdateRequest,
 };
 use fhir_model::outcome::{Issue, Reason};
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::{TypeId, ty};
 use serde_json::{Value, json};
 
-use crate::interaction::Server;
-use crate::limits::Limits;
+use super::running::{BASE, Running, tree};
 use crate::metrics::Numbers;
-use crate::search::registry::Definitions;
-use crate::search::{Search, SearchLimits};
 use crate::storage::{Store, StoreSettings, stale_types, stored_parameters};
 
-const BASE: &str = "http://localhost/fhir";
 const EYES: &str = "http://example.org/eye-colour";
 const COLOURS: [&str; 3] = ["blue", "brown", "green"];
 
-/// A server on a folder, as it is after a start.
-struct Running {
-    server: Server,
-    runtime: tokio::runtime::Runtime,
-}
-
 impl Running {
-    fn start(folder: &Path) -> Running {
-        let store = Arc::new(Store::open(&StoreSettings::of(folder)).expect("store"));
-        let bases = vec![BASE.to_owned()];
-        let standard = Arc::new(Definitions::standard().expect("definitions"));
-        let search = Search::new(standard, bases.clone(), SearchLimits::default());
-        let server = Server::new(store, search, Limits::default(), bases).expect("server");
-        Running { server, runtime: tokio::runtime::Builder::new_current_thread().build().expect("runtime") }
-    }
-
-    fn perform(&self, interaction: Interaction) -> Result<Performed, Issue> {
-        let caller = Caller { request_id: "test".to_owned(), base: BASE.to_owned() };
-        self.runtime.block_on(self.server.perform(&caller, interaction))
-    }
-
-    fn create(&self, resource: &Value) -> Result<Performed, Issue> {
-        let resource = tree(resource);
-        let request =
-            CreateRequest { resource_type: resource.resource_type(), resource, if_none_exist: None };
-        self.perform(Interaction::Create(request))
-    }
-
-    fn put(&self, resource: &Value) -> Result<Performed, Issue> {
-        let resource = tree(resource);
-        let id = ResourceId::parse(resource.id().expect("id")).expect("id");
-        self.perform(Interaction::Update(UpdateRequest {
-            resource_type: resource.resource_type(),
-            target: Target::Id(id),
-            resource,
-            if_match: None,
-            if_none_exist: false,
-        }))
-    }
-
-    fn delete(&self, of: TypeId, id: &str) {
-        let target = Target::Id(ResourceId::parse(id).expect("id"));
-        let request = DeleteRequest { resource_type: of, target, if_match: None };
-        self.perform(Interaction::Delete(request)).expect("deleted");
-    }
-
     fn transact(&self, resources: &[Value]) -> Result<Performed, Issue> {
         let entries: Vec<Value> = resources
             .iter()
@@ -84,7 +35,11 @@ impl Running {
             })
             .collect();
         let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
-        self.perform(Interaction::Bundle(BundleRequest { bundle: tree(&bundle), handling: Handling::Strict }))
+        self.perform(Interaction::Bundle(BundleRequest {
+            bundle: tree(&bundle),
+            handling: Handling::Strict,
+            contents: Vec::new(),
+        }))
     }
 
     fn ask(&self, of: TypeId, query: &[(&str, &str)], handling: Handling) -> Result<Value, Issue> {
@@ -175,10 +130,6 @@ impl Drop for Held {
         self.release.take();
         self.thread.take().into_iter().for_each(|t| t.join().expect("released"));
     }
-}
-
-fn tree(resource: &Value) -> fhir_model::tree::Resource {
-    fhir_model::json::read(resource.to_string().into_bytes()).expect("a resource")
 }
 
 fn patient(number: usize) -> Value {

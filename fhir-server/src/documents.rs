@@ -1,0 +1,173 @@
+//! The bytes of documents in a folder: stored once, named by their SHA-256.
+//!
+//! A document is written beside its place, hashed on the way, made durable and
+//! only then put where it belongs: what has a name is whole. Versions of Binary
+//! refer to it (table `content`); several may refer to the same bytes.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use fhir_model::interaction::Content;
+use ihe_adapters::documents::{Documents, Upload};
+use ring::digest::{Context, SHA256};
+
+/// Where documents are written before they are whole, below the folder.
+const INCOMPLETE: &str = "incomplete";
+
+/// Documents in a folder.
+#[derive(Debug, Clone)]
+pub struct DocumentFolder {
+    folder: PathBuf,
+}
+
+impl DocumentFolder {
+    /// Opens the folder, which is made where there is none, and removes what
+    /// was not whole when the process last ended. One process has it at a time.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open(folder: impl Into<PathBuf>) -> io::Result<DocumentFolder> {
+        let folder = folder.into();
+        let incomplete = folder.join(INCOMPLETE);
+        if incomplete.exists() {
+            fs::remove_dir_all(&incomplete)?;
+        }
+        fs::create_dir_all(&incomplete)?;
+        sync_folder(&folder)?;
+        Ok(DocumentFolder { folder })
+    }
+
+    /// Returns the place of a document: two levels of folders, so that none has too many files.
+    fn place(&self, sha256: &[u8; 32]) -> PathBuf {
+        let name: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.folder.join(&name[..2]).join(&name[2..4]).join(name)
+    }
+}
+
+impl Documents for DocumentFolder {
+    fn begin(&self) -> io::Result<Box<dyn Upload>> {
+        let file = tempfile::NamedTempFile::new_in(self.folder.join(INCOMPLETE))?;
+        Ok(Box::new(Writing { file, hash: Context::new(&SHA256), size: 0, documents: self.clone() }))
+    }
+
+    fn open(&self, content: &Content) -> io::Result<Box<dyn Read + Send>> {
+        let file = File::open(self.place(&content.sha256))?;
+        if file.metadata()?.len() != content.size {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a stored document has another size"));
+        }
+        Ok(Box::new(file))
+    }
+}
+
+struct Writing {
+    file: tempfile::NamedTempFile,
+    hash: Context,
+    size: u64,
+    documents: DocumentFolder,
+}
+
+impl Upload for Writing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<Content> {
+        let Writing { file, hash, size, documents } = *self;
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(hash.finish().as_ref());
+        let content = Content { sha256, size };
+        let place = documents.place(&sha256);
+        // What has its name was durable before it got it.
+        if place.exists() {
+            return Ok(content);
+        }
+        file.as_file().sync_all()?;
+        let folder = place.parent().unwrap_or(&documents.folder);
+        make_folders(&documents.folder, folder)?;
+        file.persist(&place).map_err(|error| error.error)?;
+        sync_folder(folder)?;
+        Ok(content)
+    }
+}
+
+/// Makes the folders down to `folder`, each durable in the one above.
+fn make_folders(root: &Path, folder: &Path) -> io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(root)) {
+        sync_folder(above)?;
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(documents: &DocumentFolder, chunks: &[&[u8]]) -> Content {
+        let mut upload = documents.begin().expect("begun");
+        for chunk in chunks {
+            upload.write(chunk).expect("written");
+        }
+        upload.finish().expect("stored")
+    }
+
+    fn read(documents: &DocumentFolder, content: &Content) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        documents.open(content)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn files(folder: &Path) -> usize {
+        let entries = fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
+        entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+    }
+
+    #[test]
+    fn a_document_is_stored_once_however_it_came() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let documents = DocumentFolder::open(folder.path()).expect("opened");
+        let one = store(&documents, &[b"abc", b"", b"def"]);
+        assert_eq!(store(&documents, &[b"abcdef"]), one);
+        let empty = store(&documents, &[]);
+        assert_eq!((one.size, empty.size, files(folder.path())), (6, 0, 2));
+        let again = DocumentFolder::open(folder.path()).expect("opened again");
+        assert_eq!(read(&again, &one).expect("read"), b"abcdef");
+        assert_eq!(read(&again, &empty).expect("read"), b"");
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let documents = DocumentFolder::open(folder.path()).expect("opened");
+        let mut upload = documents.begin().expect("begun");
+        upload.write(b"abc").expect("written");
+        drop(upload);
+        assert_eq!(files(folder.path()), 0);
+        // As after a kill.
+        fs::write(folder.path().join(INCOMPLETE).join("x"), b"abc").expect("written");
+        let documents = DocumentFolder::open(folder.path()).expect("opened again");
+        assert_eq!(files(folder.path()), 0);
+        let absent = Content { sha256: [7; 32], size: 3 };
+        assert_eq!(read(&documents, &absent).map_err(|e| e.kind()), Err(io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_document_that_was_cut_is_not_given_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let documents = DocumentFolder::open(folder.path()).expect("opened");
+        let content = store(&documents, &[b"abcdef"]);
+        fs::write(documents.place(&content.sha256), b"abc").expect("cut");
+        assert_eq!(read(&documents, &content).map_err(|e| e.kind()), Err(io::ErrorKind::InvalidData));
+    }
+}

@@ -1,0 +1,71 @@
+//! A server in process, on a folder.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fhir_model::interaction::{
+    Caller, CreateRequest, DeleteRequest, FhirApi, Interaction, Performed, Target, UpdateRequest,
+};
+use fhir_model::outcome::Issue;
+use fhir_model::primitive::id::ResourceId;
+use fhir_model::schema::TypeId;
+use serde_json::Value;
+
+use crate::interaction::Server;
+use crate::limits::Limits;
+use crate::search::registry::Definitions;
+use crate::search::{Search, SearchLimits};
+use crate::storage::{Store, StoreSettings};
+
+pub(super) const BASE: &str = "http://localhost/fhir";
+
+/// A server on a folder, as it is after a start.
+pub(super) struct Running {
+    pub(super) server: Server,
+    pub(super) runtime: tokio::runtime::Runtime,
+}
+
+impl Running {
+    pub(super) fn start(folder: &Path) -> Running {
+        let store = Arc::new(Store::open(&StoreSettings::of(folder)).expect("store"));
+        let bases = vec![BASE.to_owned()];
+        let standard = Arc::new(Definitions::standard().expect("definitions"));
+        let search = Search::new(standard, bases.clone(), SearchLimits::default());
+        let server = Server::new(store, search, Limits::default(), bases).expect("server");
+        Running { server, runtime: tokio::runtime::Builder::new_current_thread().build().expect("runtime") }
+    }
+
+    pub(super) fn perform(&self, interaction: Interaction) -> Result<Performed, Issue> {
+        let caller = Caller { request_id: "test".to_owned(), base: BASE.to_owned() };
+        self.runtime.block_on(self.server.perform(&caller, interaction))
+    }
+
+    pub(super) fn create(&self, resource: &Value) -> Result<Performed, Issue> {
+        let resource = tree(resource);
+        let request =
+            CreateRequest { resource_type: resource.resource_type(), resource, if_none_exist: None };
+        self.perform(Interaction::Create(request))
+    }
+
+    pub(super) fn put(&self, resource: &Value) -> Result<Performed, Issue> {
+        let resource = tree(resource);
+        let id = ResourceId::parse(resource.id().expect("id")).expect("id");
+        self.perform(Interaction::Update(UpdateRequest {
+            resource_type: resource.resource_type(),
+            target: Target::Id(id),
+            resource,
+            if_match: None,
+            if_none_exist: false,
+        }))
+    }
+
+    pub(super) fn delete(&self, of: TypeId, id: &str) {
+        let target = Target::Id(ResourceId::parse(id).expect("id"));
+        let request = DeleteRequest { resource_type: of, target, if_match: None };
+        self.perform(Interaction::Delete(request)).expect("deleted");
+    }
+}
+
+pub(super) fn tree(resource: &Value) -> fhir_model::tree::Resource {
+    fhir_model::json::read(resource.to_string().into_bytes()).expect("a resource")
+}
