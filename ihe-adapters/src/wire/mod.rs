@@ -1,6 +1,9 @@
 //! Protocols, without IHE meaning.
 
+pub mod content_type;
 pub mod hl7v2;
 pub mod mllp;
+pub mod mtom;
 pub mod namespaces;
+pub mod soap;
 pub mod xml;
