@@ -1,6 +1,8 @@
 //! Protocols, without IHE meaning.
 
 pub mod content_type;
+pub mod ebrim;
+pub mod ebrs;
 pub mod hl7v2;
 pub mod mllp;
 pub mod mtom;
