@@ -4,3 +4,4 @@
 
 pub mod documents;
 pub mod wire;
+pub mod xds;
