@@ -14,6 +14,7 @@
 
 pub mod attributes;
 pub mod check;
+pub mod fhir;
 pub mod submission;
 pub mod values;
 pub mod vocabulary;

@@ -33,7 +33,8 @@ pub fn read_objects(list: &Element) -> Result<Vec<RegistryObject>, String> {
 }
 
 fn object(element: &Element, kind: ObjectKind) -> Result<RegistryObject, String> {
-    let text = |name: &str| element.attribute(name).map(str::to_owned);
+    // An empty attribute says nothing.
+    let text = |name: &str| element.attribute(name).filter(|text| !text.trim().is_empty()).map(str::to_owned);
     let mut object = RegistryObject {
         kind,
         id: required(element, "id")?.to_owned(),

@@ -1,0 +1,191 @@
+//! Document metadata as FHIR resources, and back without loss: DocumentEntry
+//! as DocumentReference, SubmissionSet and Folder as List.
+//!
+//! What MHD has an element for stands there, so that FHIR clients read and
+//! change it; what it has none for, or would say less exactly, stands in
+//! extensions beside it, and is taken from there as long as the element still
+//! says what was made of it. Each file has both directions.
+//!
+//! Not kept: ids of classifications and of external identifiers, the names of
+//! the latter, types of slots, and values without any character.
+//!
+//! Spec: IHE MHD 4.2, DocumentEntry-Mapping, SubmissionSet-Mapping, Folder-Mapping
+
+mod codes;
+mod document_reference;
+mod list;
+mod people;
+
+pub use document_reference::{Places, document_reference, registered_document, relationships};
+pub use list::{FOLDER, LIST_TYPES, Member, SUBMISSION_SET, list, memberships, registered_package};
+
+use fhir_model::schema::{NameId, name};
+use fhir_model::tree::Element;
+use serde_json::{Map, Value, json};
+
+use super::values::{is_oid, is_uuid};
+use crate::wire::ebrim::{LocalizedString, RegistryObject, Slot};
+
+/// Where the URLs of our extensions begin.
+const EXTENSIONS: &str = "urn:lanterna:xds:";
+/// The system of identifiers that are URIs.
+const URIS: &str = "urn:ietf:rfc:3986";
+
+/// Makes an extension of a value.
+fn extension(kind: &str, value_type: &str, value: impl Into<Value>) -> Value {
+    let mut extension = Map::new();
+    extension.insert("url".to_owned(), json!(format!("{EXTENSIONS}{kind}")));
+    extension.insert(value_type.to_owned(), value.into());
+    Value::Object(extension)
+}
+
+/// Makes an extension that says what was sent, where the element beside it
+/// says it less exactly.
+fn as_sent(sent: &str, made: Option<&str>) -> Option<Value> {
+    (made != Some(sent) && !sent.trim().is_empty()).then(|| extension("as-sent", "valueString", sent))
+}
+
+/// Returns what was sent, as long as the element still says what was made of it.
+fn sent<'r>(element: Element<'r>) -> Option<&'r str> {
+    value_of(element, "as-sent")
+}
+
+/// Returns the value of our extension of a kind.
+fn value_of<'r>(element: Element<'r>, kind: &str) -> Option<&'r str> {
+    extensions(element, kind).next()?.child(name::VALUE)?.value()
+}
+
+/// Returns our extensions of a kind.
+fn extensions<'r>(element: Element<'r>, kind: &str) -> impl Iterator<Item = Element<'r>> + use<'r> {
+    let url = format!("{EXTENSIONS}{kind}");
+    element.children_named(name::EXTENSION).filter(move |e| e.text_of(name::URL) == Some(url.as_str()))
+}
+
+/// Writes slots that have no element of their own.
+fn slots<'s>(slots: impl IntoIterator<Item = &'s Slot>) -> Vec<Value> {
+    let slot = |slot: &Slot| {
+        let values = slot.values.iter().filter(|value| !value.trim().is_empty());
+        let mut parts = vec![json!({ "url": "name", "valueString": slot.name })];
+        parts.extend(values.map(|value| json!({ "url": "value", "valueString": value })));
+        json!({ "url": format!("{EXTENSIONS}slot"), "extension": parts })
+    };
+    slots.into_iter().map(slot).collect()
+}
+
+/// Reads slots that have no element of their own.
+fn read_slots(element: Element<'_>) -> Vec<Slot> {
+    let slot = |slot: Element<'_>| {
+        let parts = |named: &'static str| {
+            let parts = slot.children_named(name::EXTENSION);
+            parts
+                .filter(move |p| p.text_of(name::URL) == Some(named))
+                .filter_map(|p| p.child(name::VALUE)?.value())
+        };
+        let name = parts("name").next()?.to_owned();
+        Some(Slot { name, slot_type: None, values: parts("value").map(str::to_owned).collect() })
+    };
+    extensions(element, "slot").filter_map(slot).collect()
+}
+
+/// Puts a text in an object of JSON, with what languages it is in.
+fn put_localized(into: &mut Map<String, Value>, element: &str, strings: &[LocalizedString]) {
+    let mut strings = strings.iter().filter(|string| !string.value.trim().is_empty());
+    let Some(first) = strings.next() else { return };
+    into.insert(element.to_owned(), json!(first.value));
+    let mut more: Vec<Value> =
+        first.lang.iter().map(|lang| extension("language", "valueString", lang.as_str())).collect();
+    for other in strings {
+        let mut parts = vec![json!({ "url": "text", "valueString": other.value })];
+        parts.extend(other.lang.iter().map(|lang| json!({ "url": "language", "valueString": lang })));
+        more.push(json!({ "url": format!("{EXTENSIONS}other-language"), "extension": parts }));
+    }
+    if !more.is_empty() {
+        into.insert(format!("_{element}"), json!({ "extension": more }));
+    }
+}
+
+/// Reads a text with what languages it is in.
+fn read_localized(parent: Element<'_>, element: NameId) -> Vec<LocalizedString> {
+    let Some(text) = parent.child(element) else { return Vec::new() };
+    let Some(value) = text.value() else { return Vec::new() };
+    let lang = value_of(text, "language").map(str::to_owned);
+    let mut strings = vec![LocalizedString { lang, value: value.to_owned() }];
+    for other in extensions(text, "other-language") {
+        let part = |named: &str| {
+            let mut parts = other.children_named(name::EXTENSION);
+            parts
+                .find(|p| p.text_of(name::URL) == Some(named))?
+                .child(name::VALUE)?
+                .value()
+                .map(str::to_owned)
+        };
+        strings.push(LocalizedString { lang: part("language"), value: part("text").unwrap_or_default() });
+    }
+    strings
+}
+
+/// Returns the id of the resource that an object is, by its UUID.
+pub fn resource_id(entry_uuid: &str) -> Option<&str> {
+    entry_uuid.strip_prefix("urn:uuid:").filter(|id| is_uuid(id))
+}
+
+/// Returns the UUID of the object that a resource is: its own id, or one that it is identified by.
+fn entry_uuid(root: Element<'_>) -> String {
+    let is_urn = |id: &&str| resource_id(id).is_some();
+    let own = root.text_of(name::ID).filter(|id| is_uuid(id)).map(|id| format!("urn:uuid:{id}"));
+    let identified = || {
+        let mut values = root.children_named(name::IDENTIFIER).filter_map(|i| i.text_of(name::VALUE));
+        values.find(is_urn).map(str::to_owned)
+    };
+    own.or_else(identified).unwrap_or_else(|| root.text_of(name::ID).unwrap_or_default().to_owned())
+}
+
+/// Makes the identifier of a unique id: an OID, an OID and a part of its own, or a URN.
+fn unique_identifier(unique_id: &str, usage: &str) -> Value {
+    match unique_id.split_once('^') {
+        Some((root, rest)) if is_oid(root) && !rest.is_empty() => {
+            json!({ "use": usage, "system": format!("urn:oid:{root}"), "value": rest })
+        }
+        _ if is_oid(unique_id) => {
+            json!({ "use": usage, "system": URIS, "value": format!("urn:oid:{unique_id}") })
+        }
+        _ => json!({ "use": usage, "system": URIS, "value": unique_id }),
+    }
+}
+
+/// Reads a unique id.
+fn read_unique_identifier(identifier: Element<'_>) -> Option<String> {
+    let value = identifier.text_of(name::VALUE)?;
+    Some(match identifier.text_of(name::SYSTEM).and_then(|s| s.strip_prefix("urn:oid:")) {
+        Some(root) => format!("{root}^{value}"),
+        None => value.strip_prefix("urn:oid:").unwrap_or(value).to_owned(),
+    })
+}
+
+/// Returns what a search for a unique id asks `identifier` for.
+pub fn unique_id_token(unique_id: &str) -> String {
+    let identifier = unique_identifier(unique_id, "usual");
+    let part = |name: &str| identifier.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    format!("{}|{}", part("system"), part("value"))
+}
+
+/// Writes what all objects have and FHIR has no element for.
+fn of_all_objects(object: &RegistryObject) -> Vec<Value> {
+    let mut extensions = Vec::new();
+    let logical_id = object.logical_id.as_deref().filter(|id| *id != object.id);
+    extensions.extend(logical_id.map(|id| extension("logical-id", "valueString", id)));
+    extensions.extend(object.version.as_deref().map(|v| extension("version", "valueString", v)));
+    extensions.extend(object.home.as_deref().map(|home| extension("home-community", "valueString", home)));
+    extensions
+}
+
+/// Reads what all objects have and FHIR has no element for.
+fn read_of_all_objects(root: Element<'_>, object: &mut RegistryObject) {
+    let value = |kind: &str| value_of(root, kind).map(str::to_owned);
+    object.logical_id = Some(value("logical-id").unwrap_or_else(|| object.id.clone()));
+    object.version = value("version");
+    object.home = value("home-community");
+}
+
+#[cfg(test)]
+mod tests;
