@@ -11,6 +11,8 @@ use fhir_model::schema::TypeId;
 use serde::Deserialize;
 
 use crate::interaction::validation::{Mode, Validation};
+use ihe_adapters::xds::values::is_oid;
+
 use crate::limits::Limits;
 
 /// Why the settings cannot be used.
@@ -27,6 +29,9 @@ pub enum ConfigError {
     /// What is no database.
     #[error("`{0}` is no database: leave --database out, or give sqlite:FOLDER")]
     Database(String),
+    /// What is no OID.
+    #[error("`xds.repository_unique_id` is an OID such as 1.3.6.1.4.1.99999.1, and `{0}` is none")]
+    Oid(String),
     /// A database that this build does not have.
     #[error(
         "this version does not have PostgreSQL yet: leave --database out for SQLite in the data folder, or give sqlite:FOLDER"
@@ -107,6 +112,17 @@ pub struct SettingsFile {
     pub limits: LimitsFile,
     /// What validation of writes leads to: `default`, and by resource type.
     pub validation: HashMap<String, Mode>,
+    /// Document sharing.
+    pub xds: XdsFile,
+}
+
+/// The section `[xds]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct XdsFile {
+    /// The OID of the document repository; made and kept with the data where
+    /// there is none.
+    pub repository_unique_id: Option<String>,
 }
 
 /// The section `[tls]`.
@@ -197,6 +213,8 @@ pub struct ServeSettings {
     pub cors_origins: Vec<String>,
     /// Threads that serve.
     pub workers: usize,
+    /// The OID of the document repository, where it is set.
+    pub repository_unique_id: Option<String>,
 }
 
 impl Settings {
@@ -259,7 +277,12 @@ impl Settings {
             true => self.file.cors_origins.clone().unwrap_or_default(),
             false => arguments.cors_origin.clone(),
         };
+        let repository_unique_id = self.file.xds.repository_unique_id.clone();
+        if let Some(oid) = repository_unique_id.as_ref().filter(|oid| !is_oid(oid)) {
+            return Err(ConfigError::Oid(oid.clone()));
+        }
         Ok(ServeSettings {
+            repository_unique_id,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
             tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
             cors_origins,

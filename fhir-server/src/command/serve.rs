@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use fhir_model::outcome::Issue;
+use ihe_adapters::gateway;
+
 use crate::config::{ServeArguments, Settings};
 use crate::interaction::Server;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
+use crate::storage::Store;
 
 /// Serves until it is asked to end.
 ///
@@ -29,6 +33,10 @@ pub fn serve(
         workers: serve.workers,
         limits: settings.limits.clone(),
         cors_origins: serve.cors_origins,
+        gateway: gateway::Settings {
+            repository_unique_id: repository_unique_id(&store, serve.repository_unique_id)?,
+            ..gateway::Settings::default()
+        },
     };
     let data = settings.data.display().to_string();
     let started = move |addresses: &[std::net::SocketAddr]| {
@@ -66,4 +74,22 @@ pub fn serve(
         format!("cannot listen on {listen}: {advice}")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the OID of the document repository: the one that is set, or one that
+/// was made for this data and stays with it.
+fn repository_unique_id(store: &Store, set: Option<String>) -> Result<String, Issue> {
+    const NAME: &str = "repository_unique_id";
+    if let Some(set) = set {
+        return Ok(set);
+    }
+    store.write_blocking(|unit| {
+        if let Some(kept) = unit.setting(NAME)? {
+            return Ok(kept);
+        }
+        // A UUID as an OID, by ITU-T X.667.
+        let made = format!("2.25.{}", uuid::Uuid::new_v4().as_u128());
+        unit.set(NAME, &made)?;
+        Ok(made)
+    })
 }

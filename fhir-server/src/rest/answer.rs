@@ -279,7 +279,7 @@ fn elsewhere() -> Issue {
 /// Returns the base of the URLs in the answer: what is set, or where the
 /// request was sent to. Headers by which a proxy tells more are not trusted:
 /// behind one, the base is set.
-fn base(shared: &Shared, request: &HttpRequest) -> String {
+pub(super) fn base(shared: &Shared, request: &HttpRequest) -> String {
     if let Some(base) = &shared.settings.public_base {
         return base.clone();
     }
@@ -298,7 +298,7 @@ fn base(shared: &Shared, request: &HttpRequest) -> String {
 }
 
 /// Takes the caller's request id where it is harmless, or makes one.
-fn request_id(request: &HttpRequest) -> String {
+pub(super) fn request_id(request: &HttpRequest) -> String {
     let given = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
     let is_sane = |id: &&str| {
         (1..=64).contains(&id.len())

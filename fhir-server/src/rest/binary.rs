@@ -34,7 +34,7 @@ pub(super) fn wrap(content_type: &str, bytes: &[u8], security_context: Option<&s
         }
     }
     if let Some((_, property)) = definition.property("data", 0).filter(|_| !bytes.is_empty()) {
-        binary.add_value(root, property, &base64::encode(&bytes));
+        binary.add_value(root, property, &base64::encode(bytes));
     }
     binary
 }

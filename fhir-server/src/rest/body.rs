@@ -144,7 +144,7 @@ async fn gather(
 }
 
 /// Returns how long after its begin a body may be at only so many bytes.
-fn deadline(bytes: usize, limits: &Limits) -> Duration {
+pub(super) fn deadline(bytes: usize, limits: &Limits) -> Duration {
     let earned = bytes as u64 / limits.body_rate_min.max(1);
     Duration::from_secs(limits.body_grace_seconds.saturating_add(earned).min(limits.body_seconds_max))
 }

@@ -23,3 +23,4 @@ mod request;
 mod response;
 pub mod routes;
 pub mod server;
+mod soap;

@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::web::{self, Data};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use fhir_model::interaction::FhirApi;
 use ihe_adapters::documents::Documents;
+use ihe_adapters::gateway::{Door, Gateway};
 
 use super::admission::Admission;
 use super::answer;
 use super::body::Budget;
 use super::heavy::Heavy;
+use super::soap;
 use crate::health::{self, Readiness};
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Numbers};
@@ -26,6 +28,9 @@ pub const BASE_PATH: &str = "/fhir";
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 2_048;
+
+/// How many SOAP messages may be under way at once: each may be long.
+const SOAP_AT_ONCE: usize = 256;
 
 /// Seconds that a connection which was closed may take to say so, too.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -45,6 +50,8 @@ pub struct ServerSettings {
     pub limits: Limits,
     /// Origins from which browsers may call; `*` for all.
     pub cors_origins: Vec<String>,
+    /// The doors of other wires.
+    pub gateway: ihe_adapters::gateway::Settings,
 }
 
 /// What is served.
@@ -67,6 +74,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) settings: ServerSettings,
     pub(super) admission: Admission,
+    pub(super) gateway: Gateway,
+    pub(super) soap_admission: Admission,
     pub(super) budget: Budget,
     pub(super) heavy: Heavy,
     readiness: Vec<Arc<dyn Readiness>>,
@@ -89,7 +98,11 @@ pub async fn serve(
     let limits = settings.limits.clone();
     let listener = listen(settings.listen, &limits)?;
     let (workers, tls) = (settings.workers, settings.tls.clone());
+    let gateway = Gateway::new(served.api.clone(), served.documents.clone(), settings.gateway.clone());
+    let soap_limits = Limits { running_max: limits.running_max.min(SOAP_AT_ONCE), ..limits.clone() };
     let shared = Data::new(Shared {
+        gateway,
+        soap_admission: Admission::new(&soap_limits),
         api: served.api,
         documents: served.documents,
         readiness: served.readiness,
@@ -108,6 +121,7 @@ pub async fn serve(
             .route("/health/live", web::to(live))
             .route("/health/ready", web::to(ready))
             .route("/metrics", web::to(metrics))
+            .configure(soap_doors)
             .default_service(web::to(answer::answer))
     })
     .workers(workers)
@@ -132,6 +146,17 @@ pub async fn serve(
         handle.stop(true).await;
     });
     running.await
+}
+
+/// Adds the addresses of the SOAP doors.
+fn soap_doors(app: &mut web::ServiceConfig) {
+    for &door in Door::ALL {
+        let post = move |shared: Data<Shared>, request: HttpRequest, payload: Payload| {
+            soap::answer(door, shared, request, payload)
+        };
+        let resource = web::resource(door.path()).route(web::post().to(post));
+        app.service(resource.default_service(web::to(soap::other_method)));
+    }
 }
 
 /// Opens the socket. What is set on it holds for every connection.

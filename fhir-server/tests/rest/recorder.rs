@@ -185,6 +185,7 @@ pub(crate) fn settings(listen: SocketAddr, limits: Limits) -> ServerSettings {
         workers: 2,
         limits,
         cors_origins: vec!["https://app.example".to_owned()],
+        gateway: ihe_adapters::gateway::Settings::default(),
     }
 }
 

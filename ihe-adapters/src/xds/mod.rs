@@ -15,6 +15,8 @@
 pub mod attributes;
 pub mod check;
 pub mod fhir;
+pub mod registry;
+pub mod repository;
 pub mod submission;
 pub mod values;
 pub mod vocabulary;

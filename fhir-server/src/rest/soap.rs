@@ -1,0 +1,121 @@
+//! The SOAP doors over HTTP: the body goes to the gateway as it arrives, and
+//! the answer comes from it as a stream.
+
+use std::io::{self, Read};
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, body};
+use bytes::Bytes;
+use fhir_model::interaction::Caller;
+use futures_util::{Stream, StreamExt, stream};
+use ihe_adapters::gateway::{Arriving, Chunk, Door, Request};
+
+use super::answer::{base, request_id};
+use super::body::deadline;
+use super::server::Shared;
+use crate::limits::Limits;
+
+/// How many bytes of a document are read at a time.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Answers a message that came to a door.
+pub(super) async fn answer(
+    door: Door,
+    shared: Data<Shared>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let begin = Instant::now();
+    let _in_flight = shared.metrics.begin();
+    let caller = Caller { request_id: request_id(&request), base: base(&shared, &request) };
+    let id = caller.request_id.clone();
+    // Who sends for long must not keep out those who only ask.
+    let Ok(_permit) = shared.soap_admission.enter().await else {
+        return HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).finish();
+    };
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let incoming = Request {
+        door,
+        content_type: content_type.to_owned(),
+        caller,
+        body: arriving(payload, shared.settings.limits.clone()),
+    };
+    let response = shared.gateway.answer(incoming).await;
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let size = response.body.iter().map(Chunk::size).sum();
+    let took = begin.elapsed();
+    shared.metrics.end(response.transaction, status.as_u16(), took);
+    tracing::info!(
+        request = id,
+        method = request.method().as_str(),
+        interaction = response.transaction,
+        status = status.as_u16(),
+        ms = took.as_micros() as f64 / 1000.0,
+        bytes = size,
+        "answered"
+    );
+    HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, response.content_type))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("X-Request-Id", id))
+        .body(body::SizedStream::new(size, chunks(response.body)))
+}
+
+/// Answers what is no POST.
+pub(super) async fn other_method() -> HttpResponse {
+    HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).finish()
+}
+
+/// Hands over what arrives, for as long as it comes quickly enough.
+fn arriving(payload: Payload, limits: Limits) -> Arriving {
+    let begin = Instant::now();
+    let taken = stream::unfold(Some((payload, 0)), move |state| {
+        let limits = limits.clone();
+        async move {
+            let (mut payload, bytes) = state?;
+            // A document may take longer than a resource, but not stand still.
+            let unhurried = Limits { body_seconds_max: u64::MAX, ..limits };
+            let left = deadline(bytes, &unhurried).saturating_sub(begin.elapsed());
+            match tokio::time::timeout(left, payload.next()).await {
+                Err(_) => Some((Err("the message came too slowly; nothing was done".to_owned()), None)),
+                Ok(None) => None,
+                Ok(Some(Err(_))) => Some((Err("the message did not arrive whole".to_owned()), None)),
+                Ok(Some(Ok(chunk))) => {
+                    let bytes = bytes + chunk.len();
+                    Some((Ok(chunk), Some((payload, bytes))))
+                }
+            }
+        }
+    });
+    Box::pin(taken)
+}
+
+/// Gives out the chunks of an answer; documents bit by bit, read off the
+/// thread that serves.
+fn chunks(chunks: Vec<Chunk>) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::iter(chunks).flat_map(|chunk| match chunk {
+        Chunk::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed_local(),
+        Chunk::Document(reader, size) => document(reader, size).boxed_local(),
+    })
+}
+
+fn document(reader: Box<dyn Read + Send>, size: u64) -> impl Stream<Item = io::Result<Bytes>> {
+    // Not more than was told, and an error for less.
+    stream::try_unfold((reader.take(size), size), |(mut reader, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let read = move || {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES.min(left as usize));
+            let count = reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)? as u64;
+            match count {
+                0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                count => Ok(Some((Bytes::from(chunk), (reader, left.saturating_sub(count))))),
+            }
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+    })
+}

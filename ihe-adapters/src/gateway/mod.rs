@@ -1,0 +1,179 @@
+//! The SOAP doors: a message comes in as it arrives, is performed through
+//! FHIR, and its answer goes out as a stream.
+//!
+//! | address | transactions |
+//! | --- | --- |
+//! | `/xds/registry` | ITI-42, ITI-18 |
+//! | `/xds/repository` | ITI-41, ITI-43 |
+
+mod incoming;
+mod transactions;
+
+use std::io::Read;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fhir_model::interaction::{Caller, FhirApi};
+use futures_util::Stream;
+
+use crate::documents::Documents;
+use crate::wire::mtom::Writer;
+use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
+use crate::wire::xml::Element;
+use incoming::Incoming;
+
+/// How the doors are set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The OID of this repository; without one no document is found in it.
+    pub repository_unique_id: String,
+    /// Bytes of a message without its documents.
+    pub message_bytes_max: usize,
+    /// Bytes of a message with its documents.
+    pub bytes_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { repository_unique_id: String::new(), message_bytes_max: 64 << 20, bytes_max: 2 << 30 }
+    }
+}
+
+/// An address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// `/xds/registry`.
+    Registry,
+    /// `/xds/repository`.
+    Repository,
+}
+
+impl Door {
+    /// Every address.
+    pub const ALL: &'static [Door] = &[Door::Registry, Door::Repository];
+
+    /// Returns its path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Door::Registry => "/xds/registry",
+            Door::Repository => "/xds/repository",
+        }
+    }
+}
+
+/// The bytes of a request, as they arrive; an error says why they end.
+pub type Arriving = Pin<Box<dyn Stream<Item = Result<Bytes, String>>>>;
+
+/// A request.
+pub struct Request {
+    /// Where it came to.
+    pub door: Door,
+    /// Its `Content-Type`.
+    pub content_type: String,
+    /// Who asks.
+    pub caller: Caller,
+    /// Its body.
+    pub body: Arriving,
+}
+
+/// A part of an answer.
+pub enum Chunk {
+    /// Bytes.
+    Bytes(Bytes),
+    /// A document that is to be read, and its size.
+    Document(Box<dyn Read + Send>, u64),
+}
+
+impl Chunk {
+    /// Returns how many bytes it has.
+    pub fn size(&self) -> u64 {
+        match self {
+            Chunk::Bytes(bytes) => bytes.len() as u64,
+            Chunk::Document(_, size) => *size,
+        }
+    }
+}
+
+/// An answer.
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Content-Type`.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<Chunk>,
+    /// The transaction, for logs: `ITI-42` ...
+    pub transaction: &'static str,
+}
+
+/// Performs what comes in by SOAP.
+#[derive(Clone)]
+pub struct Gateway {
+    api: Arc<dyn FhirApi>,
+    documents: Arc<dyn Documents>,
+    settings: Settings,
+}
+
+/// What a transaction answers with.
+struct Answer {
+    action: &'static str,
+    body: Element,
+    /// Documents beside it: id, media type, bytes.
+    parts: Vec<(String, String, Chunk)>,
+    /// Whether the answer is of several parts even without documents.
+    is_multipart: bool,
+    transaction: &'static str,
+}
+
+impl Gateway {
+    /// Makes the doors to an API.
+    pub fn new(api: Arc<dyn FhirApi>, documents: Arc<dyn Documents>, settings: Settings) -> Gateway {
+        Gateway { api, documents, settings }
+    }
+
+    /// Answers a request.
+    pub async fn answer(&self, request: Request) -> Response {
+        let Request { door, content_type, caller, body } = request;
+        let incoming = match Incoming::receive(&content_type, body, &self.documents, &self.settings).await {
+            Ok(incoming) => incoming,
+            Err(fault) => return fault_response(fault, Version::Soap12, &Addressing::default()),
+        };
+        let (version, addressing) = (incoming.envelope.version, incoming.envelope.addressing());
+        if let ReplyTo::Address(_) = addressing.reply_to {
+            let fault =
+                Fault::sender("answers are sent back on the connection: leave `wsa:ReplyTo` anonymous");
+            let fault = Fault { addressing: Some("OnlyAnonymousAddressSupported".to_owned()), ..fault };
+            return fault_response(fault, version, &addressing);
+        }
+        match self.perform(door, &caller, incoming).await {
+            Ok(answer) => response(answer, version, &addressing),
+            Err(fault) => fault_response(fault, version, &addressing),
+        }
+    }
+}
+
+fn response(answer: Answer, version: Version, addressing: &Addressing) -> Response {
+    let envelope = Envelope { version, headers: addressing.answer(answer.action), body: answer.body };
+    let xml = envelope.into_element().to_xml();
+    let transaction = answer.transaction;
+    if !answer.is_multipart {
+        let content_type = format!("{}; charset=UTF-8", version.media_type());
+        return Response { status: 200, content_type, body: vec![Chunk::Bytes(xml.into())], transaction };
+    }
+    let writer = Writer::new(version);
+    let mut body = vec![Chunk::Bytes(writer.root(&xml).into())];
+    for (content_id, media_type, chunk) in answer.parts {
+        body.push(Chunk::Bytes(writer.part(&content_id, &media_type).into()));
+        body.push(chunk);
+    }
+    body.push(Chunk::Bytes(writer.end().into()));
+    Response { status: 200, content_type: writer.content_type(), body, transaction }
+}
+
+fn fault_response(fault: Fault, version: Version, addressing: &Addressing) -> Response {
+    let status = fault.status(version);
+    let xml = fault.into_envelope(version, addressing).into_element().to_xml();
+    let content_type = format!("{}; charset=UTF-8", version.media_type());
+    Response { status, content_type, body: vec![Chunk::Bytes(xml.into())], transaction: "fault" }
+}

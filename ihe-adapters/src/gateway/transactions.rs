@@ -1,0 +1,233 @@
+//! The transactions of the doors: which message is which, and what becomes of it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use fhir_model::interaction::Caller;
+
+use super::incoming::{Incoming, store_inline};
+use super::{Answer, Chunk, Door, Gateway};
+use crate::fhir_client::Fhir;
+use crate::wire::ebrim::read_objects;
+use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse};
+use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB};
+use crate::wire::soap::Fault;
+use crate::wire::xml::Element;
+use crate::xds::registry::Registry;
+use crate::xds::registry::register_document_set::register;
+use crate::xds::registry::stored_query::{self, StoredQuery};
+use crate::xds::repository::provide_and_register::{Attached, Received, attached, provide_and_register};
+use crate::xds::repository::retrieve_document_set::{Bytes, content_id, requests, response, retrieve};
+use crate::xds::submission::Submission;
+
+/// A transaction of a door.
+struct Transaction {
+    door: Door,
+    name: &'static str,
+    action: &'static str,
+    answer: &'static str,
+    /// The element that the body has.
+    body: (&'static str, &'static str),
+}
+
+const TRANSACTIONS: &[Transaction] = &[
+    Transaction {
+        door: Door::Registry,
+        name: "ITI-42",
+        action: "urn:ihe:iti:2007:RegisterDocumentSet-b",
+        answer: "urn:ihe:iti:2007:RegisterDocumentSet-bResponse",
+        body: (LCM, "SubmitObjectsRequest"),
+    },
+    Transaction {
+        door: Door::Registry,
+        name: "ITI-18",
+        action: "urn:ihe:iti:2007:RegistryStoredQuery",
+        answer: "urn:ihe:iti:2007:RegistryStoredQueryResponse",
+        body: (QUERY, "AdhocQueryRequest"),
+    },
+    Transaction {
+        door: Door::Repository,
+        name: "ITI-41",
+        action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
+        answer: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse",
+        body: (XDSB, "ProvideAndRegisterDocumentSetRequest"),
+    },
+    Transaction {
+        door: Door::Repository,
+        name: "ITI-43",
+        action: "urn:ihe:iti:2007:RetrieveDocumentSet",
+        answer: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
+        body: (XDSB, "RetrieveDocumentSetRequest"),
+    },
+];
+
+impl Gateway {
+    /// Performs a message.
+    ///
+    /// # Errors
+    /// A fault, when it is for nothing that is performed here, or cannot be read.
+    pub(super) async fn perform(
+        &self,
+        door: Door,
+        caller: &Caller,
+        incoming: Incoming,
+    ) -> Result<Answer, Fault> {
+        let body = &incoming.envelope.body;
+        let action = incoming.envelope.addressing().action;
+        let of_door = || TRANSACTIONS.iter().filter(|t| t.door == door);
+        // The body decides: an action that says otherwise is a mistake.
+        let by_body = of_door().find(|t| body.is(t.body.0, t.body.1));
+        let transaction =
+            by_body.ok_or_else(|| Fault::action_not_supported(action.as_deref().unwrap_or(&body.local)))?;
+        if action.as_deref().is_some_and(|action| action != transaction.action) {
+            return Err(Fault::action_not_supported(action.as_deref().unwrap_or_default()));
+        }
+        let registry = Registry { fhir: Fhir { api: &*self.api, caller } };
+        let answer = |body: Element| Answer {
+            action: transaction.answer,
+            body,
+            parts: Vec::new(),
+            is_multipart: false,
+            transaction: transaction.name,
+        };
+        Ok(match transaction.name {
+            "ITI-42" => answer(register_document_set(&registry, body).await.to_element()),
+            "ITI-18" => answer(registry_stored_query(&registry, body).await),
+            "ITI-41" => {
+                let response = self.provide_and_register(&registry, &incoming).await?;
+                Answer { is_multipart: true, ..answer(response.to_element()) }
+            }
+            _ => {
+                let (body, parts) = self.retrieve_document_set(&registry, body).await?;
+                Answer { parts, is_multipart: true, ..answer(body) }
+            }
+        })
+    }
+
+    async fn provide_and_register(
+        &self,
+        registry: &Registry<'_>,
+        incoming: &Incoming,
+    ) -> Result<RegistryResponse, Fault> {
+        let body = &incoming.envelope.body;
+        let submission = body
+            .child(LCM, "SubmitObjectsRequest")
+            .map(|request| submission_of(request, ErrorCode::RepositoryMetadata));
+        let submission = match submission {
+            Some(Ok(submission)) => submission,
+            Some(Err(errors)) => return Ok(RegistryResponse::of(errors)),
+            None => {
+                let context = "the request has no SubmitObjectsRequest";
+                let error = RegistryError::new(ErrorCode::RepositoryMetadata, context);
+                return Ok(RegistryResponse::of(vec![error]));
+            }
+        };
+        let mut errors = Vec::new();
+        let mut received = Vec::new();
+        let mut used = HashSet::new();
+        for (id, attached) in attached(body) {
+            let document = match attached {
+                Attached::Inline(text) => Some(store_inline(&text, &self.documents).await?),
+                Attached::Part(part) => {
+                    let found = incoming.parts.iter().find(|p| p.content_id.as_deref() == Some(&*part));
+                    if !used.insert(part.clone()) {
+                        let context = format!("the part {part} is the document of two entries");
+                        errors.push(RegistryError::new(ErrorCode::RepositoryMetadata, context).at(&id));
+                    }
+                    found.cloned()
+                }
+            };
+            match document {
+                Some(document) => received.push((id, document)),
+                None => {
+                    let context = format!("the document of {id} is in a part that did not come");
+                    errors.push(RegistryError::new(ErrorCode::MissingDocument, context).at(&id));
+                }
+            }
+        }
+        errors.extend(incoming.parts.iter().filter_map(|part| unreferenced(part, &used)));
+        if !errors.is_empty() {
+            return Ok(RegistryResponse::of(errors));
+        }
+        let repository = &self.settings.repository_unique_id;
+        let done = provide_and_register(registry, submission, &received, repository).await;
+        Ok(RegistryResponse::of(done.err().unwrap_or_default()))
+    }
+
+    async fn retrieve_document_set(
+        &self,
+        registry: &Registry<'_>,
+        body: &Element,
+    ) -> Result<(Element, Vec<(String, String, Chunk)>), Fault> {
+        let requests = match requests(body) {
+            Ok(requests) => requests,
+            Err(error) => return Ok((response(&[], vec![error]), Vec::new())),
+        };
+        let (mut retrieved, mut errors, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+        for request in &requests {
+            let document = match retrieve(registry, request, &self.settings.repository_unique_id).await {
+                Ok(document) => document,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let chunk = match &document.bytes {
+                Bytes::Here(bytes) => Some(Chunk::Bytes(bytes.clone().into())),
+                Bytes::Stored(content) => {
+                    let (documents, of) = (Arc::clone(&self.documents), *content);
+                    let opened = tokio::task::spawn_blocking(move || documents.open(&of)).await;
+                    opened.ok().and_then(Result::ok).map(|reader| Chunk::Document(reader, content.size))
+                }
+            };
+            match chunk {
+                Some(chunk) => {
+                    parts.push((content_id(retrieved.len()), document.media_type.clone(), chunk));
+                    retrieved.push(document);
+                }
+                None => {
+                    let context = "the document is registered, and cannot be read";
+                    let error = RegistryError::new(ErrorCode::Repository, context);
+                    errors.push(error.at(&request.document));
+                }
+            }
+        }
+        if requests.is_empty() {
+            errors.push(RegistryError::new(ErrorCode::Repository, "the request asks for no document"));
+        }
+        Ok((response(&retrieved, errors), parts))
+    }
+}
+
+fn unreferenced(part: &Received, used: &HashSet<String>) -> Option<RegistryError> {
+    let id = part.content_id.as_deref().unwrap_or("without an id");
+    let context = format!("the part {id} is the document of no entry");
+    (!used.contains(id)).then(|| RegistryError::new(ErrorCode::MissingDocumentMetadata, context))
+}
+
+/// Reads a submission.
+fn submission_of(request: &Element, code: ErrorCode) -> Result<Submission, Vec<RegistryError>> {
+    let list = request.child(RIM, "RegistryObjectList");
+    let list = list.ok_or_else(|| vec![RegistryError::new(code, "the request has no RegistryObjectList")])?;
+    let objects = read_objects(list).map_err(|problem| vec![RegistryError::new(code, problem)])?;
+    Submission::of(objects)
+}
+
+async fn register_document_set(registry: &Registry<'_>, body: &Element) -> RegistryResponse {
+    let errors = match submission_of(body, ErrorCode::RegistryMetadata) {
+        Ok(submission) => register(registry, submission, &[]).await.err().unwrap_or_default(),
+        Err(errors) => errors,
+    };
+    RegistryResponse::of(errors)
+}
+
+async fn registry_stored_query(registry: &Registry<'_>, body: &Element) -> Element {
+    let query = match StoredQuery::of(body) {
+        Ok(query) => query,
+        Err(error) => return stored_query::response(&[], false, &[error]),
+    };
+    match stored_query::perform(registry, &query).await {
+        Ok(found) => stored_query::response(&found, query.leaf_class, &[]),
+        Err(errors) => stored_query::response(&[], query.leaf_class, &errors),
+    }
+}

@@ -1,0 +1,64 @@
+//! ITI-18: the stored queries of the registry.
+//!
+//! Spec: ITI TF-2 3.18.4.1.2.3
+
+mod filter;
+mod parameters;
+mod queries;
+
+pub(crate) use queries::perform;
+
+use crate::wire::ebrim::{RegistryObject, object_ref, registry_object};
+use crate::wire::ebrs::{ErrorCode, RegistryError, Status, error_list};
+use crate::wire::namespaces::{QUERY, RIM};
+use crate::wire::xml::Element;
+
+pub use parameters::Parameters;
+
+/// A query as it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredQuery {
+    /// Its id, `urn:uuid:...`.
+    pub id: String,
+    /// Whether whole objects are wanted, or references to them.
+    pub leaf_class: bool,
+    /// Its parameters.
+    pub parameters: Parameters,
+}
+
+impl StoredQuery {
+    /// Reads an `AdhocQueryRequest`.
+    ///
+    /// # Errors
+    /// When it is no query of a kind that is known.
+    pub fn of(request: &Element) -> Result<StoredQuery, RegistryError> {
+        let query = request
+            .child(RIM, "AdhocQuery")
+            .ok_or_else(|| RegistryError::new(ErrorCode::Registry, "the request has no AdhocQuery"))?;
+        let option = request.child(QUERY, "ResponseOption");
+        let leaf_class = match option.and_then(|option| option.attribute("returnType")) {
+            None | Some("ObjectRef") => false,
+            Some("LeafClass") => true,
+            Some(other) => {
+                let other: String = other.chars().take(64).collect();
+                let context = format!("`returnType` is ObjectRef or LeafClass, not `{other}`");
+                return Err(RegistryError::new(ErrorCode::Registry, context).at("returnType"));
+            }
+        };
+        let id = query.attribute("id").unwrap_or_default().to_owned();
+        Ok(StoredQuery { id, leaf_class, parameters: Parameters::of(query)? })
+    }
+}
+
+/// Writes the answer to a query.
+pub fn response(found: &[RegistryObject], leaf_class: bool, errors: &[RegistryError]) -> Element {
+    let status = Status::of(errors, !found.is_empty());
+    let object = |object: &RegistryObject| match leaf_class {
+        true => registry_object(object),
+        false => object_ref(&object.id, object.home.as_deref()),
+    };
+    Element::new(QUERY, "AdhocQueryResponse")
+        .with_attribute("status", status.urn())
+        .with_children(error_list(errors))
+        .with_child(Element::new(RIM, "RegistryObjectList").with_children(found.iter().map(object)))
+}

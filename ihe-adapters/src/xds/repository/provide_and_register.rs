@@ -1,0 +1,109 @@
+//! ITI-41: stores documents and registers them, all of a submission or nothing.
+//!
+//! Spec: ITI TF-2 3.41.4.1.3
+
+use std::collections::HashSet;
+
+use fhir_model::interaction::Content;
+
+use crate::wire::ebrim::RegistryObject;
+use crate::wire::ebrs::{ErrorCode, RegistryError};
+use crate::wire::mtom::included;
+use crate::wire::namespaces::XDSB;
+use crate::wire::xml::Element;
+use crate::xds::registry::Registry;
+use crate::xds::registry::register_document_set::{StoredDocument, register};
+use crate::xds::submission::Submission;
+use crate::xds::vocabulary::ON_DEMAND;
+
+/// A document as it came: durable in the document store.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The id of its part; `None` for what stood in the message.
+    pub content_id: Option<String>,
+    /// Where its bytes are.
+    pub content: Content,
+    /// Their SHA-1 in hexadecimal.
+    pub sha1: String,
+}
+
+/// A `Document` of the request: the entry that it is of, and where its bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attached {
+    /// In the part of this id.
+    Part(String),
+    /// In the message, as base64.
+    Inline(String),
+}
+
+/// Returns the documents of a request, by the ids of their entries.
+pub fn attached(request: &Element) -> Vec<(String, Attached)> {
+    let documents = request.children_named(XDSB, "Document");
+    let document = |document: &Element| {
+        let id = document.attribute("id").unwrap_or_default().to_owned();
+        let attached = included(document).map_or_else(|| Attached::Inline(document.text()), Attached::Part);
+        (id, attached)
+    };
+    documents.map(document).collect()
+}
+
+/// Registers a submission whose documents were received: by the id of their entry.
+///
+/// # Errors
+/// All that is wrong with it; nothing is registered then.
+pub(crate) async fn provide_and_register(
+    registry: &Registry<'_>,
+    mut submission: Submission,
+    received: &[(String, Received)],
+    repository_unique_id: &str,
+) -> Result<(), Vec<RegistryError>> {
+    let mut faults = Vec::new();
+    let mut stored = Vec::new();
+    let mut seen = HashSet::new();
+    for (id, _) in received {
+        if !seen.insert(id) {
+            let context = format!("two documents are given for the entry {id}");
+            faults.push(RegistryError::new(ErrorCode::RepositoryMetadata, context).at(id));
+        }
+        if !submission.documents.iter().any(|document| document.id == *id) {
+            let context = format!("a document is given for {id}, which is no entry of the submission");
+            faults.push(RegistryError::new(ErrorCode::MissingDocumentMetadata, context).at(id));
+        }
+    }
+    for document in &mut submission.documents {
+        let of_it = received.iter().find(|(id, _)| *id == document.id).map(|(_, received)| received);
+        let Some(received) = of_it else {
+            if document.object_type.as_deref() != Some(ON_DEMAND) {
+                let context = format!("no document is given for the entry {}", document.id);
+                faults.push(RegistryError::new(ErrorCode::MissingDocument, context).at(&document.id));
+            }
+            continue;
+        };
+        compare(document, received, &mut faults);
+        document.set_slot("hash", vec![received.sha1.clone()]);
+        document.set_slot("size", vec![received.content.size.to_string()]);
+        document.set_slot("repositoryUniqueId", vec![repository_unique_id.to_owned()]);
+        stored.push(StoredDocument {
+            entry_id: document.id.clone(),
+            media_type: document.mime_type.clone().unwrap_or_default(),
+            content: received.content,
+        });
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    register(registry, submission, &stored).await
+}
+
+/// Compares what the metadata say of a document with what came.
+fn compare(document: &RegistryObject, received: &Received, faults: &mut Vec<RegistryError>) {
+    let size = received.content.size.to_string();
+    for (slot, is) in [("hash", &received.sha1), ("size", &size)] {
+        if let Some(told) = document.slot_value(slot).filter(|told| !told.eq_ignore_ascii_case(is)) {
+            let told: String = told.chars().take(64).collect();
+            let context = format!("the {slot} of the document is {is}, and not {told}");
+            let error = RegistryError::new(ErrorCode::RepositoryMetadata, context);
+            faults.push(error.at(format!("{}/{slot}", document.id)));
+        }
+    }
+}

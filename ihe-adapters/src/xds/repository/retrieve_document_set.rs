@@ -1,0 +1,148 @@
+//! ITI-43: gives out documents.
+//!
+//! Spec: ITI TF-2 3.43.4
+
+use fhir_model::interaction::{Content, ResourceKey};
+use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::primitive::base64;
+use fhir_model::reference::Literal;
+use fhir_model::schema::{name, ty};
+
+use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
+use crate::wire::mtom::include;
+use crate::wire::namespaces::XDSB;
+use crate::wire::xml::Element;
+use crate::xds::registry::{Registered, Registry, failure};
+
+/// How many documents one request may ask for.
+const DOCUMENTS_MAX: usize = 1_000;
+
+/// A document that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DocumentRequest {
+    /// The community, if it is named.
+    pub home: Option<String>,
+    /// The repository.
+    pub repository: String,
+    /// The document.
+    pub document: String,
+}
+
+/// The bytes of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bytes {
+    /// In the document store.
+    Stored(Content),
+    /// At hand.
+    Here(Vec<u8>),
+}
+
+/// A document that is given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retrieved {
+    /// What was asked for.
+    pub request: DocumentRequest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// Reads what a request asks for.
+///
+/// # Errors
+/// When it asks for too much.
+pub fn requests(request: &Element) -> Result<Vec<DocumentRequest>, RegistryError> {
+    let text = |document: &Element, local: &str| document.text_of(XDSB, local).unwrap_or_default();
+    let document = |document: &Element| DocumentRequest {
+        home: document.text_of(XDSB, "HomeCommunityId").filter(|home| !home.is_empty()),
+        repository: text(document, "RepositoryUniqueId"),
+        document: text(document, "DocumentUniqueId"),
+    };
+    let requests: Vec<DocumentRequest> =
+        request.children_named(XDSB, "DocumentRequest").map(document).collect();
+    if requests.len() > DOCUMENTS_MAX {
+        let context = format!("more than {DOCUMENTS_MAX} documents at once");
+        return Err(RegistryError::new(ErrorCode::Repository, context));
+    }
+    Ok(requests)
+}
+
+/// Finds a document.
+///
+/// # Errors
+/// When the repository is another, or it has no such document.
+pub(crate) async fn retrieve(
+    registry: &Registry<'_>,
+    request: &DocumentRequest,
+    repository_unique_id: &str,
+) -> Result<Retrieved, RegistryError> {
+    if request.repository != repository_unique_id {
+        let context = format!("the repository `{}` is not this one", clip(&request.repository));
+        return Err(RegistryError::new(ErrorCode::UnknownRepositoryId, context).at(clip(&request.document)));
+    }
+    let found = find(registry, &request.document).await;
+    match found.map_err(|issue| failure(&issue, ErrorCode::Repository))? {
+        Some((media_type, bytes)) => Ok(Retrieved { request: request.clone(), media_type, bytes }),
+        None => {
+            let context = format!("no document `{}` is here", clip(&request.document));
+            let error = RegistryError::new(ErrorCode::DocumentUniqueId, context);
+            Err(error.at(clip(&request.document)))
+        }
+    }
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+async fn find(registry: &Registry<'_>, unique_id: &str) -> Result<Option<(String, Bytes)>, Issue> {
+    for entry in registry.by_unique_id(unique_id, &[ty::DOCUMENT_REFERENCE]).await? {
+        let Some(binary) = binary_of(&entry) else { continue };
+        let (binary, content) = match registry.fhir.read_binary(binary).await {
+            Ok(found) => found,
+            Err(issue) if matches!(issue.code, IssueType::NotFound | IssueType::Deleted) => continue,
+            Err(issue) => return Err(issue),
+        };
+        let root = binary.root();
+        let media_type = root.text_of(name::CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
+        let inline = || base64::decode(root.text_of(name::DATA).unwrap_or_default()).map(Bytes::Here);
+        if let Some(bytes) = content.map(Bytes::Stored).or_else(inline) {
+            return Ok(Some((media_type, bytes)));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the Binary that a document is in, if it is in one of this server.
+fn binary_of(entry: &Registered) -> Option<ResourceKey> {
+    let content = entry.resource.root().child(name::CONTENT)?;
+    let url = content.child(name::ATTACHMENT)?.text_of(name::URL)?;
+    Literal::parse(url).map(|literal| literal.key).filter(|key| key.resource_type == ty::BINARY)
+}
+
+/// Writes the answer; documents stand in parts of the ids `[number]@lanterna`.
+pub(crate) fn response(retrieved: &[Retrieved], errors: Vec<RegistryError>) -> Element {
+    let status = Status::of(&errors, !retrieved.is_empty());
+    let mut response = Element::new(XDSB, "RetrieveDocumentSetResponse")
+        .with_child(RegistryResponse { status, errors }.to_element());
+    for (at, document) in retrieved.iter().enumerate() {
+        let text = |local: &str, text: &str| Element::new(XDSB, local).with_text(text);
+        let home = document.request.home.as_deref().map(|home| text("HomeCommunityId", home));
+        let bytes = Element::new(XDSB, "Document").with_child(include(&content_id(at)));
+        response = response.with_child(
+            Element::new(XDSB, "DocumentResponse")
+                .with_children(home)
+                .with_child(text("RepositoryUniqueId", &document.request.repository))
+                .with_child(text("DocumentUniqueId", &document.request.document))
+                .with_child(text("mimeType", &document.media_type))
+                .with_child(bytes),
+        );
+    }
+    response
+}
+
+/// Returns the id of the part that a document stands in.
+pub(crate) fn content_id(at: usize) -> String {
+    format!("{}@lanterna", at + 1)
+}

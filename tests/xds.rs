@@ -1,0 +1,573 @@
+//! Documents by SOAP and by FHIR: two doors to the same.
+
+use serde_json::{Value, json};
+use tests::{Answer, Client, Server};
+
+const APPROVED: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved";
+const DEPRECATED: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated";
+const REPLACES: &str = "urn:ihe:iti:2007:AssociationType:RPLC";
+const HAS_MEMBER: &str = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember";
+const PATIENT: &str = "P1^^^&amp;1.2.3&amp;ISO";
+const BOUNDARY: &str = "uuid:a:b=c";
+
+const FIND_DOCUMENTS: &str = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d";
+const FIND_FOLDERS: &str = "urn:uuid:958f3006-baad-4929-a4de-ff1114824431";
+const FIND_SUBMISSION_SETS: &str = "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9";
+const GET_ALL: &str = "urn:uuid:10b545ea-725c-446d-9b95-8aeb444eddf3";
+const GET_DOCUMENTS: &str = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4";
+const GET_FOLDERS: &str = "urn:uuid:5737b14c-8a1a-4539-b659-e03a34a5e1e4";
+const GET_ASSOCIATIONS: &str = "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155";
+const GET_DOCUMENTS_AND_ASSOCIATIONS: &str = "urn:uuid:bab9529a-4a10-40b3-a01f-f68a615d247a";
+const GET_SUBMISSION_SETS: &str = "urn:uuid:51224314-5390-4169-9b91-b1980040715a";
+const GET_SUBMISSION_SET_AND_CONTENTS: &str = "urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f57260b83";
+const GET_FOLDER_AND_CONTENTS: &str = "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7";
+const GET_FOLDERS_FOR_DOCUMENT: &str = "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578";
+const GET_RELATED_DOCUMENTS: &str = "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6";
+const BY_REFERENCE_ID: &str = "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492";
+
+fn slot(name: &str, values: &[&str]) -> String {
+    let values: String = values.iter().map(|v| format!("<Value>{v}</Value>")).collect();
+    format!("<Slot name='{name}'><ValueList>{values}</ValueList></Slot>")
+}
+
+fn code(scheme: &str, of: &str, code: &str) -> String {
+    format!(
+        "<Classification id='c{scheme}{of}' classificationScheme='urn:uuid:{scheme}' classifiedObject='{of}' \
+         nodeRepresentation='{code}'>{}<Name><LocalizedString value='{code}'/></Name></Classification>",
+        slot("codingScheme", &["1.2.3.4"])
+    )
+}
+
+fn identifier(scheme: &str, of: &str, value: &str) -> String {
+    format!(
+        "<ExternalIdentifier id='i{scheme}{of}' identificationScheme='urn:uuid:{scheme}' registryObject='{of}' \
+         value='{value}'><Name><LocalizedString value='x'/></Name></ExternalIdentifier>"
+    )
+}
+
+/// A document entry; `more` are further slots.
+fn document(id: &str, unique_id: &str, more: &str) -> String {
+    let codes: String = [
+        "41a5887f-8865-4c09-adf7-e362475b143a",
+        "f4f85eac-e6cb-4883-b524-f2705394840f",
+        "a09d5840-386c-46f2-b5ad-9c3699a4309d",
+        "f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1",
+        "cccf5598-8b07-4b77-a05e-ae952c785ead",
+        "f0306f51-975f-434e-a61c-c59651d33983",
+    ]
+    .iter()
+    .map(|scheme| code(scheme, id, "CODE"))
+    .collect();
+    format!(
+        "<ExtrinsicObject id='{id}' mimeType='application/pdf' \
+         objectType='urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1'>{}{}{}{}{more}\
+         <Name><LocalizedString value='Referto {id}'/></Name>{codes}{}{}</ExtrinsicObject>",
+        slot("creationTime", &["20260102"]),
+        slot("languageCode", &["it-IT"]),
+        slot("sourcePatientId", &["S1^^^&amp;1.9&amp;ISO"]),
+        slot("sourcePatientInfo", &["PID-5|Rossi^Maria", "PID-8|F"]),
+        identifier("58a6f841-87b3-4a3e-92fd-a8ffeff98427", id, PATIENT),
+        identifier("2e82c1f6-a085-4c72-9da3-8640a32e42ab", id, unique_id),
+    )
+}
+
+fn folder(id: &str, unique_id: &str) -> String {
+    format!(
+        "<RegistryPackage id='{id}'><Name><LocalizedString value='Ricovero'/></Name>\
+         <Classification id='n{id}' classificationNode='urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2' \
+         classifiedObject='{id}'/>{}{}{}</RegistryPackage>",
+        code("1ba97051-7806-41a8-a48b-8fce7af683c5", id, "FOLDER"),
+        identifier("f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a", id, PATIENT),
+        identifier("75df8f67-9973-4fbe-a900-df66cefecc5a", id, unique_id),
+    )
+}
+
+fn association(kind: &str, source: &str, target: &str) -> String {
+    let status = if source == "set" && kind == HAS_MEMBER {
+        slot("SubmissionSetStatus", &["Original"])
+    } else {
+        String::new()
+    };
+    format!(
+        "<Association id='as-{source}-{}' associationType='{kind}' sourceObject='{source}' \
+         targetObject='{target}'>{status}</Association>",
+        target.replace(':', "-")
+    )
+}
+
+/// A submission of these objects, all of them members of its submission set.
+fn submit(set_unique_id: &str, objects: &str) -> String {
+    format!(
+        "<lcm:SubmitObjectsRequest xmlns:lcm='urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0'>\
+         <RegistryObjectList xmlns='urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0'>\
+         <RegistryPackage id='set'>{}{}{}{}{}</RegistryPackage>\
+         <Classification id='nset' classificationNode='urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd' \
+         classifiedObject='set'/>{objects}</RegistryObjectList></lcm:SubmitObjectsRequest>",
+        slot("submissionTime", &["20260102030405"]),
+        code("aa543740-bdda-424e-8c96-df4873be8500", "set", "ADMISSION"),
+        identifier("6b5aea1a-874d-4603-a4bc-96a0a7b38446", "set", PATIENT),
+        identifier("554ac39e-e3fe-47fe-b233-965d2a147832", "set", "1.2.3.5"),
+        identifier("96fdda7c-d067-4183-912e-bf5ee74998a8", "set", set_unique_id),
+    )
+}
+
+/// The documents of a provide-and-register: each with the part it is in.
+fn provide(submission: &str, documents: &[(&str, &str)]) -> String {
+    let documents: String = documents
+        .iter()
+        .map(|(id, part)| {
+            format!(
+                "<Document id='{id}'><xop:Include xmlns:xop='http://www.w3.org/2004/08/xop/include' \
+                 href='cid:{part}'/></Document>"
+            )
+        })
+        .collect();
+    format!(
+        "<ProvideAndRegisterDocumentSetRequest xmlns='urn:ihe:iti:xds-b:2007'>{submission}{documents}\
+         </ProvideAndRegisterDocumentSetRequest>"
+    )
+}
+
+fn envelope(action: &str, body: &str) -> String {
+    format!(
+        "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' \
+         xmlns:a='http://www.w3.org/2005/08/addressing'><s:Header><a:Action>{action}</a:Action>\
+         <a:MessageID>urn:uuid:1</a:MessageID></s:Header><s:Body>{body}</s:Body></s:Envelope>"
+    )
+}
+
+fn text(answer: &Answer) -> String {
+    String::from_utf8_lossy(&answer.body).into_owned()
+}
+
+struct Peer {
+    fhir: Client,
+    origin: String,
+}
+
+impl Peer {
+    fn of(server: &Server) -> Peer {
+        Peer { fhir: server.client(), origin: server.origin() }
+    }
+
+    fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
+        let url = format!("{}/{path}", self.origin);
+        self.fhir.send("POST", &url, &[("content-type", content_type)], body).expect("an answer")
+    }
+
+    fn registry(&self, action: &str, body: &str) -> Answer {
+        let message = envelope(&format!("urn:ihe:iti:2007:{action}"), body);
+        self.post("xds/registry", "application/soap+xml; charset=UTF-8", message.as_bytes())
+    }
+
+    /// Provides and registers documents with these parts.
+    fn provide(&self, body: &str, parts: &[(&str, &[u8])]) -> String {
+        let action = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b";
+        let mut message = format!(
+            "--{BOUNDARY}\r\nContent-Type: application/xop+xml; type=\"application/soap+xml\"\r\n\
+             Content-ID: <root>\r\n\r\n{}",
+            envelope(action, body)
+        )
+        .into_bytes();
+        for (id, bytes) in parts {
+            let head =
+                format!("\r\n--{BOUNDARY}\r\nContent-Type: application/pdf\r\nContent-ID: <{id}>\r\n\r\n");
+            message.extend_from_slice(head.as_bytes());
+            message.extend_from_slice(bytes);
+        }
+        message.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let content_type = format!("multipart/related; boundary=\"{BOUNDARY}\"; start=\"<root>\"");
+        let answer = self.post("xds/repository", &content_type, &message);
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        assert!(answer.header("content-type").is_some_and(|t| t.starts_with("multipart/related")));
+        text(&answer)
+    }
+
+    /// Asks a stored query; each value is written as it is given.
+    fn query(&self, id: &str, return_type: &str, parameters: &[(&str, &str)]) -> String {
+        let slots: String = parameters.iter().map(|(name, value)| slot(name, &[value])).collect();
+        let body = format!(
+            "<query:AdhocQueryRequest xmlns:query='urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0'>\
+             <query:ResponseOption returnComposedObjects='true' returnType='{return_type}'/>\
+             <AdhocQuery xmlns='urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0' id='{id}'>{slots}</AdhocQuery>\
+             </query:AdhocQueryRequest>"
+        );
+        let answer = self.registry("RegistryStoredQuery", &body);
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        text(&answer)
+    }
+
+    /// The titles of the documents of a status.
+    fn titles(&self, status: &str) -> Vec<String> {
+        let status = format!("('{status}')");
+        let parameters = [
+            ("$XDSDocumentEntryPatientId", "'P1^^^&amp;1.2.3&amp;ISO'"),
+            ("$XDSDocumentEntryStatus", status.as_str()),
+        ];
+        let found = self.query(FIND_DOCUMENTS, "LeafClass", &parameters);
+        assert!(found.contains("ResponseStatusType:Success"), "{found}");
+        let mut titles: Vec<String> = found
+            .split("<rim:ExtrinsicObject")
+            .skip(1)
+            .filter_map(|object| object.split("LocalizedString value=\"Referto ").nth(1))
+            .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+            .collect();
+        titles.sort();
+        titles
+    }
+
+    fn retrieve(&self, unique_id: &str, repository: &str) -> Answer {
+        let body = format!(
+            "<RetrieveDocumentSetRequest xmlns='urn:ihe:iti:xds-b:2007'><DocumentRequest>\
+             <RepositoryUniqueId>{repository}</RepositoryUniqueId><DocumentUniqueId>{unique_id}</DocumentUniqueId>\
+             </DocumentRequest></RetrieveDocumentSetRequest>"
+        );
+        let message = envelope("urn:ihe:iti:2007:RetrieveDocumentSet", &body);
+        self.post("xds/repository", "application/soap+xml", message.as_bytes())
+    }
+
+    fn count(&self, search: &str) -> u64 {
+        self.fhir.get(search).json()["total"].as_u64().expect("a total")
+    }
+}
+
+fn start(data: &std::path::Path) -> (Server, Peer) {
+    let server = Server::start(data);
+    let peer = Peer::of(&server);
+    (server, peer)
+}
+
+fn create_patient(peer: &Peer) {
+    let patient = json!({ "resourceType": "Patient", "id": "p1",
+        "identifier": [{ "system": "urn:oid:1.2.3", "value": "P1" }] });
+    assert_eq!(peer.fhir.json("PUT", "Patient/p1", &[], &patient).expect("an answer").status, 201);
+}
+
+/// What stands between two texts.
+fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
+    rest.split_once(after).unwrap_or_else(|| panic!("no {after} in {text}")).0
+}
+
+fn entry_uuid(peer: &Peer, unique_id: &str) -> String {
+    let unique_id = format!("('{unique_id}')");
+    let found = peer.query(GET_DOCUMENTS, "ObjectRef", &[("$XDSDocumentEntryUniqueId", &unique_id)]);
+    between(&found, "<rim:ObjectRef id=\"", "\"").to_owned()
+}
+
+fn members(objects: &[&str]) -> String {
+    objects.iter().map(|object| association(HAS_MEMBER, "set", object)).collect()
+}
+
+#[test]
+fn what_comes_by_soap_is_found_by_fhir_and_replaced_everywhere() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (server, peer) = start(data.path());
+    let objects = [
+        document(
+            "d1",
+            "1.2.3.1",
+            &slot(
+                "urn:ihe:iti:xds:2013:referenceIdList",
+                &["A1^^^&amp;1.7&amp;ISO^urn:ihe:iti:xds:2013:accession"],
+            ),
+        ),
+        document("d2", "1.2.3.2^x", &slot("urn:extra:slot", &["kept"])),
+        folder("f", "1.2.3.3"),
+        members(&["d1", "d2", "f"]),
+        association(HAS_MEMBER, "f", "d1"),
+    ]
+    .concat();
+    let first = provide(&submit("1.2.3.4", &objects), &[("d1", "one"), ("d2", "two")]);
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let parts: [(&str, &[u8]); 2] = [("one", b"%PDF-1"), ("two", &large)];
+
+    // A patient that nobody knows: nothing of the submission is there.
+    let refused = peer.provide(&first, &parts);
+    assert!(refused.contains("XDSUnknownPatientId") && refused.contains("Type:Failure"), "{refused}");
+    assert_eq!((peer.count("DocumentReference?_summary=count"), peer.count("List?_summary=count")), (0, 0));
+
+    create_patient(&peer);
+    let done = peer.provide(&first, &parts);
+    assert!(done.contains("ResponseStatusType:Success") && done.contains("RelatesTo>urn:uuid:1<"), "{done}");
+    assert_eq!(peer.titles(APPROVED), ["d1", "d2"]);
+    assert_eq!(peer.titles(DEPRECATED), [""; 0]);
+
+    // By FHIR: search, the bytes, the folder and its members.
+    let found = peer.fhir.get("DocumentReference?patient=Patient/p1&identifier=urn:oid:1.2.3.2|x").json();
+    assert_eq!(found["total"], 1, "{found}");
+    let reference = &found["entry"][0]["resource"];
+    assert_eq!(reference["content"][0]["attachment"]["size"], 3_000_000);
+    let url = reference["content"][0]["attachment"]["url"].as_str().expect("a URL");
+    let binary = peer.fhir.send("GET", url, &[("accept", "application/pdf")], b"").expect("an answer");
+    assert_eq!((binary.status, binary.header("content-type")), (200, Some("application/pdf")));
+    assert!(binary.body == large);
+    let as_fhir = peer.fhir.send("GET", url, &[("accept", "application/fhir+json")], b"").expect("an answer");
+    assert!(as_fhir.json()["data"].as_str().is_some_and(|data| data.len() == 4_000_000));
+    let folders = peer.fhir.get("List?patient=Patient/p1&code=folder").json();
+    assert_eq!(folders["entry"][0]["resource"]["entry"].as_array().map(Vec::len), Some(1));
+
+    // By SOAP: what was not known is given back, the bytes are those.
+    let all = peer.query(GET_DOCUMENTS, "LeafClass", &[("$XDSDocumentEntryUniqueId", "('1.2.3.2^x')")]);
+    assert!(all.contains("urn:extra:slot") && all.contains(">kept<") && all.contains(">3000000<"), "{all}");
+    let repository = between(&all, "name=\"repositoryUniqueId\"><rim:ValueList><rim:Value>", "<").to_owned();
+    let retrieved = peer.retrieve("1.2.3.2^x", &repository);
+    assert_eq!(retrieved.status, 200);
+    assert!(retrieved.body.windows(large.len()).any(|window| window == large));
+    for (unique_id, repository, error) in [
+        ("1.2.3.99", repository.as_str(), "XDSDocumentUniqueIdError"),
+        ("1.2.3.1", "1.1", "XDSUnknownRepositoryId"),
+    ] {
+        let failed = text(&peer.retrieve(unique_id, repository));
+        assert!(failed.contains(error) && failed.contains("Type:Failure"), "{failed}");
+    }
+
+    // Replaced: deprecated at every door, and in the folder as well.
+    let old = entry_uuid(&peer, "1.2.3.1");
+    let objects =
+        [document("d3", "1.2.3.5", ""), members(&["d3"]), association(REPLACES, "d3", &old)].concat();
+    let replacing = provide(&submit("1.2.3.6", &objects), &[("d3", "three")]);
+    let done = peer.provide(&replacing, &[("three", b"%PDF-3")]);
+    assert!(done.contains("ResponseStatusType:Success"), "{done}");
+    assert_eq!(peer.titles(APPROVED), ["d2", "d3"]);
+    assert_eq!(peer.titles(DEPRECATED), ["d1"]);
+    assert_eq!(peer.count("DocumentReference?patient=Patient/p1&status=superseded&_summary=count"), 1);
+    let new = entry_uuid(&peer, "1.2.3.5");
+    for (query, parameters, expected, absent) in [
+        (GET_FOLDERS_FOR_DOCUMENT, vec![("$XDSDocumentEntryEntryUUID", format!("'{new}'"))], "Ricovero", ""),
+        (
+            GET_FOLDER_AND_CONTENTS,
+            vec![("$XDSFolderUniqueId", "'1.2.3.3'".to_owned())],
+            "Referto d3",
+            "Referto d2",
+        ),
+        (
+            GET_RELATED_DOCUMENTS,
+            vec![
+                ("$XDSDocumentEntryEntryUUID", format!("'{old}'")),
+                ("$AssociationTypes", format!("('{REPLACES}')")),
+            ],
+            "Referto d3",
+            "Referto d2",
+        ),
+        (GET_ASSOCIATIONS, vec![("$uuid", format!("('{old}')"))], REPLACES, "ExtrinsicObject"),
+        (
+            GET_DOCUMENTS_AND_ASSOCIATIONS,
+            vec![("$XDSDocumentEntryEntryUUID", format!("('{new}')"))],
+            REPLACES,
+            "Referto d1",
+        ),
+        (GET_SUBMISSION_SETS, vec![("$uuid", format!("('{new}')"))], "1.2.3.6", "1.2.3.4\""),
+        (
+            GET_SUBMISSION_SET_AND_CONTENTS,
+            vec![("$XDSSubmissionSetUniqueId", "'1.2.3.4'".to_owned())],
+            "Referto d2",
+            "Referto d3",
+        ),
+        (GET_FOLDERS, vec![("$XDSFolderUniqueId", "('1.2.3.3')".to_owned())], "Ricovero", "Referto"),
+        (
+            FIND_FOLDERS,
+            vec![
+                ("$XDSFolderPatientId", "'P1^^^&amp;1.2.3&amp;ISO'".to_owned()),
+                ("$XDSFolderStatus", format!("('{APPROVED}')")),
+                ("$XDSFolderCodeList", "('FOLDER^^1.2.3.4')".to_owned()),
+                ("$XDSFolderLastUpdateTimeFrom", "2026".to_owned()),
+            ],
+            "Ricovero",
+            "",
+        ),
+        (
+            FIND_SUBMISSION_SETS,
+            vec![
+                ("$XDSSubmissionSetPatientId", "'P1^^^&amp;1.2.3&amp;ISO'".to_owned()),
+                ("$XDSSubmissionSetStatus", format!("('{APPROVED}')")),
+                ("$XDSSubmissionSetSourceId", "('1.2.3.5')".to_owned()),
+            ],
+            "1.2.3.6",
+            "Referto",
+        ),
+        (
+            BY_REFERENCE_ID,
+            vec![
+                ("$XDSDocumentEntryPatientId", "'P1^^^&amp;1.2.3&amp;ISO'".to_owned()),
+                ("$XDSDocumentEntryStatus", format!("('{APPROVED}','{DEPRECATED}')")),
+                (
+                    "$XDSDocumentEntryReferenceIdList",
+                    "('A1^^^&amp;1.7&amp;ISO^urn:ihe:iti:xds:2013:accession')".to_owned(),
+                ),
+            ],
+            "Referto d1",
+            "Referto d2",
+        ),
+        (
+            GET_ALL,
+            vec![
+                ("$patientId", "'P1^^^&amp;1.2.3&amp;ISO'".to_owned()),
+                ("$XDSDocumentEntryStatus", format!("('{APPROVED}')")),
+                ("$XDSSubmissionSetStatus", format!("('{APPROVED}')")),
+                ("$XDSFolderStatus", format!("('{APPROVED}')")),
+            ],
+            "Referto d3",
+            "Referto d1",
+        ),
+    ] {
+        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let found = peer.query(query, "LeafClass", &parameters);
+        assert!(found.contains("ResponseStatusType:Success") && found.contains(expected), "{query}: {found}");
+        assert!(absent.is_empty() || !found.contains(absent), "{query} has {absent}: {found}");
+    }
+    server.kill();
+
+    let (_server, peer) = start(data.path());
+    assert_eq!(peer.titles(APPROVED), ["d2", "d3"]);
+    assert!(peer.retrieve("1.2.3.2^x", &repository).body.windows(large.len()).any(|window| window == large));
+}
+
+#[test]
+fn what_comes_by_fhir_is_found_by_soap() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (_server, peer) = start(data.path());
+    create_patient(&peer);
+    let binary =
+        json!({ "resourceType": "Binary", "id": "b1", "contentType": "application/pdf", "data": "JVBERg==" });
+    assert_eq!(peer.fhir.json("PUT", "Binary/b1", &[], &binary).expect("an answer").status, 201);
+    let reference = json!({
+        "resourceType": "DocumentReference", "status": "current", "subject": { "reference": "Patient/p1" },
+        "masterIdentifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.9" },
+        "content": [{ "attachment": { "contentType": "application/pdf", "url": "Binary/b1", "title": "Referto fhir" } }],
+    });
+    let id = peer.fhir.create(&reference).id();
+    assert_eq!(peer.titles(APPROVED), ["fhir"]);
+    assert_eq!(entry_uuid(&peer, "1.2.9"), format!("urn:uuid:{id}"));
+    let status = json!([{ "op": "replace", "path": "/status", "value": "superseded" }]);
+    let headers = [("content-type", "application/json-patch+json")];
+    let patched =
+        peer.fhir.send("PATCH", &format!("DocumentReference/{id}"), &headers, status.to_string().as_bytes());
+    assert_eq!(patched.expect("an answer").status, 200);
+    assert_eq!(peer.titles(DEPRECATED), ["fhir"]);
+}
+
+#[test]
+fn a_submission_that_is_wrong_leaves_nothing() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (_server, peer) = start(data.path());
+    create_patient(&peer);
+    let one = |id: &str, set: &str, unique: &str, more: &str| {
+        let objects = [document(id, unique, more), members(&[id])].concat();
+        submit(set, &objects)
+    };
+    let done = peer.provide(&provide(&one("d", "1.5", "1.6", ""), &[("d", "x")]), &[("x", b"first")]);
+    assert!(done.contains("ResponseStatusType:Success"), "{done}");
+    let wrong_hash = slot("hash", &["da39a3ee5e6b4b0d3255bfef95601890afd80709"]);
+    let to_nothing = [
+        document("d", "1.9", ""),
+        members(&["d"]),
+        association(REPLACES, "d", "urn:uuid:00000000-0000-4000-8000-000000000000"),
+    ]
+    .concat();
+    let part: [(&str, &[u8]); 1] = [("x", b"second")];
+    for (submission, documents, parts, errors) in [
+        (one("d", "1.5", "1.7", ""), vec![("d", "x")], &part[..], &["XDSDuplicateUniqueIdInRegistry"][..]),
+        (
+            one("d", "1.8", "1.6", ""),
+            vec![("d", "x")],
+            &part,
+            &["XDSNonIdenticalHash", "XDSNonIdenticalSize"],
+        ),
+        (
+            one("d", "1.8", "1.7", &wrong_hash),
+            vec![("d", "x")],
+            &part,
+            &["XDSRepositoryMetadataError", "d/hash"],
+        ),
+        (one("d", "1.8", "1.7", ""), vec![], &part, &["XDSMissingDocumentMetadata"]),
+        (one("d", "1.8", "1.7", ""), vec![], &[], &["XDSMissingDocument\""]),
+        (
+            one("d", "1.8", "1.7", ""),
+            vec![("d", "y")],
+            &part,
+            &["XDSMissingDocument\"", "XDSMissingDocumentMetadata"],
+        ),
+        (
+            one("d", "1.8", "1.7", ""),
+            vec![("e", "x")],
+            &part,
+            &["XDSMissingDocument\"", "XDSMissingDocumentMetadata"],
+        ),
+        (submit("1.8", &to_nothing), vec![("d", "x")], &part, &["UnresolvedReferenceException"]),
+        (
+            submit("nonsense", &document("d", "1.7", "")),
+            vec![("d", "x")],
+            &part,
+            &["set/uniqueId", "d/HasMember"],
+        ),
+    ] {
+        let answer = peer.provide(&provide(&submission, &documents), parts);
+        assert!(answer.contains("ResponseStatusType:Failure"), "{errors:?}: {answer}");
+        for error in errors {
+            assert!(answer.contains(error), "{error}: {answer}");
+        }
+    }
+    assert_eq!((peer.titles(APPROVED).len(), peer.count("List?_summary=count")), (1, 1));
+    assert_eq!(peer.count("Binary?_summary=count"), 1);
+
+    for (id, parameters, error) in [
+        ("urn:uuid:nonsense", vec![], "XDSUnknownStoredQuery"),
+        (FIND_DOCUMENTS, vec![("$XDSDocumentEntryStatus", "('x')")], "XDSStoredQueryMissingParam"),
+        (
+            GET_FOLDERS_FOR_DOCUMENT,
+            vec![("$XDSDocumentEntryUniqueId", "('1','2')")],
+            "XDSStoredQueryParamNumber",
+        ),
+        (GET_DOCUMENTS, vec![], "XDSStoredQueryMissingParam"),
+        (GET_DOCUMENTS, vec![("$XDSDocumentEntryUniqueId", "('1")], "XDSRegistryError"),
+    ] {
+        let answer = peer.query(id, "LeafClass", &parameters);
+        assert!(answer.contains(error) && answer.contains("Type:Failure"), "{id}: {answer}");
+    }
+}
+
+#[test]
+fn what_is_no_message_is_a_fault() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (_server, peer) = start(data.path());
+    let bomb = "<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/hostname'>]><a>&x;</a>";
+    let query = "<q:AdhocQueryRequest xmlns:q='urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0'/>";
+    let soap = "application/soap+xml";
+    for (path, content_type, body, status, told) in [
+        ("xds/registry", soap, "nonsense".to_owned(), 400, "Sender"),
+        ("xds/registry", soap, bomb.to_owned(), 400, "document type"),
+        ("xds/registry", soap, envelope("urn:x", "<x/>"), 400, "ActionNotSupported"),
+        (
+            "xds/registry",
+            soap,
+            envelope("urn:ihe:iti:2007:RetrieveDocumentSet", query),
+            400,
+            "ActionNotSupported",
+        ),
+        (
+            "xds/repository",
+            soap,
+            envelope("urn:ihe:iti:2007:RegistryStoredQuery", query),
+            400,
+            "ActionNotSupported",
+        ),
+        ("xds/repository", "multipart/related", String::new(), 400, "boundary"),
+        (
+            "xds/repository",
+            "multipart/related; boundary=b",
+            "--b\r\n\r\n<a>".to_owned(),
+            400,
+            "closing boundary",
+        ),
+        // An action that says nothing is none.
+        ("xds/registry", soap, envelope("None", query), 200, "XDSRegistryError"),
+    ] {
+        let answer = peer.post(path, content_type, body.as_bytes());
+        assert_eq!(answer.status, status, "{body}: {}", text(&answer));
+        assert!(text(&answer).contains(told), "{body}: {}", text(&answer));
+    }
+    assert_eq!(peer.fhir.get(&format!("{}/xds/registry", peer.origin)).status, 405);
+    let gone: Value = peer.fhir.get("Patient?_summary=count").json();
+    assert_eq!(gone["total"], 0);
+}
