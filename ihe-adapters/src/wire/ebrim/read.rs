@@ -12,10 +12,15 @@ use super::{Classification, Ends, ExternalIdentifier, LocalizedString, ObjectKin
 pub fn read_objects(list: &Element) -> Result<Vec<RegistryObject>, String> {
     let mut objects: Vec<RegistryObject> = Vec::new();
     let mut beside = Vec::new();
-    for element in list.elements().filter(|e| &*e.namespace == RIM) {
+    for (at, element) in list.elements().enumerate().filter(|(_, e)| &*e.namespace == RIM) {
         match element.local.as_str() {
             "ExtrinsicObject" => objects.push(object(element, ObjectKind::ExtrinsicObject)?),
             "RegistryPackage" => objects.push(object(element, ObjectKind::RegistryPackage)?),
+            // Many clients leave out the id of an association, to which nothing refers.
+            "Association" if element.attribute("id").is_none() => {
+                let element = element.clone().with_attribute("id", format!("association-{at}"));
+                objects.push(object(&element, ObjectKind::Association)?);
+            }
             "Association" => objects.push(object(element, ObjectKind::Association)?),
             "Classification" => beside.push(element),
             // References to what both sides know: older clients list all that they use.

@@ -47,7 +47,7 @@ fn objects_are_the_same_after_writing() {
 fn what_says_nothing_is_told() {
     for (xml, told) in [
         ("<ExtrinsicObject/>", "`id`"),
-        ("<Association id='a' sourceObject='b' targetObject='c'/>", "`associationType`"),
+        ("<Association sourceObject='b' targetObject='c'/>", "`associationType`"),
         ("<Classification classifiedObject='a'/>", "`a`, which is not there"),
         ("<Classification/>", "`classifiedObject`"),
         ("<RegistryPackage id='p'><Slot/></RegistryPackage>", "a Slot has no `name`"),

@@ -480,8 +480,10 @@ fn read_attachment(attachment: Element<'_>, object: &mut RegistryObject) {
     put_slot(object, "creationTime", read_time(attachment, name::CREATION));
     put_slot(object, "languageCode", text(name::LANGUAGE));
     let size = attachment.child(name::SIZE);
-    let sent = size.and_then(super::sent).map(str::to_owned);
-    put_slot(object, "size", size.and_then(|s| s.value()).map(str::to_owned).or(sent));
+    let number = |text: &str| text.parse::<u64>().ok();
+    let made = size.and_then(|s| s.value());
+    let sent = size.and_then(super::sent).filter(|sent| made.is_none_or(|m| number(m) == number(sent)));
+    put_slot(object, "size", sent.or(made).map(str::to_owned));
     let Some(hash) = attachment.child(name::HASH) else { return };
     let made = hash.value().and_then(|text| STANDARD.decode(text).ok()).map(|bytes| hexadecimal(&bytes));
     let sent = super::sent(hash).filter(|sent| made.as_deref().is_none_or(|m| m.eq_ignore_ascii_case(sent)));

@@ -33,6 +33,8 @@ fn normalized(mut object: RegistryObject) -> RegistryObject {
         });
         slots.retain(|slot| !slot.values.is_empty());
         slots.sort_by(|a, b| a.name.cmp(&b.name));
+        // A slot that comes twice is refused before.
+        slots.dedup_by(|a, b| a.name == b.name);
     };
     slots(&mut object.slots);
     let names = |names: &mut Vec<LocalizedString>| names.retain(|name| !name.value.is_empty());
