@@ -571,3 +571,50 @@ fn what_is_no_message_is_a_fault() {
     let gone: Value = peer.fhir.get("Patient?_summary=count").json();
     assert_eq!(gone["total"], 0);
 }
+
+#[test]
+fn of_submissions_that_exclude_each_other_one_is_registered() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (_server, peer) = start(data.path());
+    create_patient(&peer);
+    let at_once = |submissions: Vec<String>| -> Vec<String> {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = submissions
+                .iter()
+                .map(|submission| {
+                    let peer = Peer { fhir: peer.fhir.clone(), origin: peer.origin.clone() };
+                    let body = provide(submission, &[("d", "x")]);
+                    scope.spawn(move || peer.provide(&body, &[("x", b"bytes")]))
+                })
+                .collect();
+            running.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+        })
+    };
+    let submission = |set: &str, unique: &str, more: &str| {
+        submit(set, &[document("d", unique, ""), members(&["d"]), more.to_owned()].concat())
+    };
+    for round in 0..3 {
+        // One unique id of a submission set.
+        let set = format!("1.2.4.{round}");
+        let answers = at_once((0..8).map(|n| submission(&set, &format!("1.2.5.{round}.{n}"), "")).collect());
+        let registered = answers.iter().filter(|a| a.contains("ResponseStatusType:Success")).count();
+        let refused = answers.iter().filter(|a| a.contains("XDSDuplicateUniqueIdInRegistry")).count();
+        assert_eq!((registered, refused), (1, 7), "{answers:?}");
+        // One document that is replaced.
+        let old = (0..8).find_map(|n| {
+            let unique_id = format!("('1.2.5.{round}.{n}')");
+            let found = peer.query(GET_DOCUMENTS, "ObjectRef", &[("$XDSDocumentEntryUniqueId", &unique_id)]);
+            found.contains("ObjectRef").then(|| between(&found, "<rim:ObjectRef id=\"", "\"").to_owned())
+        });
+        let replace = association(REPLACES, "d", &old.expect("a document"));
+        let answers = at_once(
+            (0..8)
+                .map(|n| submission(&format!("1.2.6.{round}.{n}"), &format!("1.2.7.{round}.{n}"), &replace))
+                .collect(),
+        );
+        let registered = answers.iter().filter(|a| a.contains("ResponseStatusType:Success")).count();
+        let refused = answers.iter().filter(|a| a.contains("XDSRegistryDeprecatedDocumentError")).count();
+        assert_eq!((registered, refused), (1, 7), "{answers:?}");
+    }
+    assert_eq!((peer.titles(APPROVED).len(), peer.titles(DEPRECATED).len()), (3, 3));
+}

@@ -141,7 +141,7 @@ fn what_other_stacks_submit_comes_back() {
         }
     }
     println!("{documents} documents and {packages} packages came back");
-    assert!(documents > 100 && packages > 100, "{documents} documents, {packages} packages");
+    assert!(documents > 400 && packages > 400, "{documents} documents, {packages} packages");
 }
 
 fn association(id: &str, kind: &str, source: &str, target: &str, status: Option<&str>) -> RegistryObject {
