@@ -162,6 +162,14 @@ impl Peer {
 
     /// Provides and registers documents with these parts.
     fn provide(&self, body: &str, parts: &[(&str, &[u8])]) -> String {
+        let answer = self.try_provide(body, parts).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        assert!(answer.header("content-type").is_some_and(|t| t.starts_with("multipart/related")));
+        text(&answer)
+    }
+
+    /// As [`Peer::provide`], where there may be no answer.
+    fn try_provide(&self, body: &str, parts: &[(&str, &[u8])]) -> Result<Answer, String> {
         let action = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b";
         let mut message = format!(
             "--{BOUNDARY}\r\nContent-Type: application/xop+xml; type=\"application/soap+xml\"\r\n\
@@ -177,10 +185,8 @@ impl Peer {
         }
         message.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
         let content_type = format!("multipart/related; boundary=\"{BOUNDARY}\"; start=\"<root>\"");
-        let answer = self.post("xds/repository", &content_type, &message);
-        assert_eq!(answer.status, 200, "{}", text(&answer));
-        assert!(answer.header("content-type").is_some_and(|t| t.starts_with("multipart/related")));
-        text(&answer)
+        let url = format!("{}/xds/repository", self.origin);
+        self.fhir.send("POST", &url, &[("content-type", &content_type)], &message)
     }
 
     /// Asks a stored query; each value is written as it is given.
@@ -617,4 +623,64 @@ fn of_submissions_that_exclude_each_other_one_is_registered() {
         assert_eq!((registered, refused), (1, 7), "{answers:?}");
     }
     assert_eq!((peer.titles(APPROVED).len(), peer.titles(DEPRECATED).len()), (3, 3));
+}
+
+#[test]
+fn what_was_acknowledged_outlives_a_kill() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (server, peer) = start(data.path());
+    create_patient(&peer);
+    let mut running = (server, peer);
+    let mut acknowledged: Vec<(String, Vec<u8>)> = Vec::new();
+    for cycle in 0..tests::repeats("LANTERNA_KILL_CYCLES", 3) {
+        let (server, peer) = running;
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let peer = Peer { fhir: peer.fhir.clone(), origin: peer.origin.clone() };
+                std::thread::spawn(move || {
+                    let mut done = Vec::new();
+                    for number in 1.. {
+                        let unique_id = format!("1.3.{cycle}.{writer}.{number}");
+                        let bytes = format!("{unique_id} ").repeat(20_000).into_bytes();
+                        let objects = [document("d", &unique_id, ""), members(&["d"])].concat();
+                        let body = provide(
+                            &submit(&format!("1.4.{cycle}.{writer}.{number}"), &objects),
+                            &[("d", "x")],
+                        );
+                        match peer.try_provide(&body, &[("x", &bytes)]) {
+                            Ok(answer) if text(&answer).contains("ResponseStatusType:Success") => {
+                                done.push((unique_id, bytes));
+                            }
+                            Ok(answer) => panic!("{}", text(&answer)),
+                            Err(_) => return done,
+                        }
+                    }
+                    done
+                })
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        server.kill();
+        acknowledged.extend(writers.into_iter().flat_map(|writer| writer.join().expect("no refusal")));
+        running = start(data.path());
+    }
+    assert!(acknowledged.len() > 10, "{} were acknowledged", acknowledged.len());
+    let (_server, peer) = &running;
+    let any = entry(peer, &acknowledged[0].0);
+    let repository = between(&any, "name=\"repositoryUniqueId\"><rim:ValueList><rim:Value>", "<");
+    for (unique_id, bytes) in &acknowledged {
+        let retrieved = peer.retrieve(unique_id, repository);
+        assert!(retrieved.body.windows(bytes.len()).any(|window| window == bytes), "{unique_id} is lost");
+    }
+    // Nothing is there by half: each list has its document, each document its bytes.
+    let documents = peer.count("DocumentReference?_summary=count");
+    assert_eq!(documents, peer.count("List?_summary=count"));
+    assert_eq!(documents, peer.count("Binary?_summary=count"));
+    println!("{} acknowledged of {documents}", acknowledged.len());
+}
+
+/// A document as it is registered.
+fn entry(peer: &Peer, unique_id: &str) -> String {
+    let unique_id = format!("('{unique_id}')");
+    peer.query(GET_DOCUMENTS, "LeafClass", &[("$XDSDocumentEntryUniqueId", &unique_id)])
 }
