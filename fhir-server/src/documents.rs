@@ -2,11 +2,16 @@
 //!
 //! A document is written beside its place, hashed on the way, made durable and
 //! only then put where it belongs: what has a name is whole. Versions of Binary
-//! refer to it (table `content`); several may refer to the same bytes.
+//! refer to it (table `content`); several may refer to the same bytes. What
+//! nothing refers to, since the submission failed, is swept out a day later:
+//! who stores the same bytes again makes them young again before referring to
+//! them.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use fhir_model::interaction::Content;
 use ihe_adapters::documents::{Documents, Upload};
@@ -19,6 +24,8 @@ const INCOMPLETE: &str = "incomplete";
 #[derive(Debug, Clone)]
 pub struct DocumentFolder {
     folder: PathBuf,
+    /// Held while a document is found old and removed, or found and made young.
+    sweeping: Arc<Mutex<()>>,
 }
 
 impl DocumentFolder {
@@ -35,7 +42,38 @@ impl DocumentFolder {
         }
         fs::create_dir_all(&incomplete)?;
         sync_folder(&folder)?;
-        Ok(DocumentFolder { folder })
+        Ok(DocumentFolder { folder, sweeping: Arc::default() })
+    }
+
+    /// Removes the documents that are older than `age` and that nothing refers
+    /// to, by `is_referred`; returns how many. Blocks.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, and those of `is_referred`.
+    pub fn sweep<E: From<io::Error>>(
+        &self,
+        age: Duration,
+        mut is_referred: impl FnMut(&[u8; 32]) -> Result<bool, E>,
+    ) -> Result<u64, E> {
+        let mut swept = 0;
+        for first in folders(&self.folder)? {
+            for second in folders(&first)? {
+                for entry in fs::read_dir(second)? {
+                    let entry = entry?;
+                    let Some(sha256) = entry.file_name().to_str().and_then(from_hexadecimal) else {
+                        continue;
+                    };
+                    let _sweeping = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+                    let changed = entry.metadata()?.modified()?;
+                    let is_old = changed.elapsed().is_ok_and(|since| since > age);
+                    if is_old && !is_referred(&sha256)? {
+                        fs::remove_file(entry.path())?;
+                        swept += 1;
+                    }
+                }
+            }
+        }
+        Ok(swept)
     }
 
     /// Returns the place of a document: two levels of folders, so that none has too many files.
@@ -82,8 +120,13 @@ impl Upload for Writing {
         let content = Content { sha256, size };
         let place = documents.place(&sha256);
         // What has its name was durable before it got it.
-        if place.exists() {
-            return Ok(content);
+        {
+            let _sweeping = documents.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(same) = File::open(&place) {
+                // No sweep takes it before it is referred to.
+                same.set_modified(SystemTime::now())?;
+                return Ok(content);
+            }
         }
         file.as_file().sync_all()?;
         let folder = place.parent().unwrap_or(&documents.folder);
@@ -92,6 +135,26 @@ impl Upload for Writing {
         sync_folder(folder)?;
         Ok(content)
     }
+}
+
+/// Returns the folders of documents in a folder.
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_one = entry.file_name().len() == 2 && entry.file_type()?.is_dir();
+        folders.extend(is_one.then(|| entry.path()));
+    }
+    Ok(folders)
+}
+
+fn from_hexadecimal(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let is_long = text.len() == 64 && text.is_ascii();
+    for (at, byte) in bytes.iter_mut().enumerate().filter(|_| is_long) {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    is_long.then_some(bytes)
 }
 
 /// Makes the folders down to `folder`, each durable in the one above.
@@ -160,6 +223,27 @@ mod tests {
         assert_eq!(files(folder.path()), 0);
         let absent = Content { sha256: [7; 32], size: 3 };
         assert_eq!(read(&documents, &absent).map_err(|e| e.kind()), Err(io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn what_nothing_refers_to_is_swept_out_when_it_is_old() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let documents = DocumentFolder::open(folder.path()).expect("opened");
+        let (kept, old, young) =
+            (store(&documents, &[b"kept"]), store(&documents, &[b"old"]), store(&documents, &[b"young"]));
+        let day = Duration::from_secs(86_400);
+        for content in [&kept, &old, &young] {
+            let file = File::open(documents.place(&content.sha256)).expect("opened");
+            file.set_modified(SystemTime::now() - 2 * day).expect("made older");
+        }
+        // Stored once more, and not yet referred to.
+        assert_eq!(store(&documents, &[b"young"]), young);
+        let swept = documents.sweep(day, |sha256| Ok::<bool, io::Error>(*sha256 == kept.sha256));
+        assert_eq!(swept.expect("swept"), 1);
+        for (content, is_there) in [(&kept, true), (&old, false), (&young, true)] {
+            assert_eq!(read(&documents, content).is_ok(), is_there);
+        }
+        assert_eq!(from_hexadecimal("zz"), None);
     }
 
     #[test]

@@ -2,15 +2,22 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fhir_model::outcome::Issue;
 use ihe_adapters::gateway;
 
 use crate::config::{ServeArguments, Settings};
+use crate::documents::DocumentFolder;
 use crate::interaction::Server;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
-use crate::storage::Store;
+use crate::storage::{Store, is_content};
+
+/// How often documents are looked through that nothing refers to, and how old
+/// those are that are removed: far older than any submission lasts.
+const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
+const SWEPT_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Serves until it is asked to end.
 ///
@@ -46,6 +53,7 @@ pub fn serve(
     };
     let api = Arc::new(api);
     let documents = Arc::new(super::documents(settings)?);
+    let (sweeping, swept) = (Arc::clone(&store), Arc::clone(&documents));
     let served = Served {
         api: api.clone(),
         documents,
@@ -56,6 +64,7 @@ pub fn serve(
     let publishing = Server::clone(&api);
     let serving = async move {
         tokio::spawn(publishing.keep_packages_published());
+        tokio::spawn(keep_documents_swept(sweeping, swept));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await
     };
     actix_web::rt::System::new().block_on(serving).map_err(|error| {
@@ -74,6 +83,24 @@ pub fn serve(
         format!("cannot listen on {listen}: {advice}")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sweeps out documents that nothing refers to, for as long as it is let.
+async fn keep_documents_swept(store: Arc<Store>, documents: Arc<DocumentFolder>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let (store, documents) = (Arc::clone(&store), Arc::clone(&documents));
+        let sweep = move || -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+            let mut reader = store.reader()?;
+            documents.sweep(SWEPT_AFTER, |sha256| Ok(is_content(&mut reader, sha256)?))
+        };
+        match tokio::task::spawn_blocking(sweep).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(swept)) => tracing::info!(swept, "documents that nothing refers to were removed"),
+            Ok(Err(error)) => tracing::warn!(%error, "documents could not be looked through"),
+            Err(failure) => tracing::error!(panic = failure.is_panic(), "the sweep of documents failed"),
+        }
+    }
 }
 
 /// Returns the OID of the document repository: the one that is set, or one that

@@ -26,6 +26,20 @@ pub fn content_of(data: &mut impl Reads, of: &StoredResource) -> Result<Option<C
     Ok(Some(Content { sha256, size: size as u64 }))
 }
 
+/// Tells whether a version of a Binary has these bytes.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_content(data: &mut impl Reads, sha256: &[u8; 32]) -> Result<bool, StorageError> {
+    let found: Option<i64> = content::table
+        .filter(content::sha256.eq(sha256.as_slice()))
+        .select(content::key)
+        .limit(1)
+        .get_result(data.resource_connection())
+        .optional()?;
+    Ok(found.is_some())
+}
+
 impl WriteUnit<'_> {
     /// Notes where the bytes of a version are.
     ///

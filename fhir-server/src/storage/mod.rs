@@ -37,7 +37,7 @@ pub use closure::{
     ClosureConcept, ClosureRelation, StoredClosure, closure_concepts, closure_count, closure_named,
     closure_relations_since,
 };
-pub use content::content_of;
+pub use content::{content_of, is_content};
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
 pub use published::{own_resources_after, published};
