@@ -445,6 +445,27 @@ fn what_comes_by_fhir_is_found_by_soap() {
     let id = peer.fhir.create(&reference).id();
     assert_eq!(peer.titles(APPROVED), ["fhir"]);
     assert_eq!(entry_uuid(&peer, "1.2.9"), format!("urn:uuid:{id}"));
+    // Its bytes are given out by the repository, also where it has no unique id of its own.
+    let plain = json!({ "resourceType": "DocumentReference", "status": "current",
+        "subject": { "reference": "Patient/p1" },
+        "content": [{ "attachment": { "contentType": "application/pdf", "url": "Binary/b1", "title": "Referto plain" } }] });
+    let plain = peer.fhir.create(&plain).id();
+    let uuid = format!("('urn:uuid:{plain}')");
+    let found = peer.query(GET_DOCUMENTS, "LeafClass", &[("$XDSDocumentEntryEntryUUID", &uuid)]);
+    let repository = between(&found, "name=\"repositoryUniqueId\"><rim:ValueList><rim:Value>", "<");
+    let made = between(&found, "2e82c1f6-a085-4c72-9da3-8640a32e42ab\" value=\"", "\"");
+    assert!(made.starts_with("2.25."), "{found}");
+    for unique_id in ["1.2.9", made] {
+        let retrieved = text(&peer.retrieve(unique_id, repository));
+        assert!(
+            retrieved.contains("ResponseStatusType:Success") && retrieved.contains("%PDF"),
+            "{retrieved}"
+        );
+    }
+    assert_eq!(
+        peer.fhir.send("DELETE", &format!("DocumentReference/{plain}"), &[], b"").expect("an answer").status,
+        204
+    );
     let status = json!([{ "op": "replace", "path": "/status", "value": "superseded" }]);
     let headers = [("content-type", "application/json-patch+json")];
     let patched =
@@ -683,4 +704,55 @@ fn what_was_acknowledged_outlives_a_kill() {
 fn entry(peer: &Peer, unique_id: &str) -> String {
     let unique_id = format!("('{unique_id}')");
     peer.query(GET_DOCUMENTS, "LeafClass", &[("$XDSDocumentEntryUniqueId", &unique_id)])
+}
+
+#[test]
+fn what_is_provided_by_mhd_is_found_by_soap() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (_server, peer) = start(data.path());
+    create_patient(&peer);
+    let [set, reference, binary] =
+        [1, 2, 3].map(|n| format!("urn:uuid:00000000-0000-4000-8000-00000000000{n}"));
+    let entry = |full_url: &str, resource: Value| {
+        json!({ "fullUrl": full_url, "resource": resource,
+            "request": { "method": "POST", "url": resource["resourceType"] } })
+    };
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction",
+        "meta": { "profile": ["https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.ProvideBundle"] },
+        "entry": [
+            entry(&set, json!({ "resourceType": "List", "status": "current", "mode": "working",
+                "extension": [{ "url": "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-sourceId",
+                    "valueIdentifier": { "value": "urn:oid:1.2.3.9" } }],
+                "identifier": [{ "use": "usual", "system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.129.6.1" }],
+                "code": { "coding": [{ "system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "submissionset" }] },
+                "subject": { "reference": "Patient/p1" }, "date": "2026-11-24T10:00:00+01:00",
+                "entry": [{ "item": { "reference": reference } }] })),
+            entry(&reference, json!({ "resourceType": "DocumentReference", "status": "current",
+                "masterIdentifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.129.6.2" },
+                "subject": { "reference": "Patient/p1" },
+                "content": [{ "attachment": { "contentType": "text/plain", "url": binary, "title": "Referto mhd",
+                    "size": 5, "hash": "qvTGHdzF6KLavt4PO0gs2a6pQ00=" } }] })),
+            entry(&binary, json!({ "resourceType": "Binary", "contentType": "text/plain", "data": "aGVsbG8=" })),
+        ] });
+    let answer = peer.fhir.json("POST", "", &[], &bundle).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert_eq!(peer.titles(APPROVED), ["mhd"]);
+    let contents = peer.query(
+        GET_SUBMISSION_SET_AND_CONTENTS,
+        "LeafClass",
+        &[("$XDSSubmissionSetUniqueId", "'1.2.129.6.1'")],
+    );
+    for expected in [
+        "Referto mhd",
+        "1.2.129.6.2",
+        ">20261124090000<",
+        ">Original<",
+        "value=\"1.2.3.9\"",
+        ">aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d<",
+        "value=\"P1^^^&amp;1.2.3&amp;ISO\"",
+    ] {
+        assert!(contents.contains(expected), "{expected} is not in {contents}");
+    }
+    let repository = between(&contents, "name=\"repositoryUniqueId\"><rim:ValueList><rim:Value>", "<");
+    assert!(text(&peer.retrieve("1.2.129.6.2", repository)).contains("\r\n\r\nhello\r\n"));
 }

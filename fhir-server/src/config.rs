@@ -30,7 +30,7 @@ pub enum ConfigError {
     #[error("`{0}` is no database: leave --database out, or give sqlite:FOLDER")]
     Database(String),
     /// What is no OID.
-    #[error("`xds.repository_unique_id` is an OID such as 1.3.6.1.4.1.99999.1, and `{0}` is none")]
+    #[error("the settings of `[xds]` are OIDs such as 1.3.6.1.4.1.99999.1, and `{0}` is none")]
     Oid(String),
     /// A database that this build does not have.
     #[error(
@@ -123,6 +123,8 @@ pub struct XdsFile {
     /// The OID of the document repository; made and kept with the data where
     /// there is none.
     pub repository_unique_id: Option<String>,
+    /// The OID of who assigns the identifiers of patients.
+    pub affinity_domain: Option<String>,
 }
 
 /// The section `[tls]`.
@@ -213,8 +215,8 @@ pub struct ServeSettings {
     pub cors_origins: Vec<String>,
     /// Threads that serve.
     pub workers: usize,
-    /// The OID of the document repository, where it is set.
-    pub repository_unique_id: Option<String>,
+    /// Document sharing.
+    pub xds: XdsFile,
 }
 
 impl Settings {
@@ -277,12 +279,14 @@ impl Settings {
             true => self.file.cors_origins.clone().unwrap_or_default(),
             false => arguments.cors_origin.clone(),
         };
-        let repository_unique_id = self.file.xds.repository_unique_id.clone();
-        if let Some(oid) = repository_unique_id.as_ref().filter(|oid| !is_oid(oid)) {
-            return Err(ConfigError::Oid(oid.clone()));
+        let xds = self.file.xds.clone();
+        for oid in [&xds.repository_unique_id, &xds.affinity_domain].into_iter().flatten() {
+            if !is_oid(oid) {
+                return Err(ConfigError::Oid(oid.clone()));
+            }
         }
         Ok(ServeSettings {
-            repository_unique_id,
+            xds,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
             tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
             cors_origins,

@@ -41,7 +41,8 @@ pub fn serve(
         limits: settings.limits.clone(),
         cors_origins: serve.cors_origins,
         gateway: gateway::Settings {
-            repository_unique_id: repository_unique_id(&store, serve.repository_unique_id)?,
+            repository_unique_id: repository_unique_id(&store, serve.xds.repository_unique_id)?,
+            affinity_domain: serve.xds.affinity_domain,
             ..gateway::Settings::default()
         },
     };

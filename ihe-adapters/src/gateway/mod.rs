@@ -28,6 +28,9 @@ use incoming::Incoming;
 pub struct Settings {
     /// The OID of this repository; without one no document is found in it.
     pub repository_unique_id: String,
+    /// The OID of who assigns the identifiers of patients by which documents
+    /// are registered; `None` for the first that a patient has.
+    pub affinity_domain: Option<String>,
     /// Bytes of a message without its documents.
     pub message_bytes_max: usize,
     /// Bytes of a message with its documents.
@@ -36,7 +39,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { repository_unique_id: String::new(), message_bytes_max: 64 << 20, bytes_max: 2 << 30 }
+        Settings {
+            repository_unique_id: String::new(),
+            affinity_domain: None,
+            message_bytes_max: 64 << 20,
+            bytes_max: 2 << 30,
+        }
     }
 }
 

@@ -82,7 +82,11 @@ impl Gateway {
         if action.as_deref().is_some_and(|action| action != transaction.action) {
             return Err(Fault::action_not_supported(action.as_deref().unwrap_or_default()));
         }
-        let registry = Registry { fhir: Fhir { api: &*self.api, caller } };
+        let registry = Registry {
+            fhir: Fhir { api: &*self.api, caller },
+            repository_unique_id: &self.settings.repository_unique_id,
+            affinity_domain: self.settings.affinity_domain.as_deref(),
+        };
         let answer = |body: Element| Answer {
             action: transaction.answer,
             body,
@@ -149,8 +153,7 @@ impl Gateway {
         if !errors.is_empty() {
             return Ok(RegistryResponse::of(errors));
         }
-        let repository = &self.settings.repository_unique_id;
-        let done = provide_and_register(registry, submission, &received, repository).await;
+        let done = provide_and_register(registry, submission, &received).await;
         Ok(RegistryResponse::of(done.err().unwrap_or_default()))
     }
 
@@ -165,7 +168,7 @@ impl Gateway {
         };
         let (mut retrieved, mut errors, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for request in &requests {
-            let document = match retrieve(registry, request, &self.settings.repository_unique_id).await {
+            let document = match retrieve(registry, request).await {
                 Ok(document) => document,
                 Err(error) => {
                     errors.push(error);

@@ -8,17 +8,21 @@ pub mod stored_query;
 
 use std::collections::HashSet;
 
+use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::{Issue, IssueType, Severity};
+use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
-use fhir_model::tree::Resource;
+use fhir_model::tree::{Element, Resource};
 
+use super::check::patient_id;
 use super::fhir::{
     FOLDER, LIST_TYPES, SUBMISSION_SET, memberships, registered_document, registered_package, relationships,
     resource_id, unique_id_token,
 };
 use super::values::Cx;
+use super::vocabulary::document_entry;
 use crate::fhir_client::Fhir;
-use crate::wire::ebrim::RegistryObject;
+use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
 /// How many objects one question may concern.
@@ -37,6 +41,10 @@ pub(crate) struct Registered {
 #[derive(Clone, Copy)]
 pub(crate) struct Registry<'a> {
     pub(crate) fhir: Fhir<'a>,
+    /// The OID of the repository that has the Binaries of this server.
+    pub(crate) repository_unique_id: &'a str,
+    /// The OID of who assigns the identifiers of patients, if there is but one.
+    pub(crate) affinity_domain: Option<&'a str>,
 }
 
 impl Registry<'_> {
@@ -50,7 +58,7 @@ impl Registry<'_> {
     /// Returns the documents of a patient.
     pub(crate) async fn documents_of(&self, patient: &str, cx: &str) -> Result<Vec<Registered>, Issue> {
         let found = self.fhir.search(ty::DOCUMENT_REFERENCE, &[("patient", patient)], OBJECTS_MAX).await?;
-        Ok(found.into_iter().filter_map(|resource| registered(resource, Some(cx))).collect())
+        Ok(found.into_iter().filter_map(|resource| self.registered(resource, Some(cx))).collect())
     }
 
     /// Returns the submission sets or folders of a patient.
@@ -63,18 +71,66 @@ impl Registry<'_> {
         let code = format!("{LIST_TYPES}|{code}");
         let parameters = [("patient", patient), ("code", code.as_str())];
         let found = self.fhir.search(ty::LIST, &parameters, OBJECTS_MAX).await?;
-        Ok(found.into_iter().filter_map(|resource| registered(resource, Some(cx))).collect())
+        Ok(found.into_iter().filter_map(|resource| self.registered(resource, Some(cx))).collect())
     }
 
     /// Returns the object of a UUID, of the types given.
     pub(crate) async fn by_uuid(&self, uuid: &str, of: &[TypeId]) -> Result<Option<Registered>, Issue> {
         let Some(id) = resource_id(uuid) else { return Ok(None) };
         for of in of {
-            if let Some(found) = self.fhir.read(*of, id).await?.and_then(|r| registered(r, None)) {
-                return Ok(Some(found));
+            if let Some(found) = self.fhir.read(*of, id).await?.and_then(|r| self.registered(r, None)) {
+                return Ok(self.with_patients(vec![found]).await?.pop());
             }
         }
         Ok(None)
+    }
+
+    /// Sees a resource as the object that it is; `None` when it is none, or was
+    /// entered in error. A document that came by FHIR has a unique id and a
+    /// repository as well, so that it can be retrieved by both.
+    fn registered(&self, resource: Resource, patient: Option<&str>) -> Option<Registered> {
+        let mut registered = registered(resource, patient)?;
+        if registered.object.kind != ObjectKind::ExtrinsicObject {
+            return Some(registered);
+        }
+        let object = &mut registered.object;
+        if object.identifier(document_entry::UNIQUE_ID).is_none()
+            && let Some(unique_id) = unique_id_of_uuid(&object.id)
+        {
+            object.external_identifiers.push(ExternalIdentifier {
+                scheme: document_entry::UNIQUE_ID.to_owned(),
+                value: unique_id,
+                ..ExternalIdentifier::default()
+            });
+        }
+        if object.slot("repositoryUniqueId").is_empty() && binary_of(&registered.resource).is_some() {
+            let here = vec![self.repository_unique_id.to_owned()];
+            registered.object.set_slot("repositoryUniqueId", here);
+        }
+        Some(registered)
+    }
+
+    /// Says of which patient objects are that only refer to a resource.
+    async fn with_patients(&self, mut all: Vec<Registered>) -> Result<Vec<Registered>, Issue> {
+        for registered in &mut all {
+            if patient_id(&registered.object).is_some() {
+                continue;
+            }
+            let subject = registered.resource.root().child(name::SUBJECT);
+            let literal = subject.and_then(|s| Literal::parse(s.text_of(name::REFERENCE)?));
+            let Some(key) = literal.map(|l| l.key).filter(|key| key.resource_type == ty::PATIENT) else {
+                continue;
+            };
+            let patient = self.fhir.read(ty::PATIENT, key.id.as_str()).await?;
+            let known = patient.as_ref().map(identifiers).unwrap_or_default();
+            let is_of_domain = |cx: &&Cx| self.affinity_domain.is_none_or(|domain| cx.authority == domain);
+            let Some(cx) = known.iter().find(is_of_domain) else { continue };
+            let (text, resource) = (cx.to_string(), registered.resource.clone());
+            if let Some(complete) = self.registered(resource, Some(&text)) {
+                *registered = complete;
+            }
+        }
+        Ok(all)
     }
 
     /// Returns the objects of a unique id.
@@ -87,16 +143,24 @@ impl Registry<'_> {
         let mut all = Vec::new();
         for of in of {
             let found = self.fhir.search(*of, &[("identifier", &token)], OBJECTS_MAX).await?;
-            all.extend(found.into_iter().filter_map(|resource| registered(resource, None)));
+            all.extend(found.into_iter().filter_map(|resource| self.registered(resource, None)));
         }
-        Ok(all)
+        // One that FHIR gave: of a document without a unique id of its own.
+        let uuid = uuid_of_unique_id(unique_id).filter(|_| all.is_empty());
+        if let Some(uuid) = uuid.filter(|_| of.contains(&ty::DOCUMENT_REFERENCE)) {
+            let found = self.by_uuid(&uuid, &[ty::DOCUMENT_REFERENCE]).await?;
+            let is_it = |r: &Registered| r.object.identifier(document_entry::UNIQUE_ID) == Some(unique_id);
+            all.extend(found.filter(is_it));
+        }
+        self.with_patients(all).await
     }
 
     /// Returns the submission sets and folders that an object is a member of.
     pub(crate) async fn packages_with(&self, member: &Registered) -> Result<Vec<Registered>, Issue> {
         let reference = literal(&member.resource);
         let found = self.fhir.search(ty::LIST, &[("item", &reference)], OBJECTS_MAX).await?;
-        Ok(found.into_iter().filter_map(|resource| registered(resource, None)).collect())
+        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
+        self.with_patients(found.collect()).await
     }
 
     /// Returns the documents with a relationship to a document.
@@ -107,7 +171,8 @@ impl Registry<'_> {
         let reference = literal(&target.resource);
         let found =
             self.fhir.search(ty::DOCUMENT_REFERENCE, &[("relatesto", &reference)], OBJECTS_MAX).await?;
-        Ok(found.into_iter().filter_map(|resource| registered(resource, None)).collect())
+        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
+        self.with_patients(found.collect()).await
     }
 
     /// Returns the associations that an object is an end of, each once.
@@ -130,8 +195,7 @@ fn literal(resource: &Resource) -> String {
     format!("{}/{}", resource.resource_type(), resource.id().unwrap_or_default())
 }
 
-/// Sees a resource as the object that it is; `None` when it is none, or was
-/// entered in error.
+/// Sees a resource as the object that it says it is.
 fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
     if resource.root().text_of(name::STATUS) == Some("entered-in-error") {
         return None;
@@ -144,6 +208,35 @@ fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
     // Each object has a version; who only registers does not name it.
     object.version.get_or_insert_with(|| "1".to_owned());
     Some(Registered { object, associations, resource })
+}
+
+/// Returns the identifiers of a patient that have an OID for who assigned them.
+fn identifiers(patient: &Resource) -> Vec<Cx> {
+    let identifiers = patient.root().children_named(name::IDENTIFIER);
+    let cx = |identifier: Element<'_>| {
+        let authority = identifier.text_of(name::SYSTEM)?.strip_prefix("urn:oid:")?.to_owned();
+        Some(Cx { id: identifier.text_of(name::VALUE)?.to_owned(), authority })
+    };
+    identifiers.filter_map(cx).collect()
+}
+
+/// Returns the unique id of a document that came without one: its UUID as an
+/// OID, by ITU-T X.667.
+fn unique_id_of_uuid(uuid: &str) -> Option<String> {
+    let uuid: uuid::Uuid = resource_id(uuid)?.parse().ok()?;
+    Some(format!("2.25.{}", uuid.as_u128()))
+}
+
+fn uuid_of_unique_id(unique_id: &str) -> Option<String> {
+    let number = unique_id.strip_prefix("2.25.")?.parse().ok()?;
+    Some(format!("urn:uuid:{}", uuid::Uuid::from_u128(number)))
+}
+
+/// Returns the Binary that a document is in, if it is in one of this server.
+pub(crate) fn binary_of(document: &Resource) -> Option<ResourceKey> {
+    let content = document.root().child(name::CONTENT)?;
+    let url = content.child(name::ATTACHMENT)?.text_of(name::URL)?;
+    Literal::parse(url).map(|literal| literal.key).filter(|key| key.resource_type == ty::BINARY)
 }
 
 /// Returns the code of the List that a kind of package is.

@@ -55,7 +55,6 @@ pub(crate) async fn provide_and_register(
     registry: &Registry<'_>,
     mut submission: Submission,
     received: &[(String, Received)],
-    repository_unique_id: &str,
 ) -> Result<(), Vec<RegistryError>> {
     let mut faults = Vec::new();
     let mut stored = Vec::new();
@@ -82,7 +81,7 @@ pub(crate) async fn provide_and_register(
         compare(document, received, &mut faults);
         document.set_slot("hash", vec![received.sha1.clone()]);
         document.set_slot("size", vec![received.content.size.to_string()]);
-        document.set_slot("repositoryUniqueId", vec![repository_unique_id.to_owned()]);
+        document.set_slot("repositoryUniqueId", vec![registry.repository_unique_id.to_owned()]);
         stored.push(StoredDocument {
             entry_id: document.id.clone(),
             media_type: document.mime_type.clone().unwrap_or_default(),

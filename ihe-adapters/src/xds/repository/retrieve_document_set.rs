@@ -2,17 +2,16 @@
 //!
 //! Spec: ITI TF-2 3.43.4
 
-use fhir_model::interaction::{Content, ResourceKey};
+use fhir_model::interaction::Content;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::base64;
-use fhir_model::reference::Literal;
 use fhir_model::schema::{name, ty};
 
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
 use crate::wire::mtom::include;
 use crate::wire::namespaces::XDSB;
 use crate::wire::xml::Element;
-use crate::xds::registry::{Registered, Registry, failure};
+use crate::xds::registry::{Registry, binary_of, failure};
 
 /// How many documents one request may ask for.
 const DOCUMENTS_MAX: usize = 1_000;
@@ -75,9 +74,8 @@ pub fn requests(request: &Element) -> Result<Vec<DocumentRequest>, RegistryError
 pub(crate) async fn retrieve(
     registry: &Registry<'_>,
     request: &DocumentRequest,
-    repository_unique_id: &str,
 ) -> Result<Retrieved, RegistryError> {
-    if request.repository != repository_unique_id {
+    if request.repository != registry.repository_unique_id {
         let context = format!("the repository `{}` is not this one", clip(&request.repository));
         return Err(RegistryError::new(ErrorCode::UnknownRepositoryId, context).at(clip(&request.document)));
     }
@@ -98,7 +96,7 @@ fn clip(text: &str) -> String {
 
 async fn find(registry: &Registry<'_>, unique_id: &str) -> Result<Option<(String, Bytes)>, Issue> {
     for entry in registry.by_unique_id(unique_id, &[ty::DOCUMENT_REFERENCE]).await? {
-        let Some(binary) = binary_of(&entry) else { continue };
+        let Some(binary) = binary_of(&entry.resource) else { continue };
         let (binary, content) = match registry.fhir.read_binary(binary).await {
             Ok(found) => found,
             Err(issue) if matches!(issue.code, IssueType::NotFound | IssueType::Deleted) => continue,
@@ -112,13 +110,6 @@ async fn find(registry: &Registry<'_>, unique_id: &str) -> Result<Option<(String
         }
     }
     Ok(None)
-}
-
-/// Returns the Binary that a document is in, if it is in one of this server.
-fn binary_of(entry: &Registered) -> Option<ResourceKey> {
-    let content = entry.resource.root().child(name::CONTENT)?;
-    let url = content.child(name::ATTACHMENT)?.text_of(name::URL)?;
-    Literal::parse(url).map(|literal| literal.key).filter(|key| key.resource_type == ty::BINARY)
 }
 
 /// Writes the answer; documents stand in parts of the ids `[number]@lanterna`.
