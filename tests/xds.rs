@@ -595,6 +595,9 @@ fn what_is_no_message_is_a_fault() {
         assert!(text(&answer).contains(told), "{body}: {}", text(&answer));
     }
     assert_eq!(peer.fhir.get(&format!("{}/xds/registry", peer.origin)).status, 405);
+    let url = format!("{}/xds/registry", peer.origin);
+    let packed = peer.fhir.send("POST", &url, &[("content-encoding", "gzip")], b"").expect("an answer");
+    assert_eq!((packed.status, packed.header("accept-encoding")), (415, Some("identity")));
     let gone: Value = peer.fhir.get("Patient?_summary=count").json();
     assert_eq!(gone["total"], 0);
 }

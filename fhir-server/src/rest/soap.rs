@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, body};
 use bytes::Bytes;
@@ -36,6 +36,14 @@ pub(super) async fn answer(
     let Ok(_permit) = shared.soap_admission.enter().await else {
         return HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).finish();
     };
+    let coding = request.headers().get(CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("identity");
+    if !coding.eq_ignore_ascii_case("identity") {
+        // Nobody knows what a document grows to that is unpacked as it arrives.
+        shared.metrics.end("none", 415, begin.elapsed());
+        return HttpResponse::UnsupportedMediaType()
+            .insert_header((ACCEPT_ENCODING, "identity"))
+            .body("messages are taken as they are: leave Content-Encoding out");
+    }
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let incoming = Request {
         door,
