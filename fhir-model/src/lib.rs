@@ -21,6 +21,7 @@ pub mod interaction;
 pub mod json;
 pub mod outcome;
 pub mod patch;
+pub mod percent;
 pub mod primitive;
 pub mod reference;
 pub mod schema;

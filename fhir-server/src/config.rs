@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use fhir_model::schema::TypeId;
+use ihe_adapters::xds::values::is_oid;
 use serde::Deserialize;
 
 use crate::interaction::validation::{Mode, Validation};
-use ihe_adapters::xds::values::is_oid;
-
 use crate::limits::Limits;
 
 /// Why the settings cannot be used.

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fhir_model::interaction::Content;
+use fhir_model::primitive::hexadecimal;
 use ihe_adapters::documents::{Documents, Upload};
 use ring::digest::{Context, SHA256};
 
@@ -60,7 +61,7 @@ impl DocumentFolder {
             for second in folders(&first)? {
                 for entry in fs::read_dir(second)? {
                     let entry = entry?;
-                    let Some(sha256) = entry.file_name().to_str().and_then(from_hexadecimal) else {
+                    let Some(sha256) = entry.file_name().to_str().and_then(sha256_of) else {
                         continue;
                     };
                     let _sweeping = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +79,7 @@ impl DocumentFolder {
 
     /// Returns the place of a document: two levels of folders, so that none has too many files.
     fn place(&self, sha256: &[u8; 32]) -> PathBuf {
-        let name: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hexadecimal::encode(sha256);
         self.folder.join(&name[..2]).join(&name[2..4]).join(name)
     }
 }
@@ -148,13 +149,9 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-fn from_hexadecimal(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let is_long = text.len() == 64 && text.is_ascii();
-    for (at, byte) in bytes.iter_mut().enumerate().filter(|_| is_long) {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    is_long.then_some(bytes)
+/// Returns the SHA-256 that a file is named by.
+fn sha256_of(name: &str) -> Option<[u8; 32]> {
+    hexadecimal::decode(name)?.try_into().ok()
 }
 
 /// Makes the folders down to `folder`, each durable in the one above.
@@ -243,7 +240,7 @@ mod tests {
         for (content, is_there) in [(&kept, true), (&old, false), (&young, true)] {
             assert_eq!(read(&documents, content).is_ok(), is_there);
         }
-        assert_eq!(from_hexadecimal("zz"), None);
+        assert_eq!(sha256_of("zz"), None);
     }
 
     #[test]

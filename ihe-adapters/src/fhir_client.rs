@@ -7,6 +7,7 @@ use fhir_model::interaction::{
 };
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType, Reason};
+use fhir_model::percent;
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::{TypeId, name};
 use fhir_model::tree::Resource;
@@ -50,10 +51,11 @@ impl Fhir<'_> {
                 return Err(Issue::error(IssueType::TooCostly).because(Reason::Unprocessable).text(text));
             }
             let next = root.children_named(name::LINK).find(|l| l.text_of(name::RELATION) == Some("next"));
-            let Some(query) = next.and_then(|l| l.text_of(name::URL)?.split_once('?')) else {
+            let Some((_, query)) = next.and_then(|l| l.text_of(name::URL)?.split_once('?')) else {
                 return Ok(found);
             };
-            parameters = decoded(query.1);
+            let unreadable = || Issue::fatal(IssueType::Exception).text("a page has no readable next one");
+            parameters = decoded(query).ok_or_else(unreadable)?;
         }
     }
 
@@ -109,26 +111,10 @@ fn tree(performed: Performed) -> Result<Resource, Issue> {
     }
 }
 
-/// Decodes the query of a URL.
-fn decoded(query: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| {
-        let mut bytes = Vec::with_capacity(text.len());
-        let mut rest = text.bytes();
-        while let Some(byte) = rest.next() {
-            match byte {
-                b'+' => bytes.push(b' '),
-                b'%' => {
-                    let mut digit =
-                        || rest.next().and_then(|b| char::from(b).to_digit(16)).unwrap_or(0) as u8;
-                    bytes.push(digit() << 4 | digit());
-                }
-                other => bytes.push(other),
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
+/// Decodes the query of a URL that this server wrote.
+fn decoded(query: &str) -> Option<Vec<(String, String)>> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (decode(name), decode(value))).collect()
+    pairs.map(|(name, value)| Some((percent::decode_form(name)?, percent::decode_form(value)?))).collect()
 }
 
 #[cfg(test)]
@@ -137,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_query_is_decoded() {
-        let pairs = decoded("a=1%7C2&b=x+y&c");
+        let pairs = decoded("a=1%7C2&b=x+y&c").expect("readable");
         assert_eq!(pairs, [("a".to_owned(), "1|2".to_owned()), ("b".to_owned(), "x y".to_owned())]);
     }
 }

@@ -5,5 +5,6 @@
 pub mod base64;
 pub mod check;
 pub mod date;
+pub mod hexadecimal;
 pub mod id;
 pub mod instant;

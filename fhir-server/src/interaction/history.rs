@@ -8,6 +8,7 @@
 use fhir_model::interaction::{Handling, HistoryRequest, Performed, Scope};
 use fhir_model::json::write::write_escaped;
 use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::percent;
 use fhir_model::primitive::date::PartialDate;
 use fhir_model::primitive::instant::Instant;
 
@@ -142,9 +143,9 @@ fn with_query(path: &str, request: &HistoryRequest, before: Option<Instant>) -> 
     let pairs = kept.map(|(n, v)| (n.as_str(), v.clone())).chain(before.map(|b| (BEFORE, b.0.to_string())));
     for (index, (name, value)) in pairs.enumerate() {
         url.push(if index == 0 { '?' } else { '&' });
-        super::url::encode(name, &mut url);
+        percent::encode(name, &mut url);
         url.push('=');
-        super::url::encode(&value, &mut url);
+        percent::encode(&value, &mut url);
     }
     url
 }

@@ -17,6 +17,7 @@ use fhir_model::interaction::{
     Caller, DeleteRequest, Interaction, Performed, ResourceKey, Target, UpdateRequest,
 };
 use fhir_model::outcome::{Issue, IssueType, Severity};
+use fhir_model::primitive::hexadecimal;
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
 use futures_util::StreamExt;
@@ -287,7 +288,7 @@ fn wanted<'d>(definitions: impl Iterator<Item = &'d Arc<Definition>>, bytes_max:
 fn own_id(id: Option<&ResourceId>, definition: &Definition) -> Option<ResourceId> {
     let canonical = format!("{}|{}", definition.url(), definition.version().unwrap_or_default());
     let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
-    let hash: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hexadecimal::encode(digest.as_ref().get(..8).unwrap_or_default());
     let beginning: String = id.map(|id| id.as_str().chars().take(47).collect()).unwrap_or_default();
     ResourceId::parse(if beginning.is_empty() { hash } else { format!("{beginning}-{hash}") }.as_str())
 }

@@ -405,7 +405,8 @@ impl Transaction {
             (None, Some(before)) => content_of(unit.unit, before)?,
             (None, None) => None,
         };
-        let (Some(content), Some(current)) = (content, unit.current(key)?) else { return Ok(()) };
+        let Some(content) = content else { return Ok(()) };
+        let Some(current) = unit.current(key)? else { return Ok(()) };
         Ok(unit.unit.put_content(current.number, current.version, &content)?)
     }
 }

@@ -8,6 +8,7 @@
 
 use fhir_model::interaction::{Criteria, ResourceKey, Scope};
 use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::percent;
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
 
@@ -124,6 +125,7 @@ pub(crate) fn decode_query(query: &str) -> Result<Vec<(String, String)>, Issue> 
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decode = |text| percent::decode_form(text).ok_or_else(bad_escape);
             Ok((decode(name)?, decode(value)?))
         })
         .collect()
@@ -134,59 +136,12 @@ pub(crate) fn decode_query(query: &str) -> Result<Vec<(String, String)>, Issue> 
 /// # Errors
 /// As [`decode_query`].
 pub(crate) fn decode_path(path: &str) -> Result<String, Issue> {
-    if path.contains('%') { decode(&path.replace('+', "%2B")) } else { Ok(path.to_owned()) }
+    percent::decode(path).ok_or_else(bad_escape)
 }
 
-fn decode(text: &str) -> Result<String, Issue> {
-    let bad = || {
-        Issue::error(IssueType::Value)
-            .text("the URL has an escape that is not `%` and two hexadecimal digits of UTF-8")
-    };
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        at += 1;
-        match byte {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let digits = text.get(at..at + 2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-                let value = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or_else(bad)?;
-                out.push(value);
-                at += 2;
-            }
-            other => out.push(*other),
-        }
-    }
-    String::from_utf8(out).map_err(|_| bad())
-}
-
-/// Writes a name or value of a query so that [`decode_query`] reads it back.
-pub(crate) fn encode(text: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z'
-            | b'a'..=b'z'
-            | b'0'..=b'9'
-            | b'-'
-            | b'.'
-            | b'_'
-            | b'~'
-            | b'$'
-            | b'*'
-            | b','
-            | b':'
-            | b'/' => {
-                out.push(char::from(byte));
-            }
-            other => {
-                out.push('%');
-                out.push(char::from(HEX[usize::from(other >> 4)]));
-                out.push(char::from(HEX[usize::from(other & 15)]));
-            }
-        }
-    }
+fn bad_escape() -> Issue {
+    Issue::error(IssueType::Value)
+        .text("the URL has an escape that is not `%` and two hexadecimal digits of UTF-8")
 }
 
 #[cfg(test)]
@@ -226,9 +181,9 @@ mod tests {
         #[test]
         fn decoding_undoes_encoding(name in "\\PC{1,20}", value in "\\PC{0,20}") {
             let mut query = String::new();
-            encode(&name, &mut query);
+            percent::encode(&name, &mut query);
             query.push('=');
-            encode(&value, &mut query);
+            percent::encode(&value, &mut query);
             proptest::prop_assert_eq!(decode_query(&query), Ok(vec![(name, value)]));
         }
     }

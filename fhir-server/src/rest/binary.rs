@@ -141,15 +141,27 @@ impl Opened {
 
     /// Reads it bit by bit, off the thread that serves.
     pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> {
-        futures_util::stream::try_unfold(self.reader, |mut reader| async move {
-            let read = move || {
-                let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-                let count = reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
-                Ok((count > 0).then(|| (Bytes::from(chunk), reader)))
-            };
-            tokio::task::spawn_blocking(read).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
-        })
+        stream(self.reader, self.size)
     }
+}
+
+/// Reads so many bytes bit by bit, off the thread that serves: not more than
+/// was told, and an error for less.
+pub(super) fn stream(reader: Box<dyn Read + Send>, size: u64) -> impl Stream<Item = io::Result<Bytes>> {
+    futures_util::stream::try_unfold((reader.take(size), size), |(mut reader, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let read = move || {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES.min(left as usize));
+            let count = reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)? as u64;
+            match count {
+                0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                count => Ok(Some((Bytes::from(chunk), (reader, left.saturating_sub(count))))),
+            }
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+    })
 }
 
 fn unreadable(error: &io::Error) -> Issue {

@@ -1,7 +1,7 @@
 //! The SOAP doors over HTTP: the body goes to the gateway as it arrives, and
 //! the answer comes from it as a stream.
 
-use std::io::{self, Read};
+use std::io;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -14,12 +14,10 @@ use futures_util::{Stream, StreamExt, stream};
 use ihe_adapters::gateway::{Arriving, Chunk, Door, Request};
 
 use super::answer::{base, request_id};
+use super::binary;
 use super::body::deadline;
 use super::server::Shared;
 use crate::limits::Limits;
-
-/// How many bytes of a document are read at a time.
-const CHUNK_BYTES: usize = 256 << 10;
 
 /// Answers a message that came to a door.
 pub(super) async fn answer(
@@ -106,24 +104,6 @@ fn arriving(payload: Payload, limits: Limits) -> Arriving {
 fn chunks(chunks: Vec<Chunk>) -> impl Stream<Item = io::Result<Bytes>> {
     stream::iter(chunks).flat_map(|chunk| match chunk {
         Chunk::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed_local(),
-        Chunk::Document(reader, size) => document(reader, size).boxed_local(),
-    })
-}
-
-fn document(reader: Box<dyn Read + Send>, size: u64) -> impl Stream<Item = io::Result<Bytes>> {
-    // Not more than was told, and an error for less.
-    stream::try_unfold((reader.take(size), size), |(mut reader, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let read = move || {
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES.min(left as usize));
-            let count = reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)? as u64;
-            match count {
-                0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                count => Ok(Some((Bytes::from(chunk), (reader, left.saturating_sub(count))))),
-            }
-        };
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+        Chunk::Document(reader, size) => binary::stream(reader, size).boxed_local(),
     })
 }

@@ -4,8 +4,8 @@
 use std::io;
 use std::sync::Arc;
 
-use base64::Engine;
 use bytes::{Bytes, BytesMut};
+use fhir_model::primitive::{base64, hexadecimal};
 use futures_util::StreamExt;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
@@ -167,7 +167,11 @@ impl Receiving {
             upload.write(&waiting)?;
             upload.finish()
         });
-        Ok(Received { content_id, content: content.await?, sha1: hexadecimal(sha1) })
+        Ok(Received {
+            content_id,
+            content: content.await?,
+            sha1: hexadecimal::encode(sha1.finish().as_ref()),
+        })
     }
 }
 
@@ -184,10 +188,6 @@ impl Upload for Gone {
     }
 }
 
-fn hexadecimal(hash: Context) -> String {
-    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Fault> {
@@ -200,9 +200,8 @@ async fn blocking<T: Send + 'static>(
 /// # Errors
 /// A fault, when it is not base64 or cannot be stored.
 pub(super) async fn store_inline(text: &str, documents: &Arc<dyn Documents>) -> Result<Received, Fault> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let bytes = base64::engine::general_purpose::STANDARD.decode(digits);
-    let bytes = bytes.map_err(|_| Fault::sender("a document in the message is not base64"))?;
+    let bytes = base64::decode(text);
+    let bytes = bytes.ok_or_else(|| Fault::sender("a document in the message is not base64"))?;
     let mut receiving = Receiving::begin(Part::default(), documents).await?;
     receiving.write(bytes.into()).await?;
     receiving.finish().await

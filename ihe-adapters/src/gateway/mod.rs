@@ -154,7 +154,7 @@ impl Gateway {
             let fault = Fault { addressing: Some("OnlyAnonymousAddressSupported".to_owned()), ..fault };
             return fault_response(fault, version, &addressing);
         }
-        match self.perform(door, &caller, incoming).await {
+        match self.perform(door, &caller, &incoming, addressing.action.as_deref()).await {
             Ok(answer) => response(answer, version, &addressing),
             Err(fault) => fault_response(fault, version, &addressing),
         }

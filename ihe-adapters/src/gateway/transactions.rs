@@ -70,17 +70,17 @@ impl Gateway {
         &self,
         door: Door,
         caller: &Caller,
-        incoming: Incoming,
+        incoming: &Incoming,
+        action: Option<&str>,
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
-        let action = incoming.envelope.addressing().action;
         let of_door = || TRANSACTIONS.iter().filter(|t| t.door == door);
         // The body decides: an action that says otherwise is a mistake.
         let by_body = of_door().find(|t| body.is(t.body.0, t.body.1));
         let transaction =
-            by_body.ok_or_else(|| Fault::action_not_supported(action.as_deref().unwrap_or(&body.local)))?;
-        if action.as_deref().is_some_and(|action| action != transaction.action) {
-            return Err(Fault::action_not_supported(action.as_deref().unwrap_or_default()));
+            by_body.ok_or_else(|| Fault::action_not_supported(action.unwrap_or(&body.local)))?;
+        if let Some(action) = action.filter(|action| *action != transaction.action) {
+            return Err(Fault::action_not_supported(action));
         }
         let registry = Registry {
             fhir: Fhir { api: &*self.api, caller },
@@ -98,7 +98,7 @@ impl Gateway {
             "ITI-42" => answer(register_document_set(&registry, body).await.to_element()),
             "ITI-18" => answer(registry_stored_query(&registry, body).await),
             "ITI-41" => {
-                let response = self.provide_and_register(&registry, &incoming).await?;
+                let response = self.provide_and_register(&registry, incoming).await?;
                 Answer { is_multipart: true, ..answer(response.to_element()) }
             }
             _ => {

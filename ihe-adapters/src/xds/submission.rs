@@ -70,6 +70,12 @@ impl Submission {
         self.described().chain(&self.associations)
     }
 
+    /// Returns all its objects, to be changed.
+    pub fn objects_mut(&mut self) -> impl Iterator<Item = &mut RegistryObject> {
+        let Submission { submission_set, documents, folders, associations } = self;
+        std::iter::once(submission_set).chain(documents).chain(folders).chain(associations)
+    }
+
     /// Gives a UUID to each object that has only a symbol, and puts it where
     /// the symbol stands. Symbols of nothing here stay.
     pub fn assign_ids(&mut self) {
@@ -82,9 +88,7 @@ impl Submission {
                 id.clone_from(assigned);
             }
         };
-        let Submission { submission_set, documents, folders, associations } = self;
-        let all = std::iter::once(submission_set).chain(documents).chain(folders).chain(associations);
-        for object in all {
+        for object in self.objects_mut() {
             assign(&mut object.id);
             if let Some(logical_id) = &mut object.logical_id {
                 assign(logical_id);

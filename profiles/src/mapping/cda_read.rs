@@ -4,6 +4,7 @@ use std::fmt;
 
 use fhir_model::outcome::{Issue, IssueType};
 use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -104,18 +105,14 @@ impl Reader<'_> {
                     self.text(&text)?;
                 }
                 Event::GeneralRef(reference) => {
-                    let c = match reference.resolve_char_ref().map_err(|e| e.to_string())? {
-                        Some(c) => c,
-                        None => match &*reference.xml10_content() {
-                            "amp" => '&',
-                            "lt" => '<',
-                            "gt" => '>',
-                            "quot" => '"',
-                            "apos" => '\'',
-                            name => return Err(format!("unknown entity `{name}`")),
-                        },
-                    };
-                    self.text(c.encode_utf8(&mut [0; 4]))?;
+                    match reference.resolve_char_ref().map_err(|e| e.to_string())? {
+                        Some(c) => self.text(c.encode_utf8(&mut [0; 4]))?,
+                        None => {
+                            let name = reference.xml10_content();
+                            let text = resolve_xml_entity(&name);
+                            self.text(text.ok_or_else(|| format!("unknown entity `{name}`"))?)?;
+                        }
+                    }
                 }
                 Event::DocType(_) => return Err("a document type declaration is not allowed".to_owned()),
                 Event::Eof if !self.open.is_empty() => return Err("an element without end".to_owned()),

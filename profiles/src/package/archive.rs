@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use fhir_model::primitive::hexadecimal;
 use flate2::read::GzDecoder;
 use ring::digest::{Context, SHA256};
 use tar::EntryType;
@@ -289,7 +290,7 @@ impl<R: Read> Read for Hashed<R> {
 
 /// Writes a hash as it is kept with a package.
 pub(super) fn hexadecimal(hash: Context) -> String {
-    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal::encode(hash.finish().as_ref())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::fhirpath::error::EvaluateError;
 use crate::fhirpath::evaluate::{Call, Evaluator, of_value, single};
 use crate::fhirpath::functions::Function;
 use crate::fhirpath::value::{Collection, Value};
-use crate::primitive::base64;
+use crate::primitive::{base64, hexadecimal};
 
 /// The greatest size of a compiled regular expression, in bytes.
 const PATTERN_BYTES_MAX: usize = 4 << 20;
@@ -179,7 +179,7 @@ fn encoded(text: &str, format: &str) -> Option<String> {
     match format {
         "base64" => Some(base64::encode(text.as_bytes())),
         "urlbase64" => Some(base64::encode(text.as_bytes()).replace('+', "-").replace('/', "_")),
-        "hex" => Some(text.bytes().map(|b| format!("{b:02x}")).collect()),
+        "hex" => Some(hexadecimal::encode(text.as_bytes())),
         _ => None,
     }
 }

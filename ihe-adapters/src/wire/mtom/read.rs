@@ -1,7 +1,7 @@
 //! Reads the parts of a multipart message as they arrive.
 
-use base64::Engine;
 use bytes::{Buf, Bytes, BytesMut};
+use fhir_model::primitive::base64;
 use memchr::memmem;
 
 use super::super::content_type::ContentType;
@@ -300,8 +300,8 @@ impl Reader {
         rest.extend(data.iter().filter(|byte| !byte.is_ascii_whitespace()));
         let whole = rest.len() / 4 * 4;
         let digits: Vec<u8> = rest.drain(..whole).collect();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(digits);
-        bytes.map(|bytes| Event::Data(bytes.into())).map_err(|_| MtomError::Base64(self.parts))
+        let bytes = std::str::from_utf8(&digits).ok().and_then(base64::decode);
+        bytes.map(|bytes| Event::Data(bytes.into())).ok_or(MtomError::Base64(self.parts))
     }
 }
 

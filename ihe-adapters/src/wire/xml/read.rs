@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
@@ -147,11 +148,17 @@ impl Reading<'_> {
                     self.text(&text)?;
                 }
                 Event::GeneralRef(reference) => {
-                    let c = match reference.resolve_char_ref().map_err(|error| error.to_string())? {
-                        Some(c) => c,
-                        None => predefined(&reference.xml10_content())?,
-                    };
-                    self.text(c.encode_utf8(&mut [0; 4]))?;
+                    match reference.resolve_char_ref().map_err(|error| error.to_string())? {
+                        Some(c) => self.text(c.encode_utf8(&mut [0; 4]))?,
+                        None => {
+                            let name = reference.xml10_content();
+                            let text = resolve_xml_entity(&name).ok_or_else(|| {
+                                let name: String = name.chars().take(40).collect();
+                                format!("the entity `{name}` is not known")
+                            })?;
+                            self.text(text)?;
+                        }
+                    }
                 }
                 Event::DocType(_) => return Err("a document type declaration is not allowed".to_owned()),
                 Event::Eof if !self.open.is_empty() => return Err("an element without end".to_owned()),
@@ -217,20 +224,6 @@ impl Reading<'_> {
 /// Spec: <https://www.w3.org/TR/xml/#charsets>
 pub(super) fn is_character(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
-}
-
-fn predefined(name: &str) -> Outcome<char> {
-    Ok(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        other => {
-            let other: String = other.chars().take(40).collect();
-            return Err(format!("the entity `{other}` is not known"));
-        }
-    })
 }
 
 fn bound(namespace: &ResolveResult<'_>) -> Outcome<String> {

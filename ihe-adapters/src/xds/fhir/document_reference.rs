@@ -2,8 +2,7 @@
 //!
 //! Spec: IHE MHD 4.2, DocumentEntry-Mapping; ITI TF-3 4.2.3.2
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use fhir_model::primitive::{base64, hexadecimal};
 use fhir_model::schema::{NameId, name};
 use fhir_model::tree::{Element, Resource};
 use serde_json::{Map, Value, json};
@@ -11,8 +10,9 @@ use serde_json::{Map, Value, json};
 use super::codes::{coding, concept, read_coding, read_concepts};
 use super::people::{self, authenticator, author, read_authenticator, read_author, source_patient};
 use super::{
-    URIS, as_sent, entry_uuid, extension, extensions, of_all_objects, put_localized, read_localized,
-    read_of_all_objects, read_slots, read_unique_identifier, resource_id, slots, unique_identifier, value_of,
+    URIS, as_sent, entry_uuid, extension, extensions, of_all_objects, part, parts, put_localized,
+    read_localized, read_of_all_objects, read_slots, read_unique_identifier, resource_id, slots,
+    unique_identifier, value_of,
 };
 use crate::wire::ebrim::{Classification, Ends, ExternalIdentifier, ObjectKind, RegistryObject, Slot};
 use crate::xds::values::{Cx, date_time_to_dtm, dtm_to_date_time};
@@ -152,13 +152,9 @@ pub(super) fn unmapped_identifiers<'o>(
 
 /// Reads classifications and identifiers that have no element of their own.
 pub(super) fn read_unmapped(root: Element<'_>, object: &mut RegistryObject) {
-    fn part<'r>(of: Element<'r>, named: &str) -> Option<Element<'r>> {
-        let mut parts = of.children_named(name::EXTENSION);
-        parts.find(|p| p.text_of(name::URL) == Some(named))?.child(name::VALUE)
-    }
-    let text = |of: Element<'_>, named: &str| part(of, named).and_then(|v| v.value()).map(str::to_owned);
+    let text = |of: Element<'_>, named| part(of, named).map(str::to_owned);
     for classification in extensions(root, "classification") {
-        let code = part(classification, "code").map(|code| read_coding(code, "")).unwrap_or_default();
+        let code = parts(classification, "code").next().map(|code| read_coding(code, "")).unwrap_or_default();
         object.classifications.push(Classification {
             scheme: text(classification, "scheme"),
             node: text(classification, "node"),
@@ -257,9 +253,9 @@ fn attachment(object: &RegistryObject, places: &Places) -> Value {
     let sent = size.and_then(|size| as_sent(size, number.map(|n| n.to_string()).as_deref()));
     put("_size", sent.map(|sent| json!({ "extension": [sent] })));
     let hash = object.slot_value("hash");
-    let bytes = hash.and_then(from_hexadecimal);
-    let made = bytes.as_deref().map(hexadecimal);
-    put("hash", bytes.map(|bytes| json!(STANDARD.encode(bytes))));
+    let bytes = hash.and_then(hexadecimal::decode).filter(|bytes| !bytes.is_empty());
+    let made = bytes.as_deref().map(hexadecimal::encode);
+    put("hash", bytes.map(|bytes| json!(base64::encode(&bytes))));
     let sent = hash.and_then(|hash| as_sent(hash, made.as_deref()));
     put("_hash", sent.map(|sent| json!({ "extension": [sent] })));
     put_localized(&mut attachment, "title", &object.name);
@@ -269,16 +265,6 @@ fn attachment(object: &RegistryObject, places: &Places) -> Value {
         attachment.insert("extension".to_owned(), json!([{ "url": ABSENT, "valueCode": "unknown" }]));
     }
     Value::Object(attachment)
-}
-
-fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
-    let digits = digits.filter(|d| !d.is_empty() && d.len().is_multiple_of(2))?;
-    Some(digits.chunks(2).filter_map(|pair| Some(pair.first()? << 4 | pair.last()?)).collect())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn context(object: &RegistryObject, contained: &mut Vec<Value>) -> Map<String, Value> {
@@ -387,10 +373,7 @@ pub fn relationships(resource: &Resource) -> Vec<RegistryObject> {
             (None, None) => continue,
         };
         let association = extensions(relation, "association").next();
-        let part = |named: &str| {
-            let mut parts = association?.children_named(name::EXTENSION);
-            parts.find(|p| p.text_of(name::URL) == Some(named))?.child(name::VALUE)?.value()
-        };
+        let part = |named| association.and_then(|association| part(association, named));
         let code = relation.text_of(name::CODE).unwrap_or_default();
         let of_code = RELATIONSHIPS.iter().find(|(_, c)| *c == code).map(|(kind, _)| *kind);
         let sent = part("type").filter(|kind| RELATIONSHIPS.contains(&(kind, code)));
@@ -485,7 +468,7 @@ fn read_attachment(attachment: Element<'_>, object: &mut RegistryObject) {
     let sent = size.and_then(super::sent).filter(|sent| made.is_none_or(|m| number(m) == number(sent)));
     put_slot(object, "size", sent.or(made).map(str::to_owned));
     let Some(hash) = attachment.child(name::HASH) else { return };
-    let made = hash.value().and_then(|text| STANDARD.decode(text).ok()).map(|bytes| hexadecimal(&bytes));
+    let made = hash.value().and_then(base64::decode).map(|bytes| hexadecimal::encode(&bytes));
     let sent = super::sent(hash).filter(|sent| made.as_deref().is_none_or(|m| m.eq_ignore_ascii_case(sent)));
     put_slot(object, "hash", sent.map(str::to_owned).or(made));
 }

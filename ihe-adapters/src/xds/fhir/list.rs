@@ -13,7 +13,7 @@ use super::document_reference::{
 };
 use super::people::{author, read_author};
 use super::{
-    URIS, entry_uuid, extensions, of_all_objects, put_localized, read_localized, read_of_all_objects,
+    URIS, entry_uuid, extensions, of_all_objects, part, put_localized, read_localized, read_of_all_objects,
     read_unique_identifier, resource_id, slots, unique_identifier,
 };
 use crate::wire::ebrim::{Classification, Ends, ObjectKind, RegistryObject, Slot};
@@ -213,10 +213,7 @@ pub fn memberships(resource: &Resource) -> Vec<RegistryObject> {
     let root = resource.root();
     let source = entry_uuid(root);
     let association = |at: usize, target: String, said: Option<Element<'_>>| {
-        let id = said.and_then(|said| {
-            let mut parts = said.children_named(name::EXTENSION);
-            parts.find(|p| p.text_of(name::URL) == Some("id"))?.child(name::VALUE)?.value()
-        });
+        let id = said.and_then(|said| part(said, "id"));
         let mut object = RegistryObject {
             kind: ObjectKind::Association,
             id: id.map_or_else(|| derived_id(&source, at), str::to_owned),
@@ -243,10 +240,7 @@ pub fn memberships(resource: &Resource) -> Vec<RegistryObject> {
         all.push(association(at, format!("urn:uuid:{target}"), extensions(entry, "association").next()));
     }
     for (at, member) in extensions(root, "member").enumerate() {
-        let mut parts = member.children_named(name::EXTENSION);
-        let target = parts.find(|p| p.text_of(name::URL) == Some("target"));
-        let target = target.and_then(|p| p.child(name::VALUE)?.value());
-        let Some(target) = target else { continue };
+        let Some(target) = part(member, "target") else { continue };
         all.push(association(all.len() + at, target.to_owned(), Some(member)));
     }
     all

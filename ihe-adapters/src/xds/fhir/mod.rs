@@ -61,6 +61,17 @@ fn extensions<'r>(element: Element<'r>, kind: &str) -> impl Iterator<Item = Elem
     element.children_named(name::EXTENSION).filter(move |e| e.text_of(name::URL) == Some(url.as_str()))
 }
 
+/// Returns the values of the parts of an extension that have a name.
+fn parts<'r>(extension: Element<'r>, named: &'static str) -> impl Iterator<Item = Element<'r>> {
+    let parts = extension.children_named(name::EXTENSION);
+    parts.filter(move |p| p.text_of(name::URL) == Some(named)).filter_map(|p| p.child(name::VALUE))
+}
+
+/// Returns the text of the part of an extension that has a name.
+fn part<'r>(extension: Element<'r>, named: &'static str) -> Option<&'r str> {
+    parts(extension, named).next()?.value()
+}
+
 /// Writes slots that have no element of their own.
 fn slots<'s>(slots: impl IntoIterator<Item = &'s Slot>) -> Vec<Value> {
     let slot = |slot: &Slot| {
@@ -75,14 +86,9 @@ fn slots<'s>(slots: impl IntoIterator<Item = &'s Slot>) -> Vec<Value> {
 /// Reads slots that have no element of their own.
 fn read_slots(element: Element<'_>) -> Vec<Slot> {
     let slot = |slot: Element<'_>| {
-        let parts = |named: &'static str| {
-            let parts = slot.children_named(name::EXTENSION);
-            parts
-                .filter(move |p| p.text_of(name::URL) == Some(named))
-                .filter_map(|p| p.child(name::VALUE)?.value())
-        };
-        let name = parts("name").next()?.to_owned();
-        Some(Slot { name, slot_type: None, values: parts("value").map(str::to_owned).collect() })
+        let values = parts(slot, "value").filter_map(|value| value.value());
+        let name = part(slot, "name")?.to_owned();
+        Some(Slot { name, slot_type: None, values: values.map(str::to_owned).collect() })
     };
     extensions(element, "slot").filter_map(slot).collect()
 }
@@ -111,14 +117,7 @@ fn read_localized(parent: Element<'_>, element: NameId) -> Vec<LocalizedString> 
     let lang = value_of(text, "language").map(str::to_owned);
     let mut strings = vec![LocalizedString { lang, value: value.to_owned() }];
     for other in extensions(text, "other-language") {
-        let part = |named: &str| {
-            let mut parts = other.children_named(name::EXTENSION);
-            parts
-                .find(|p| p.text_of(name::URL) == Some(named))?
-                .child(name::VALUE)?
-                .value()
-                .map(str::to_owned)
-        };
+        let part = |named| part(other, named).map(str::to_owned);
         strings.push(LocalizedString { lang: part("language"), value: part("text").unwrap_or_default() });
     }
     strings

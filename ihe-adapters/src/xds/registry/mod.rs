@@ -6,8 +6,6 @@
 pub mod register_document_set;
 pub mod stored_query;
 
-use std::collections::HashSet;
-
 use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::reference::Literal;
@@ -175,7 +173,7 @@ impl Registry<'_> {
         self.with_patients(found.collect()).await
     }
 
-    /// Returns the associations that an object is an end of, each once.
+    /// Returns the associations that an object is an end of.
     pub(crate) async fn associations_of(&self, of: &Registered) -> Result<Vec<RegistryObject>, Issue> {
         let mut all = of.associations.clone();
         let mut others = self.packages_with(of).await?;
@@ -184,8 +182,6 @@ impl Registry<'_> {
             let ends_here = |a: &RegistryObject| a.ends.as_ref().is_some_and(|e| e.target == of.object.id);
             all.extend(other.associations.into_iter().filter(ends_here));
         }
-        let mut seen = HashSet::new();
-        all.retain(|association| seen.insert(association.id.clone()));
         Ok(all)
     }
 }

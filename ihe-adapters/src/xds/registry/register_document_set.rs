@@ -3,10 +3,12 @@
 //! Spec: ITI TF-2 3.42.4.1.3
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use fhir_model::interaction::Content;
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::percent;
 use fhir_model::schema::ty;
 use serde_json::{Value, json};
 
@@ -16,7 +18,7 @@ use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::check::{check, patient_id, unique_id};
 use crate::xds::fhir::{Member, Places, document_reference, list, resource_id, unique_id_token};
 use crate::xds::submission::Submission;
-use crate::xds::values::Cx;
+use crate::xds::values::{Cx, dtm_to_date_time};
 use crate::xds::vocabulary::{
     APPENDS, APPROVED, FOLDER_NODE, HAS_MEMBER, REPLACES, TRANSFORMS, TRANSFORMS_AND_REPLACES,
 };
@@ -24,50 +26,29 @@ use crate::xds::vocabulary::{
 /// How often a submission is tried anew that others came in between.
 const TRIES: usize = 4;
 
-/// A document that the repository has stored for an entry.
-#[derive(Debug, Clone)]
-pub struct StoredDocument {
-    /// The id of the entry in the submission.
-    pub entry_id: String,
-    /// Its media type.
-    pub media_type: String,
-    /// Where its bytes are.
-    pub content: Content,
-}
-
-/// Registers a submission, with what the repository stored of it.
+/// Registers a submission. `stored`: where the bytes are that the repository
+/// has of its documents, in their order; none for those that are elsewhere.
 ///
 /// # Errors
 /// All that is wrong with it; nothing is registered then.
 pub(crate) async fn register(
     registry: &Registry<'_>,
     mut submission: Submission,
-    documents: &[StoredDocument],
+    stored: &[Option<Content>],
 ) -> Result<(), Vec<RegistryError>> {
     let faults = check(&submission);
     if !faults.is_empty() {
         return Err(faults);
     }
-    // Binaries by the ids that entries have once they are assigned.
-    let before: Vec<String> = submission.documents.iter().map(|d| d.id.clone()).collect();
     submission.assign_ids();
-    let assigned = before.iter().zip(&submission.documents).map(|(b, d)| (b.as_str(), d.id.clone()));
-    let assigned: HashMap<&str, String> = assigned.collect();
-    let stored: HashMap<String, &StoredDocument> =
-        documents.iter().filter_map(|d| Some((assigned.get(d.entry_id.as_str())?.clone(), d))).collect();
-    for object in [&mut submission.submission_set]
-        .into_iter()
-        .chain(&mut submission.documents)
-        .chain(&mut submission.folders)
-        .chain(&mut submission.associations)
-    {
+    for object in submission.objects_mut() {
         object.status = Some(APPROVED.to_owned());
         object.logical_id = Some(object.id.clone());
     }
     let mut tries = 0;
     loop {
         tries += 1;
-        let planned = Plan::of(registry, &submission, &stored).await;
+        let planned = Plan::of(registry, &submission, stored).await;
         let planned = planned.map_err(|issue| vec![failure(&issue, ErrorCode::Registry)])??;
         match registry.fhir.transact(planned.entries, planned.contents).await {
             Ok(()) => return Ok(()),
@@ -88,13 +69,20 @@ struct Plan {
     contents: Vec<(String, Content)>,
 }
 
+/// A registered object that a submission concerns.
+struct Known {
+    registered: Arc<Registered>,
+    /// The resource that it becomes, where it changes.
+    becomes: Option<Value>,
+}
+
 /// What is found out about a submission.
 struct Planning<'s> {
     submission: &'s Submission,
     patient: Cx,
     faults: Vec<RegistryError>,
-    /// Registered objects that are referred to, as they will be.
-    changed: HashMap<String, (Registered, Value, bool)>,
+    /// Registered objects that this concerns, by their ids.
+    known: HashMap<String, Known>,
     /// Memberships that come of replacing what is in folders.
     added: Vec<RegistryObject>,
 }
@@ -103,7 +91,7 @@ impl Plan {
     async fn of(
         registry: &Registry<'_>,
         submission: &Submission,
-        stored: &HashMap<String, &StoredDocument>,
+        stored: &[Option<Content>],
     ) -> Result<Result<Plan, Vec<RegistryError>>, Issue> {
         // Its form was checked.
         let Some(patient) = patient_id(&submission.submission_set).and_then(Cx::parse) else {
@@ -111,7 +99,7 @@ impl Plan {
         };
         let place = registry.patient(&patient).await?;
         let mut planning =
-            Planning { submission, patient, faults: Vec::new(), changed: HashMap::new(), added: Vec::new() };
+            Planning { submission, patient, faults: Vec::new(), known: HashMap::new(), added: Vec::new() };
         if place.is_none() {
             let error = RegistryError::new(ErrorCode::UnknownPatientId, planning.patient.to_string());
             planning.faults.push(error.at(&submission.submission_set.id));
@@ -182,9 +170,9 @@ impl Planning<'_> {
         registry: &Registry<'_>,
         association: &RegistryObject,
         id: &str,
-    ) -> Result<Option<Registered>, Issue> {
-        if let Some((known, _, _)) = self.changed.get(id) {
-            return Ok(Some(known.clone()));
+    ) -> Result<Option<Arc<Registered>>, Issue> {
+        if let Some(known) = self.known.get(id) {
+            return Ok(Some(Arc::clone(&known.registered)));
         }
         let Some(found) = registry.by_uuid(id, &[ty::DOCUMENT_REFERENCE, ty::LIST]).await? else {
             self.fault(ErrorCode::UnresolvedReference, association, format!("{id} is not registered"));
@@ -201,9 +189,24 @@ impl Planning<'_> {
             self.fault(ErrorCode::PatientIdDoesNotMatch, association, context);
             return Ok(None);
         }
-        let value = json_of(&found)?;
-        self.changed.insert(id.to_owned(), (found.clone(), value, false));
-        Ok(Some(found))
+        let registered = Arc::new(found);
+        self.known.insert(id.to_owned(), Known { registered: Arc::clone(&registered), becomes: None });
+        Ok(Some(registered))
+    }
+
+    /// Returns the resource that a registered object becomes, to be changed.
+    fn change(&mut self, registered: Arc<Registered>) -> Result<&mut Value, Issue> {
+        let id = registered.object.id.clone();
+        let known = self.known.entry(id).or_insert(Known { registered, becomes: None });
+        match &mut known.becomes {
+            Some(value) => Ok(value),
+            none => Ok(none.insert(json_of(&known.registered)?)),
+        }
+    }
+
+    fn deprecate(&mut self, document: Arc<Registered>) -> Result<(), Issue> {
+        self.change(document)?["status"] = json!("superseded");
+        Ok(())
     }
 
     async fn has_member(
@@ -231,25 +234,28 @@ impl Planning<'_> {
             self.fault(ErrorCode::RegistryMetadata, association, context);
             return Ok(());
         }
-        self.put_into_folder(&ends.source, association);
-        Ok(())
+        self.put_into_folder(folder, association)
     }
 
     /// Adds a member to a registered folder.
-    fn put_into_folder(&mut self, folder: &str, association: &RegistryObject) {
-        let Some((_, value, is_changed)) = self.changed.get_mut(folder) else { return };
+    fn put_into_folder(
+        &mut self,
+        folder: Arc<Registered>,
+        association: &RegistryObject,
+    ) -> Result<(), Issue> {
         let member = Member { association, resource_type: Some("DocumentReference") };
-        let probe = RegistryObject::default();
-        let made = list(&probe, &[member], &Places::default());
-        let entries = value.as_object_mut().map(|list| list.entry("entry").or_insert_with(|| json!([])));
-        if let (Some(Value::Array(entries)), Some(Value::Array(new))) = (entries, made.get("entry")) {
-            entries.extend(new.iter().cloned());
-        }
-        value["date"] = json!(now());
+        let made = list(&RegistryObject::default(), &[member], &Places::default());
+        let value = self.change(folder)?;
+        value["date"] = json!(dtm_to_date_time(&now()));
         if let Some(list) = value.as_object_mut() {
+            // What was sent of another time.
             list.remove("_date");
+            let entries = list.entry("entry").or_insert_with(|| json!([]));
+            if let (Value::Array(entries), Some(Value::Array(new))) = (entries, made.get("entry")) {
+                entries.extend(new.iter().cloned());
+            }
         }
-        *is_changed = true;
+        Ok(())
     }
 
     async fn relationship(
@@ -270,7 +276,7 @@ impl Planning<'_> {
         if ![REPLACES, TRANSFORMS_AND_REPLACES].contains(&ends.kind.as_str()) {
             return Ok(());
         }
-        self.deprecate(&ends.target);
+        self.deprecate(Arc::clone(&target))?;
         // What only stands beside what is replaced goes with it.
         for child in registry.documents_related_to(&target).await? {
             let hangs_on = |a: &RegistryObject| {
@@ -280,12 +286,7 @@ impl Planning<'_> {
                 })
             };
             if child.object.status.as_deref() == Some(APPROVED) && child.associations.iter().any(hangs_on) {
-                let id = child.object.id.clone();
-                if !self.changed.contains_key(&id) {
-                    let value = json_of(&child)?;
-                    self.changed.insert(id.clone(), (child, value, false));
-                }
-                self.deprecate(&id);
+                self.deprecate(Arc::new(child))?;
             }
         }
         for package in registry.packages_with(&target).await? {
@@ -293,13 +294,8 @@ impl Planning<'_> {
             if !package.object.is_of_node(FOLDER_NODE) || !is_open {
                 continue;
             }
-            let folder = package.object.id.clone();
-            if !self.changed.contains_key(&folder) {
-                let value = json_of(&package)?;
-                self.changed.insert(folder.clone(), (package, value, false));
-            }
-            let membership = association_of(HAS_MEMBER, &folder, &ends.source);
-            self.put_into_folder(&folder, &membership);
+            let membership = association_of(HAS_MEMBER, &package.object.id, &ends.source);
+            self.put_into_folder(Arc::new(package), &membership)?;
             // The submission set has the membership as a member.
             let of_set = association_of(HAS_MEMBER, &self.submission.submission_set.id, &membership.id);
             self.added.push(of_set);
@@ -307,18 +303,12 @@ impl Planning<'_> {
         Ok(())
     }
 
-    fn deprecate(&mut self, id: &str) {
-        if let Some((_, value, is_changed)) = self.changed.get_mut(id) {
-            value["status"] = json!("superseded");
-            *is_changed = true;
-        }
-    }
-
-    fn into_plan(self, place: Option<String>, stored: &HashMap<String, &StoredDocument>) -> Plan {
-        let Planning { submission, changed, added, .. } = self;
+    fn into_plan(self, place: Option<String>, stored: &[Option<Content>]) -> Plan {
+        let Planning { submission, known, added, .. } = self;
         let mut plan = Plan { entries: Vec::new(), contents: Vec::new() };
-        for document in &submission.documents {
-            let binary = stored.get(&document.id).map(|stored| plan.binary(stored));
+        for (at, document) in submission.documents.iter().enumerate() {
+            let content = stored.get(at).copied().flatten();
+            let binary = content.map(|content| plan.binary(document, content));
             let of_it = |a: &&RegistryObject| {
                 a.ends.as_ref().is_some_and(|e| e.kind != HAS_MEMBER && e.source == document.id)
             };
@@ -328,7 +318,7 @@ impl Planning<'_> {
             plan.put_new(resource, &document.id, None);
         }
         let lists = std::iter::once(&submission.submission_set).chain(&submission.folders);
-        let types: HashMap<&str, Option<&'static str>> = member_types(submission, &changed);
+        let types: HashMap<&str, Option<&'static str>> = member_types(submission, &known);
         for object in lists {
             let is_source = |a: &&RegistryObject| {
                 a.ends.as_ref().is_some_and(|e| e.kind == HAS_MEMBER && e.source == object.id)
@@ -342,13 +332,14 @@ impl Planning<'_> {
                 .collect();
             let mut object = object.clone();
             if object.is_of_node(FOLDER_NODE) {
-                object.set_slot("lastUpdateTime", vec![now_dtm()]);
+                object.set_slot("lastUpdateTime", vec![now()]);
             }
             let places = Places { patient: place.clone(), document: None };
             // Two submissions with one unique id at once: the second finds the first.
             plan.put_new(list(&object, &members, &places), &object.id, unique_id(&object));
         }
-        for (registered, value, _) in changed.into_values().filter(|(_, _, is_changed)| *is_changed) {
+        for Known { registered, becomes } in known.into_values() {
+            let Some(value) = becomes else { continue };
             let version =
                 registered.resource.root().child_named("meta").and_then(|meta| {
                     meta.child_named("versionId").and_then(|v| v.value()).map(str::to_owned)
@@ -364,15 +355,15 @@ impl Planning<'_> {
 }
 
 impl Plan {
-    /// Writes a Binary of stored bytes; returns the reference to it.
-    fn binary(&mut self, stored: &StoredDocument) -> String {
+    /// Writes a Binary of the stored bytes of a document; returns the reference to it.
+    fn binary(&mut self, document: &RegistryObject, content: Content) -> String {
         let id = uuid::Uuid::new_v4().to_string();
         let full_url = format!("urn:uuid:{id}");
         let url = format!("Binary/{id}");
-        let binary = json!({ "resourceType": "Binary", "id": id, "contentType": stored.media_type });
+        let binary = json!({ "resourceType": "Binary", "id": id, "contentType": document.mime_type });
         let request = json!({ "method": "PUT", "url": url });
         self.entries.push(json!({ "fullUrl": full_url, "resource": binary, "request": request }));
-        self.contents.push((full_url, stored.content));
+        self.contents.push((full_url, content));
         url
     }
 
@@ -380,7 +371,11 @@ impl Plan {
     fn put_new(&mut self, resource: Value, uuid: &str, unique_id: Option<&str>) {
         let of = resource["resourceType"].as_str().unwrap_or_default().to_owned();
         let url = match unique_id {
-            Some(unique_id) => format!("{of}?identifier={}", encoded(&unique_id_token(unique_id))),
+            Some(unique_id) => {
+                let mut url = format!("{of}?identifier=");
+                percent::encode(&unique_id_token(unique_id), &mut url);
+                url
+            }
             None => format!("{of}/{}", resource_id(uuid).unwrap_or(uuid)),
         };
         let request = json!({ "method": "PUT", "url": url, "ifNoneMatch": "*" });
@@ -388,23 +383,17 @@ impl Plan {
     }
 }
 
-/// Encodes a value for the query of a URL.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
 /// Tells which resources members are; `None` for what is none: an association.
 fn member_types<'s>(
     submission: &'s Submission,
-    changed: &'s HashMap<String, (Registered, Value, bool)>,
+    known: &'s HashMap<String, Known>,
 ) -> HashMap<&'s str, Option<&'static str>> {
     let document = Some("DocumentReference");
     let mut types: HashMap<&str, Option<&'static str>> = HashMap::new();
     types.extend(submission.documents.iter().map(|d| (d.id.as_str(), document)));
     types.extend(submission.folders.iter().map(|f| (f.id.as_str(), Some("List"))));
-    for (id, (registered, _, _)) in changed {
-        let is_document = registered.object.kind == ObjectKind::ExtrinsicObject;
+    for (id, known) in known {
+        let is_document = known.registered.object.kind == ObjectKind::ExtrinsicObject;
         types.insert(id, if is_document { document } else { Some("List") });
     }
     types
@@ -427,10 +416,7 @@ fn json_of(registered: &Registered) -> Result<Value, Issue> {
     serde_json::from_slice(&json::to_json(&registered.resource)).map_err(unreadable)
 }
 
+/// Returns the time, as metadata have it.
 fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn now_dtm() -> String {
     jiff::Timestamp::now().strftime("%Y%m%d%H%M%S").to_string()
 }

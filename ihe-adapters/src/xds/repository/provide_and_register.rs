@@ -12,7 +12,7 @@ use crate::wire::mtom::included;
 use crate::wire::namespaces::XDSB;
 use crate::wire::xml::Element;
 use crate::xds::registry::Registry;
-use crate::xds::registry::register_document_set::{StoredDocument, register};
+use crate::xds::registry::register_document_set::register;
 use crate::xds::submission::Submission;
 use crate::xds::vocabulary::ON_DEMAND;
 
@@ -76,17 +76,14 @@ pub(crate) async fn provide_and_register(
                 let context = format!("no document is given for the entry {}", document.id);
                 faults.push(RegistryError::new(ErrorCode::MissingDocument, context).at(&document.id));
             }
+            stored.push(None);
             continue;
         };
         compare(document, received, &mut faults);
         document.set_slot("hash", vec![received.sha1.clone()]);
         document.set_slot("size", vec![received.content.size.to_string()]);
         document.set_slot("repositoryUniqueId", vec![registry.repository_unique_id.to_owned()]);
-        stored.push(StoredDocument {
-            entry_id: document.id.clone(),
-            media_type: document.mime_type.clone().unwrap_or_default(),
-            content: received.content,
-        });
+        stored.push(Some(received.content));
     }
     if !faults.is_empty() {
         return Err(faults);

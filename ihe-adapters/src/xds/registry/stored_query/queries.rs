@@ -85,7 +85,7 @@ pub(crate) async fn perform(registry: &Registry<'_>, query: &StoredQuery) -> Fou
     Ok(found)
 }
 
-/// Returns the whole URN of a status that is asked for by its last part.
+/// Tells whether one of the statuses asked for is one that there is.
 fn has_known_status(values: &[&str]) -> bool {
     values.iter().any(|status| [APPROVED, DEPRECATED].contains(status))
 }

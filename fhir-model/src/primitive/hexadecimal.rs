@@ -1,0 +1,30 @@
+//! Bytes as hexadecimal digits: hashes, as other wires and file names have them.
+
+/// Decodes pairs of digits, large or small; `None` for anything else.
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.chars().map(|c| Some(c.to_digit(16)? as u8)).collect::<Option<_>>()?;
+    let pairs = digits.chunks_exact(2);
+    pairs.remainder().is_empty().then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// Encodes bytes in small digits.
+pub fn encode(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip() {
+        for (bytes, text) in [(&b""[..], ""), (b"\0", "00"), (b"\x01\xff", "01ff")] {
+            assert_eq!(encode(bytes), text);
+            assert_eq!(decode(text).as_deref(), Some(bytes));
+        }
+        assert_eq!(decode("Ff").as_deref(), Some(&b"\xff"[..]));
+        for wrong in ["0", "0g", "+1", "0è"] {
+            assert_eq!(decode(wrong), None, "{wrong}");
+        }
+    }
+}
