@@ -759,3 +759,20 @@ fn what_is_provided_by_mhd_is_found_by_soap() {
     let repository = between(&contents, "name=\"repositoryUniqueId\"><rim:ValueList><rim:Value>", "<");
     assert!(text(&peer.retrieve("1.2.129.6.2", repository)).contains("\r\n\r\nhello\r\n"));
 }
+
+#[test]
+fn an_id_with_a_comma_is_one_id() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (_server, peer) = start(data.path());
+    create_patient(&peer);
+    for (set, unique_id) in [("1.5.1", "1.9^a,b"), ("1.5.2", "1.9^a"), ("1.5.3", "1.9^a|b$c")] {
+        let submission = submit(set, &[document("d", unique_id, ""), members(&["d"])].concat());
+        let done = peer.provide(&provide(&submission, &[("d", "x")]), &[("x", unique_id.as_bytes())]);
+        assert!(done.contains("ResponseStatusType:Success"), "{unique_id}: {done}");
+    }
+    for unique_id in ["1.9^a,b", "1.9^a", "1.9^a|b$c"] {
+        let found = entry(&peer, unique_id);
+        assert_eq!(found.matches("<rim:ExtrinsicObject").count(), 1, "{unique_id}: {found}");
+        assert!(found.contains(&format!("value=\"{unique_id}\"")), "{found}");
+    }
+}

@@ -111,6 +111,23 @@ fn tree(performed: Performed) -> Result<Resource, Issue> {
     }
 }
 
+/// Writes an identifier so that a search looks for it and nothing else.
+///
+/// Spec: <https://hl7.org/fhir/R4/search.html#escaping>
+pub fn token(system: &str, value: &str) -> String {
+    let mut token = String::with_capacity(system.len() + value.len() + 1);
+    for (at, part) in [system, value].into_iter().enumerate() {
+        token.push_str(if at == 0 { "" } else { "|" });
+        for c in part.chars() {
+            if matches!(c, '\\' | ',' | '|' | '$') {
+                token.push('\\');
+            }
+            token.push(c);
+        }
+    }
+    token
+}
+
 /// Decodes the query of a URL that this server wrote.
 fn decoded(query: &str) -> Option<Vec<(String, String)>> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -120,6 +137,13 @@ fn decoded(query: &str) -> Option<Vec<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_one_whatever_it_holds() {
+        for (value, expected) in [("1", "urn:x|1"), ("a,b|c$d\\", "urn:x|a\\,b\\|c\\$d\\\\")] {
+            assert_eq!(token("urn:x", value), expected);
+        }
+    }
 
     #[test]
     fn a_query_is_decoded() {

@@ -24,6 +24,7 @@ use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
 use super::values::{is_oid, is_uuid};
+use crate::fhir_client::token;
 use crate::wire::ebrim::{LocalizedString, RegistryObject, Slot};
 
 /// Where the URLs of our extensions begin.
@@ -164,8 +165,8 @@ fn read_unique_identifier(identifier: Element<'_>) -> Option<String> {
 /// Returns what a search for a unique id asks `identifier` for.
 pub fn unique_id_token(unique_id: &str) -> String {
     let identifier = unique_identifier(unique_id, "usual");
-    let part = |name: &str| identifier.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    format!("{}|{}", part("system"), part("value"))
+    let part = |name: &str| identifier.get(name).and_then(Value::as_str).unwrap_or_default();
+    token(part("system"), part("value"))
 }
 
 /// Writes what all objects have and FHIR has no element for.

@@ -19,7 +19,7 @@ use super::fhir::{
 };
 use super::values::Cx;
 use super::vocabulary::document_entry;
-use crate::fhir_client::Fhir;
+use crate::fhir_client::{Fhir, token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
@@ -48,7 +48,7 @@ pub(crate) struct Registry<'a> {
 impl Registry<'_> {
     /// Finds a patient of the affinity domain: `Patient/[id]`.
     pub(crate) async fn patient(&self, cx: &Cx) -> Result<Option<String>, Issue> {
-        let token = format!("{}|{}", cx.system(), cx.id);
+        let token = token(&cx.system(), &cx.id);
         let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
         Ok(found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?))))
     }
