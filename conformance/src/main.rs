@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use conformance::fuzz::{self, TARGETS, Target};
-use conformance::suite::{SUITES, snapshots, valid_examples, validator};
+use conformance::suite::{SUITES, nist, snapshots, valid_examples, validator};
 use conformance::table;
 
 /// Official test material, run against Lanterna
@@ -33,6 +33,14 @@ enum Command {
     },
     /// Generates the snapshots of the core package anew, and prints what differs from the published ones
     Snapshots {
+        /// Folder of the test material
+        #[arg(long, default_value = "../shared/testdata")]
+        testdata: PathBuf,
+    },
+    /// Executes the NIST test plans against the server, and prints what is not as expected
+    Nist {
+        /// Plans whose name begins so; every plan without
+        plan: Option<String>,
         /// Folder of the test material
         #[arg(long, default_value = "../shared/testdata")]
         testdata: PathBuf,
@@ -76,6 +84,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Official { write, testdata, table } => official(write, &testdata, &table),
         Command::Snapshots { testdata } => list_snapshots(&testdata),
+        Command::Nist { plan, testdata } => list_plans(plan.as_deref().unwrap_or(""), &testdata),
         Command::ValidExamples { testdata } => list_faults(&testdata),
         Command::Fuzz { target, seconds, seed, testdata, failures } => {
             fuzz(target.as_deref(), seconds, seed, &testdata, &failures)
@@ -89,6 +98,23 @@ fn list_snapshots(testdata: &Path) -> ExitCode {
         Ok((count, different)) => {
             print!("{}", snapshots::document(&different));
             println!("{count} profiles, {} with another snapshot", different.len());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn list_plans(prefix: &str, testdata: &Path) -> ExitCode {
+    match nist::run(testdata) {
+        Ok(tally) => {
+            for (sign, plans) in [("-", &tally.not_applicable), ("failed:", &tally.failures)] {
+                plans.iter().filter(|p| p.starts_with(prefix)).for_each(|plan| println!("{sign} {plan}"));
+            }
+            let (failed, others) = (tally.failures.len(), tally.not_applicable.len());
+            println!("{} plans passed, {failed} failed, {others} not applicable", tally.passed);
             ExitCode::SUCCESS
         }
         Err(why) => {

@@ -115,8 +115,10 @@ pub struct Server {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let here = std::env::current_exe().expect("the path of this test");
-        let profile = here.ancestors().nth(2).expect("the folder of the profile").to_owned();
+        let here = std::env::current_exe().expect("the path of this program");
+        // A test is in a folder below that of its profile.
+        let folder = here.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+        let profile = folder.expect("the folder of the profile").to_owned();
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "fhir-server", "--bin", "lanterna"]);
         if profile.ends_with("release") {

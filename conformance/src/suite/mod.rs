@@ -2,6 +2,7 @@
 
 pub mod examples;
 pub mod fhirpath;
+pub mod nist;
 pub mod patch;
 pub mod snapshots;
 pub mod valid_examples;
@@ -89,6 +90,11 @@ pub const SUITES: &[Suite] = &[
         run: validator::verdicts,
     },
     Suite { name: "validator-places", what: "the same, errors in the same places", run: validator::places },
+    Suite {
+        name: "nist-xds",
+        what: "a plan of the NIST XDS Toolkit, executed against the running server ([xds.md](xds.md))",
+        run: nist::run,
+    },
 ];
 
 /// The package of the specification's definitions.

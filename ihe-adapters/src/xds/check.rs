@@ -279,6 +279,10 @@ fn has_member(submission: &Submission, association: &RegistryObject, ends: &Ends
         }
     }
     let is_document = submission.documents.iter().any(|document| document.id == ends.target);
+    if ends.source == ends.target {
+        faults.add(association, "targetObject", "is the package itself, which is no member of itself");
+        return;
+    }
     if ends.source == submission.submission_set.id {
         let status = association.slot_value("SubmissionSetStatus");
         match status {

@@ -122,7 +122,7 @@ fn a_submission_that_is_right_is_told_so() {
 #[test]
 fn every_fault_is_told_with_its_place() {
     type Change = fn(&mut Submission);
-    let cases: [(Change, &str); 20] = [
+    let cases: [(Change, &str); 21] = [
         (|s| s.documents[0].mime_type = None, "XDSRegistryMetadataError d/mimeType mimeType is missing"),
         (|s| s.documents[0].set_slot("hash", vec!["x".into()]), "d/hash hash `x` is no SHA-1"),
         (|s| s.documents[0].set_slot("size", vec!["-1".into()]), "d/size size `-1` is no number"),
@@ -161,6 +161,7 @@ fn every_fault_is_told_with_its_place() {
             "UnresolvedReferenceException a4 the target f has to be registered",
         ),
         (|s| s.associations.push(association("a4", "urn:x", "d", "f")), "a4/associationType"),
+        (|s| s.associations.push(association("a4", HAS_MEMBER, "s", "s")), "is no member of itself"),
     ];
     for (change, expected) in cases {
         let mut changed = submission();

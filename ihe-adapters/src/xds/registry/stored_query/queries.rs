@@ -154,14 +154,10 @@ impl Asked<'_> {
             let packages = self.registry.packages_of(&place, &cx, list_code(is_folder)).await?;
             all.extend(packages.into_iter().filter(|package| holds(&package.object, of, self.parameters)));
         }
-        // Associations of which both ends are answered, or are such associations.
-        let mut known: HashSet<String> = all.iter().map(|r| r.object.id.clone()).collect();
         let associations: Vec<RegistryObject> =
             all.iter().flat_map(|registered| registered.associations.clone()).collect();
-        known.extend(associations.iter().map(|a| a.id.clone()));
-        let is_inside = |a: &RegistryObject| a.ends.as_ref().is_some_and(|e| known.contains(&e.target));
         let mut objects: Vec<RegistryObject> = all.into_iter().map(|registered| registered.object).collect();
-        objects.extend(associations.into_iter().filter(is_inside));
+        objects.extend(between(&objects, associations));
         Ok(objects)
     }
 
@@ -268,9 +264,8 @@ impl Asked<'_> {
             if package.object.is_of_node(FOLDER_NODE) != is_folder {
                 continue;
             }
-            let mut answered: HashSet<String> = HashSet::from([package.object.id.clone()]);
             let mut associations = package.associations.clone();
-            all.push(package.object.clone());
+            let mut objects = vec![package.object.clone()];
             for association in &package.associations {
                 let Some(ends) = &association.ends else { continue };
                 let Some(member) = self.registry.by_uuid(&ends.target, ANY).await? else { continue };
@@ -278,17 +273,13 @@ impl Asked<'_> {
                 if is_document && !self.is_wanted(&member.object) {
                     continue;
                 }
-                answered.insert(member.object.id.clone());
                 if !is_document {
                     associations.extend(member.associations.clone());
                 }
-                all.push(member.object);
+                objects.push(member.object);
             }
-            answered.extend(associations.iter().map(|a| a.id.clone()));
-            let is_inside = |a: &RegistryObject| {
-                a.ends.as_ref().is_some_and(|e| answered.contains(&e.source) && answered.contains(&e.target))
-            };
-            all.extend(associations.into_iter().filter(is_inside));
+            objects.extend(between(&objects, associations));
+            all.extend(objects);
         }
         Ok(all)
     }
@@ -345,5 +336,24 @@ impl Asked<'_> {
             all.extend(associations);
         }
         Ok(all)
+    }
+}
+
+/// Returns the associations of which both ends are answered: objects, or
+/// associations between objects.
+fn between(objects: &[RegistryObject], associations: Vec<RegistryObject>) -> Vec<RegistryObject> {
+    let mut answered: HashSet<String> = objects.iter().map(|object| object.id.clone()).collect();
+    let (mut inside, mut others) = (Vec::new(), associations);
+    loop {
+        let is_inside = |a: &RegistryObject| {
+            a.ends.as_ref().is_some_and(|e| answered.contains(&e.source) && answered.contains(&e.target))
+        };
+        let (more, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_inside);
+        if more.is_empty() {
+            return inside;
+        }
+        answered.extend(more.iter().map(|a| a.id.clone()));
+        inside.extend(more);
+        others = rest;
     }
 }
