@@ -115,15 +115,17 @@ fn tree(performed: Performed) -> Result<Resource, Issue> {
 ///
 /// Spec: <https://hl7.org/fhir/R4/search.html#escaping>
 pub fn token(system: &str, value: &str) -> String {
-    let mut token = String::with_capacity(system.len() + value.len() + 1);
-    for (at, part) in [system, value].into_iter().enumerate() {
-        token.push_str(if at == 0 { "" } else { "|" });
-        for c in part.chars() {
-            if matches!(c, '\\' | ',' | '|' | '$') {
-                token.push('\\');
-            }
-            token.push(c);
+    format!("{}|{}", code_token(system), code_token(value))
+}
+
+/// Writes a code of any system likewise.
+pub fn code_token(code: &str) -> String {
+    let mut token = String::with_capacity(code.len());
+    for c in code.chars() {
+        if matches!(c, '\\' | ',' | '|' | '$') {
+            token.push('\\');
         }
+        token.push(c);
     }
     token
 }

@@ -3,7 +3,7 @@
 //!
 //! | address | transactions |
 //! | --- | --- |
-//! | `/xds/registry` | ITI-42, ITI-18 |
+//! | `/xds/registry` | ITI-42, ITI-18, ITI-51, ITI-57, ITI-61, ITI-92 |
 //! | `/xds/repository` | ITI-41, ITI-43 |
 
 mod incoming;

@@ -14,8 +14,9 @@ use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB};
 use crate::wire::soap::Fault;
 use crate::wire::xml::Element;
 use crate::xds::registry::Registry;
-use crate::xds::registry::register_document_set::register;
-use crate::xds::registry::stored_query::{self, StoredQuery};
+use crate::xds::registry::register_document_set::{register, register_on_demand};
+use crate::xds::registry::stored_query::{self, Patients, StoredQuery};
+use crate::xds::registry::update_document_set::{Allowed, update};
 use crate::xds::repository::provide_and_register::{Attached, Received, attached, provide_and_register};
 use crate::xds::repository::retrieve_document_set::{Bytes, content_id, requests, response, retrieve};
 use crate::xds::submission::Submission;
@@ -44,6 +45,34 @@ const TRANSACTIONS: &[Transaction] = &[
         action: "urn:ihe:iti:2007:RegistryStoredQuery",
         answer: "urn:ihe:iti:2007:RegistryStoredQueryResponse",
         body: (QUERY, "AdhocQueryRequest"),
+    },
+    Transaction {
+        door: Door::Registry,
+        name: "ITI-51",
+        action: "urn:ihe:iti:2009:MultiPatientStoredQuery",
+        answer: "urn:ihe:iti:2009:MultiPatientStoredQueryResponse",
+        body: (QUERY, "AdhocQueryRequest"),
+    },
+    Transaction {
+        door: Door::Registry,
+        name: "ITI-57",
+        action: "urn:ihe:iti:2010:UpdateDocumentSet",
+        answer: "urn:ihe:iti:2010:UpdateDocumentSetResponse",
+        body: (LCM, "SubmitObjectsRequest"),
+    },
+    Transaction {
+        door: Door::Registry,
+        name: "ITI-61",
+        action: "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry",
+        answer: "urn:ihe:iti:2010:RegisterOnDemandDocumentEntryResponse",
+        body: (LCM, "SubmitObjectsRequest"),
+    },
+    Transaction {
+        door: Door::Registry,
+        name: "ITI-92",
+        action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSet",
+        answer: "urn:ihe:iti:2018:RestrictedUpdateDocumentSetResponse",
+        body: (LCM, "SubmitObjectsRequest"),
     },
     Transaction {
         door: Door::Repository,
@@ -75,13 +104,13 @@ impl Gateway {
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
         let of_door = || TRANSACTIONS.iter().filter(|t| t.door == door);
-        // The body decides: an action that says otherwise is a mistake.
-        let by_body = of_door().find(|t| body.is(t.body.0, t.body.1));
-        let transaction =
-            by_body.ok_or_else(|| Fault::action_not_supported(action.unwrap_or(&body.local)))?;
-        if let Some(action) = action.filter(|action| *action != transaction.action) {
-            return Err(Fault::action_not_supported(action));
-        }
+        // Without an action the first that has such a body is meant; an action
+        // that goes with another body is a mistake.
+        let is_meant =
+            |t: &&Transaction| body.is(t.body.0, t.body.1) && action.is_none_or(|action| action == t.action);
+        let transaction = of_door()
+            .find(is_meant)
+            .ok_or_else(|| Fault::action_not_supported(action.unwrap_or(&body.local)))?;
         let registry = Registry {
             fhir: Fhir { api: &*self.api, caller },
             repository_unique_id: &self.settings.repository_unique_id,
@@ -95,8 +124,12 @@ impl Gateway {
             transaction: transaction.name,
         };
         Ok(match transaction.name {
-            "ITI-42" => answer(register_document_set(&registry, body).await.to_element()),
-            "ITI-18" => answer(registry_stored_query(&registry, body).await),
+            "ITI-42" => answer(register_document_set(&registry, body).await),
+            "ITI-18" => answer(registry_stored_query(&registry, body, Patients::One).await),
+            "ITI-51" => answer(registry_stored_query(&registry, body, Patients::Many).await),
+            "ITI-57" => answer(update_document_set(&registry, body, Allowed::Everything).await),
+            "ITI-61" => answer(register_on_demand_document_entry(&registry, body).await),
+            "ITI-92" => answer(update_document_set(&registry, body, Allowed::DocumentEntries).await),
             "ITI-41" => {
                 let response = self.provide_and_register(&registry, incoming).await?;
                 Answer { is_multipart: true, ..answer(response.to_element()) }
@@ -216,20 +249,36 @@ fn submission_of(request: &Element, code: ErrorCode) -> Result<Submission, Vec<R
     Submission::of(objects)
 }
 
-async fn register_document_set(registry: &Registry<'_>, body: &Element) -> RegistryResponse {
-    let errors = match submission_of(body, ErrorCode::RegistryMetadata) {
-        Ok(submission) => register(registry, submission, &[]).await.err().unwrap_or_default(),
-        Err(errors) => errors,
+async fn register_document_set(registry: &Registry<'_>, body: &Element) -> Element {
+    let done = match submission_of(body, ErrorCode::RegistryMetadata) {
+        Ok(submission) => register(registry, submission, &[]).await,
+        Err(errors) => Err(errors),
     };
-    RegistryResponse::of(errors)
+    RegistryResponse::of(done.err().unwrap_or_default()).to_element()
 }
 
-async fn registry_stored_query(registry: &Registry<'_>, body: &Element) -> Element {
+async fn register_on_demand_document_entry(registry: &Registry<'_>, body: &Element) -> Element {
+    let done = match submission_of(body, ErrorCode::RegistryMetadata) {
+        Ok(submission) => register_on_demand(registry, submission).await,
+        Err(errors) => Err(errors),
+    };
+    RegistryResponse::of(done.err().unwrap_or_default()).to_element()
+}
+
+async fn update_document_set(registry: &Registry<'_>, body: &Element, allowed: Allowed) -> Element {
+    let done = match submission_of(body, ErrorCode::RegistryMetadata) {
+        Ok(submission) => update(registry, submission, allowed).await,
+        Err(errors) => Err(errors),
+    };
+    RegistryResponse::of(done.err().unwrap_or_default()).to_element()
+}
+
+async fn registry_stored_query(registry: &Registry<'_>, body: &Element, patients: Patients) -> Element {
     let query = match StoredQuery::of(body) {
         Ok(query) => query,
         Err(error) => return stored_query::response(&[], false, &[error]),
     };
-    match stored_query::perform(registry, &query).await {
+    match stored_query::perform(registry, &query, patients).await {
         Ok(found) => stored_query::response(&found, query.leaf_class, &[]),
         Err(errors) => stored_query::response(&[], query.leaf_class, &errors),
     }

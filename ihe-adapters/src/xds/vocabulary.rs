@@ -31,6 +31,11 @@ pub const SIGNS: &str = "urn:ihe:iti:2007:AssociationType:signs";
 /// A document is what was made of an entry on demand.
 pub const IS_SNAPSHOT_OF: &str = "urn:ihe:iti:2010:AssociationType:IsSnapshotOf";
 
+/// Asks for another status of an object.
+pub const UPDATE_AVAILABILITY_STATUS: &str = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus";
+/// Asks for an association to be added.
+pub const SUBMIT_ASSOCIATION: &str = "urn:ihe:iti:2010:AssociationType:SubmitAssociation";
+
 /// The relationships of documents, and what FHIR calls them.
 ///
 /// Spec: MHD, ConceptMap AssociationTypeVsRelatesTo

@@ -41,6 +41,17 @@ pub(super) fn replace(element: &mut Element, symbols: &[(String, String)]) {
     }
 }
 
+/// Removes the parameters of a query whose symbol stands for nothing.
+pub(super) fn clean(request: &mut Element) {
+    for query in elements_mut(request).filter(|e| e.local == "AdhocQuery") {
+        let is_open = |slot: &Element| {
+            let values = slot.elements().flat_map(Element::elements).map(Element::text);
+            values.into_iter().any(|value| value.matches('$').count() >= 2)
+        };
+        query.children.retain(|n| !matches!(n, Node::Element(e) if e.local == "Slot" && is_open(e)));
+    }
+}
+
 /// Writes metadata of either version in that of 3.0.
 pub(super) fn in_ebrim_3(element: &mut Element) {
     let namespace = match element.local.as_str() {
@@ -141,7 +152,10 @@ pub(super) fn assign(request: &mut Element, wanted: &Wanted<'_>, next: &mut impl
             let is_patient_id = [document_entry::PATIENT_ID, submission_set::PATIENT_ID, folder::PATIENT_ID]
                 .into_iter()
                 .any(urn);
-            if is_unique_id && wanted.uids_but.is_some_and(|but| !but.contains(&id)) {
+            // What is no OID is a symbol, whatever is to be kept.
+            let is_symbol = identifier.attribute("value").is_some_and(|value| !value.contains('.'));
+            let is_assigned = wanted.uids_but.map_or(is_symbol, |but| !but.contains(&id));
+            if is_unique_id && is_assigned {
                 set(identifier, "value", &format!("1.3.6.1.4.1.21367.2008.2.1.{}", next()));
             } else if is_patient_id && let Some(patient) = wanted.patient {
                 set(identifier, "value", patient);

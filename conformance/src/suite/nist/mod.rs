@@ -29,6 +29,9 @@ const GROUPS: &[&str] = &["tests", "testdata-registry", "testdata-repository", "
 /// Who assigns the identifiers of the patients.
 const AUTHORITY: &str = "1.3.6.1.4.1.21367.13.20.1000";
 
+/// The repository.
+const REPOSITORY: &str = "1.3.6.1.4.1.21367.2011.2.3.7";
+
 /// A kind of transaction that is executed.
 struct Kind {
     name: &'static str,
@@ -51,6 +54,30 @@ const KINDS: &[Kind] = &[
         is_multipart: false,
     },
     Kind {
+        name: "MPQTransaction",
+        path: "/xds/registry",
+        action: "urn:ihe:iti:2009:MultiPatientStoredQuery",
+        is_multipart: false,
+    },
+    Kind {
+        name: "MuTransaction",
+        path: "/xds/registry",
+        action: "urn:ihe:iti:2010:UpdateDocumentSet",
+        is_multipart: false,
+    },
+    Kind {
+        name: "RegisterODDETransaction",
+        path: "/xds/registry",
+        action: "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry",
+        is_multipart: false,
+    },
+    Kind {
+        name: "RmuTransaction",
+        path: "/xds/registry",
+        action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSet",
+        is_multipart: false,
+    },
+    Kind {
         name: "ProvideAndRegisterTransaction",
         path: "/xds/repository",
         action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
@@ -67,10 +94,7 @@ const KINDS: &[Kind] = &[
 /// Why a transaction is not executed.
 fn not_executed(kind: &str) -> &'static str {
     match kind {
-        "MuTransaction" => "ITI-57 is not built",
-        "RmuTransaction" | "XCRmuTransaction" => "ITI-92 is not built",
-        "MPQTransaction" => "ITI-51 is not built",
-        "RegisterODDETransaction" => "ITI-61 is not built",
+        "XCRmuTransaction" => "ITI-92 to a gateway is not built",
         "XDRProvideAndRegisterTransaction" => "XDR is not built",
         "XCQTransaction" | "XCRTransaction" | "IGQTransaction" | "IGRTransaction" => "XCA is not built",
         "PatientMoveTransaction" => "merges of patients by HL7 v2 are not built",
@@ -150,7 +174,11 @@ pub fn run(testdata: &Path) -> Result<Tally, String> {
         all.extend(plan::tests(&folder.join(group))?);
     }
     let data = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let server = Server::start(data.path());
+    let settings = data.path().join("settings.toml");
+    let text = format!("[xds]\nrepository_unique_id = \"{REPOSITORY}\"\n");
+    std::fs::write(&settings, text).map_err(|e| e.to_string())?;
+    let settings = settings.display().to_string();
+    let server = Server::start_with(&data.path().join("data"), &["--config", &settings], &[]);
     let mut runner = Runner {
         peer: Peer::of(&server),
         tests: all.iter().map(|test| (test.name.as_str(), test)).collect(),
@@ -309,6 +337,7 @@ impl<'a> Runner<'a> {
             symbols.push((symbol.to_owned(), self.patient("", feed)?));
         }
         symbols.push(("$patientid$".to_owned(), self.default_patient(test)?));
+        symbols.push(("$repuid$".to_owned(), REPOSITORY.to_owned()));
         let now = jiff::Timestamp::now();
         let after = |hours: i64| now + jiff::SignedDuration::from_hours(hours);
         for (symbol, time, format) in [
@@ -387,6 +416,9 @@ impl<'a> Runner<'a> {
             let mut request = plan::read(&section.folder.join(&file))?;
             metadata::replace(&mut request, &symbols);
             let has = |name: &str| transaction.child("", name).is_some();
+            if has("CleanParams") {
+                metadata::clean(&mut request);
+            }
             let kept = transaction.child("", "NoAssignUids").map(|no| no.attribute("id").map(str::to_owned));
             let kept: Option<Vec<String>> = match kept {
                 None => Some(Vec::new()),

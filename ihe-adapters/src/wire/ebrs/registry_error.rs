@@ -106,6 +106,20 @@ codes! {
     UnresolvedReference = "UnresolvedReferenceException",
     /// What would be removed is referred to.
     ReferencesExist = "ReferencesExistException",
+    /// An object is not as the operation takes it.
+    MetadataUpdate = "XDSMetadataUpdateError",
+    /// An operation is asked for in a way that says nothing.
+    MetadataUpdateOperation = "XDSMetadataUpdateOperationError",
+    /// A version is not the one that follows.
+    MetadataVersion = "XDSMetadataVersionError",
+    /// Associations would be of objects of different patients.
+    PatientIdReconciliation = "XDSPatientIDReconciliationError",
+    /// An object that is not of the type taken.
+    ObjectType = "XDSObjectTypeError",
+    /// More or other than one document's metadata is asked for.
+    InvalidRequest = "XDSInvalidRequestException",
+    /// An attribute is other, and must not be.
+    UnmodifiableMetadata = "UnmodifiableMetadataError",
     /// A document cannot be removed.
     RemoveDocuments = "XDSRemoveDocumentsError",
 }

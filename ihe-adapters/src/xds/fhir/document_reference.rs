@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::codes::{coding, concept, read_coding, read_concepts};
 use super::people::{self, authenticator, author, read_authenticator, read_author, source_patient};
 use super::{
-    URIS, as_sent, entry_uuid, extension, extensions, of_all_objects, part, parts, put_localized,
-    read_localized, read_of_all_objects, read_slots, read_unique_identifier, resource_id, slots,
-    unique_identifier, value_of,
+    URIS, as_sent, association_status, deprecated, entry_uuid, extension, extensions, identifiers,
+    of_all_objects, part, parts, put_localized, read_localized, read_of_all_objects, read_slots,
+    read_unique_identifier, resource_id, slots, unique_identifier, value_of,
 };
 use crate::wire::ebrim::{Classification, Ends, ExternalIdentifier, ObjectKind, RegistryObject, Slot};
 use crate::xds::values::{Cx, date_time_to_dtm, dtm_to_date_time};
@@ -80,7 +80,7 @@ pub fn document_reference(
     if let Some(unique_id) = object.identifier(scheme::UNIQUE_ID) {
         put("masterIdentifier", unique_identifier(unique_id, "usual"));
     }
-    put("identifier", json!([{ "use": "official", "system": URIS, "value": object.id }]));
+    put("identifier", Value::Array(identifiers(object)));
     let is_deprecated = object.status.as_deref() == Some(DEPRECATED);
     put("status", json!(if is_deprecated { "superseded" } else { "current" }));
     put("type", first_concept(object, scheme::TYPE_CODE));
@@ -355,7 +355,11 @@ fn relates_to(relationship: &RegistryObject) -> Option<Value> {
         || json!({ "identifier": { "system": URIS, "value": ends.target } }),
         |id| json!({ "reference": format!("DocumentReference/{id}") }),
     );
-    Some(json!({ "extension": [association], "code": code, "target": target }))
+    let mut relates_to = json!({ "extension": [association], "code": code, "target": target });
+    if relationship.status.as_deref() == Some(DEPRECATED) {
+        relates_to["modifierExtension"] = deprecated();
+    }
+    Some(relates_to)
 }
 
 /// Reads the relationships whose source a document is.
@@ -381,7 +385,7 @@ pub fn relationships(resource: &Resource) -> Vec<RegistryObject> {
         let mut object = RegistryObject {
             kind: ObjectKind::Association,
             id: part("id").map_or_else(|| derived_id(&source, at), str::to_owned),
-            status: Some(APPROVED.to_owned()),
+            status: Some(association_status(relation)),
             ends: Some(Ends { kind: kind.to_owned(), source: source.clone(), target }),
             ..RegistryObject::default()
         };

@@ -13,8 +13,8 @@ use super::document_reference::{
 };
 use super::people::{author, read_author};
 use super::{
-    URIS, entry_uuid, extensions, of_all_objects, part, put_localized, read_localized, read_of_all_objects,
-    read_unique_identifier, resource_id, slots, unique_identifier,
+    association_status, deprecated, entry_uuid, extensions, identifiers, of_all_objects, part, put_localized,
+    read_localized, read_of_all_objects, read_unique_identifier, resource_id, slots, unique_identifier,
 };
 use crate::wire::ebrim::{Classification, Ends, ObjectKind, RegistryObject, Slot};
 use crate::xds::vocabulary::{
@@ -77,7 +77,7 @@ pub fn list(object: &RegistryObject, members: &[Member<'_>], places: &Places) ->
     if !extensions.is_empty() {
         put("extension", Value::Array(extensions));
     }
-    let mut identifiers = vec![json!({ "use": "official", "system": URIS, "value": object.id })];
+    let mut identifiers = identifiers(object);
     identifiers.extend(object.identifier(schemes.unique_id).map(|id| unique_identifier(id, "usual")));
     put("identifier", Value::Array(identifiers));
     let is_deprecated = object.status.as_deref() == Some(DEPRECATED);
@@ -152,7 +152,11 @@ fn entry(member: &Member<'_>) -> Option<Value> {
     let id = resource_id(&ends.target)?;
     let association = json!({ "url": format!("{}association", super::EXTENSIONS), "extension": membership(member.association) });
     let item = json!({ "reference": format!("{}/{id}", member.resource_type?) });
-    Some(json!({ "extension": [association], "item": item }))
+    let mut entry = json!({ "extension": [association], "item": item });
+    if member.association.status.as_deref() == Some(DEPRECATED) {
+        entry["modifierExtension"] = deprecated();
+    }
+    Some(entry)
 }
 
 /// Tells whether a List is a folder; `None` when it is neither that nor a submission set.
@@ -197,7 +201,8 @@ pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<
     if let Some(patient) = of_subject.as_deref().or(patient) {
         object.external_identifiers.push(external_identifier(schemes.patient_id, patient.to_owned()));
     }
-    let unique = root.children_named(name::IDENTIFIER).find(|i| i.text_of(name::USE) != Some("official"));
+    let is_unique_id = |i: &Element<'_>| !matches!(i.text_of(name::USE), Some("official" | "secondary"));
+    let unique = root.children_named(name::IDENTIFIER).find(is_unique_id);
     if let Some(unique_id) = unique.and_then(read_unique_identifier) {
         object.external_identifiers.push(external_identifier(schemes.unique_id, unique_id));
     }
@@ -212,12 +217,12 @@ pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<
 pub fn memberships(resource: &Resource) -> Vec<RegistryObject> {
     let root = resource.root();
     let source = entry_uuid(root);
-    let association = |at: usize, target: String, said: Option<Element<'_>>| {
+    let association = |at: usize, target: String, said: Option<Element<'_>>, status: String| {
         let id = said.and_then(|said| part(said, "id"));
         let mut object = RegistryObject {
             kind: ObjectKind::Association,
             id: id.map_or_else(|| derived_id(&source, at), str::to_owned),
-            status: Some(APPROVED.to_owned()),
+            status: Some(status),
             ends: Some(Ends { kind: HAS_MEMBER.to_owned(), source: source.clone(), target }),
             ..RegistryObject::default()
         };
@@ -237,11 +242,16 @@ pub fn memberships(resource: &Resource) -> Vec<RegistryObject> {
         let target =
             entry.child(name::ITEM).and_then(|item| item.text_of(name::REFERENCE)?.rsplit('/').next());
         let Some(target) = target else { continue };
-        all.push(association(at, format!("urn:uuid:{target}"), extensions(entry, "association").next()));
+        all.push(association(
+            at,
+            format!("urn:uuid:{target}"),
+            extensions(entry, "association").next(),
+            association_status(entry),
+        ));
     }
     for (at, member) in extensions(root, "member").enumerate() {
         let Some(target) = part(member, "target") else { continue };
-        all.push(association(all.len() + at, target.to_owned(), Some(member)));
+        all.push(association(all.len() + at, target.to_owned(), Some(member), APPROVED.to_owned()));
     }
     all
 }

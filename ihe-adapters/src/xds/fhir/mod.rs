@@ -24,6 +24,7 @@ use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
 use super::values::{is_oid, is_uuid};
+use super::vocabulary::{APPROVED, DEPRECATED};
 use crate::fhir_client::token;
 use crate::wire::ebrim::{LocalizedString, RegistryObject, Slot};
 
@@ -66,6 +67,48 @@ fn extensions<'r>(element: Element<'r>, kind: &str) -> impl Iterator<Item = Elem
 fn parts<'r>(extension: Element<'r>, named: &'static str) -> impl Iterator<Item = Element<'r>> {
     let parts = extension.children_named(name::EXTENSION);
     parts.filter(move |p| p.text_of(name::URL) == Some(named)).filter_map(|p| p.child(name::VALUE))
+}
+
+/// Says of an association that it is deprecated: who does not know this must
+/// not take it for one that holds.
+fn deprecated() -> Value {
+    json!([extension("deprecated", "valueBoolean", true)])
+}
+
+/// Returns the status of an association that stands in an element.
+fn association_status(element: Element<'_>) -> String {
+    let url = format!("{EXTENSIONS}deprecated");
+    let mut extensions = element.children_named(name::MODIFIER_EXTENSION);
+    let is_deprecated = extensions.any(|e| e.text_of(name::URL) == Some(url.as_str()));
+    if is_deprecated { DEPRECATED } else { APPROVED }.to_owned()
+}
+
+/// Changes the status of an association in the resource of its source, as
+/// JSON. Tells whether it stands there.
+pub fn set_association_status(source: &mut Value, association: &RegistryObject) -> bool {
+    let id_of = |item: &Value, at: usize| {
+        let extensions = item["extension"].as_array().into_iter().flatten();
+        let mut own = extensions.filter(|e| e["url"] == format!("{EXTENSIONS}association"));
+        let parts = own.next().and_then(|e| e["extension"].as_array()).into_iter().flatten();
+        let id = parts.filter(|part| part["url"] == "id").find_map(|part| part["valueString"].as_str());
+        let source = association.ends.as_ref().map_or("", |ends| ends.source.as_str());
+        id.map_or_else(|| document_reference::derived_id(source, at), str::to_owned)
+    };
+    for element in ["relatesTo", "entry"] {
+        let Some(items) = source.get_mut(element).and_then(Value::as_array_mut) else { continue };
+        for (at, item) in items.iter_mut().enumerate().filter(|(_, item)| item.is_object()) {
+            if id_of(item, at) != association.id {
+                continue;
+            }
+            if association.status.as_deref() == Some(DEPRECATED) {
+                item["modifierExtension"] = deprecated();
+            } else if let Some(item) = item.as_object_mut() {
+                item.remove("modifierExtension");
+            }
+            return true;
+        }
+    }
+    false
 }
 
 /// Returns the text of the part of an extension that has a name.
@@ -151,6 +194,21 @@ fn unique_identifier(unique_id: &str, usage: &str) -> Value {
         }
         _ => json!({ "use": usage, "system": URIS, "value": unique_id }),
     }
+}
+
+/// Makes the identifiers of an object by its UUID and, where it is not the
+/// first of its versions, by the one that they share.
+fn identifiers(object: &RegistryObject) -> Vec<Value> {
+    let identifier = |usage: &str, id: &str| json!({ "use": usage, "system": URIS, "value": id });
+    let logical_id = object.logical_id.as_deref().filter(|id| *id != object.id);
+    let mut all = vec![identifier("official", &object.id)];
+    all.extend(logical_id.map(|id| identifier("secondary", id)));
+    all
+}
+
+/// Returns what a search for the versions of an object asks `identifier` for.
+pub fn logical_id_token(logical_id: &str) -> String {
+    token(URIS, logical_id)
 }
 
 /// Reads a unique id.

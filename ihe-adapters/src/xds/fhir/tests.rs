@@ -11,8 +11,8 @@ use crate::wire::namespaces::RIM;
 use crate::wire::xml::{self, Limits};
 use crate::xds::submission::Submission;
 use crate::xds::vocabulary::{
-    APPROVED, FOLDER_NODE, HAS_MEMBER, REPLACES, STABLE, SUBMISSION_SET_NODE, TRANSFORMS_AND_REPLACES,
-    document_entry, folder, submission_set,
+    APPROVED, DEPRECATED, FOLDER_NODE, HAS_MEMBER, REPLACES, STABLE, SUBMISSION_SET_NODE,
+    TRANSFORMS_AND_REPLACES, document_entry, folder, submission_set,
 };
 
 /// Leaves out what need not be kept.
@@ -167,7 +167,9 @@ const D: &str = "urn:uuid:00000000-0000-4000-8000-00000000000d";
 #[test]
 fn associations_come_back() {
     let document = RegistryObject { id: A.into(), ..RegistryObject::default() };
-    let related = [association(B, REPLACES, A, C, None), association(C, TRANSFORMS_AND_REPLACES, A, D, None)];
+    let mut related =
+        [association(B, REPLACES, A, C, None), association(C, TRANSFORMS_AND_REPLACES, A, D, None)];
+    related[1].status = Some(DEPRECATED.into());
     let resource =
         read(&document_reference(&document, &related.iter().collect::<Vec<_>>(), &Places::default()));
     let codes: Vec<_> =
@@ -182,11 +184,12 @@ fn associations_come_back() {
         classifications: vec![node],
         ..RegistryObject::default()
     };
-    let members = [
+    let mut members = [
         association(B, HAS_MEMBER, A, C, Some("Original")),
         association(C, HAS_MEMBER, A, D, Some("Reference")),
         association(D, HAS_MEMBER, A, B, None),
     ];
+    members[1].status = Some(DEPRECATED.into());
     let of_type = [Some("DocumentReference"), Some("List"), None];
     let entries: Vec<Member<'_>> = members
         .iter()
@@ -196,6 +199,16 @@ fn associations_come_back() {
     let resource = read(&list(&set, &entries, &Places::default()));
     assert_eq!(memberships(&resource), members);
     assert_eq!(resource.root().children_named(name::ENTRY).count(), 2);
+
+    // Their status changes where they stand; nowhere else.
+    let mut value = list(&set, &entries, &Places::default());
+    members[1].status = Some(APPROVED.into());
+    assert!(set_association_status(&mut value, &members[1]));
+    assert_eq!(memberships(&read(&value)), members);
+    members[0].status = Some(DEPRECATED.into());
+    assert!(set_association_status(&mut value, &members[0]));
+    assert_eq!(memberships(&read(&value)), members);
+    assert!(!set_association_status(&mut value, &association(A, HAS_MEMBER, A, C, None)));
 }
 
 #[test]
@@ -219,7 +232,7 @@ fn what_came_by_fhir_has_the_metadata_that_it_says() {
             "encounter": [{ "identifier": { "system": "urn:oid:1.5", "value": "E1" } }] },
     }));
     let object = registered_document(&resource, Some("1^^^&1.9&ISO"));
-    assert_eq!((object.id.as_str(), object.status.as_deref()), (A, Some(crate::xds::vocabulary::DEPRECATED)));
+    assert_eq!((object.id.as_str(), object.status.as_deref()), (A, Some(DEPRECATED)));
     let type_code = object.classified_by(document_entry::TYPE_CODE).next().expect("a type");
     assert_eq!(
         (type_code.representation.as_str(), type_code.slot("codingScheme")),
@@ -340,10 +353,11 @@ prop_compose! {
             Just("E1^^^&1.5&ISO^urn:ihe:iti:xds:2015:encounterId".to_owned()), text()], 0..3),
         extra in proptest::collection::vec(slot("urn:x:[a-z]{3}"), 0..2),
         home in proptest::option::of(Just("urn:oid:1.2".to_owned())),
+        is_first in any::<bool>(),
     ) -> RegistryObject {
         let id = format!("urn:uuid:00000000-0000-4000-8000-{id}");
         let mut object = RegistryObject {
-            logical_id: Some(id.clone()), id, home, object_type: Some(STABLE.into()), status: Some(APPROVED.into()),
+            logical_id: Some(if is_first { id.clone() } else { D.to_owned() }), id, home, object_type: Some(STABLE.into()), status: Some(APPROVED.into()),
             mime_type: Some("text/plain".into()), name: title, description: comments, slots: extra,
             classifications: [vec![codes.0, codes.1, codes.2, codes.3, codes.4], more].concat(),
             ..RegistryObject::default()
@@ -371,7 +385,7 @@ prop_compose! {
 
 prop_compose! {
     fn package()(
-        is_folder in any::<bool>(),
+        (is_folder, is_first) in any::<(bool, bool)>(),
         (title, comments) in (names(), names()),
         codes in proptest::collection::vec(code("code"), 1..3),
         authors in proptest::collection::vec(author(submission_set::AUTHOR), 0..3),
@@ -385,7 +399,7 @@ prop_compose! {
                 submission_set::UNIQUE_ID, "submissionTime")
         };
         let mut object = RegistryObject {
-            kind: ObjectKind::RegistryPackage, id: A.into(), logical_id: Some(A.into()),
+            kind: ObjectKind::RegistryPackage, id: A.into(), logical_id: Some(if is_first { A } else { D }.into()),
             status: Some(APPROVED.into()), name: title, description: comments,
             slots: recipients.into_iter().collect(),
             classifications: codes.into_iter().map(|c| Classification { scheme: Some(scheme.into()), ..c }).chain(authors)

@@ -1,10 +1,15 @@
 //! The document registry: what is registered, seen through FHIR.
 //!
 //! - [`register_document_set`] is ITI-42.
-//! - [`stored_query`] is ITI-18.
+//! - [`stored_query`] is ITI-18 and ITI-51.
+//! - [`update_document_set`] is ITI-57.
 
+mod plan;
 pub mod register_document_set;
 pub mod stored_query;
+pub mod update_document_set;
+
+use std::collections::HashMap;
 
 use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::{Issue, IssueType, Severity};
@@ -14,8 +19,8 @@ use fhir_model::tree::{Element, Resource};
 
 use super::check::patient_id;
 use super::fhir::{
-    FOLDER, LIST_TYPES, SUBMISSION_SET, memberships, registered_document, registered_package, relationships,
-    resource_id, unique_id_token,
+    FOLDER, LIST_TYPES, SUBMISSION_SET, logical_id_token, memberships, registered_document,
+    registered_package, relationships, resource_id, unique_id_token,
 };
 use super::values::Cx;
 use super::vocabulary::document_entry;
@@ -70,6 +75,25 @@ impl Registry<'_> {
         let parameters = [("patient", patient), ("code", code.as_str())];
         let found = self.fhir.search(ty::LIST, &parameters, OBJECTS_MAX).await?;
         Ok(found.into_iter().filter_map(|resource| self.registered(resource, Some(cx))).collect())
+    }
+
+    /// Returns the documents of all patients that have one of these codes.
+    pub(crate) async fn documents_with(
+        &self,
+        parameter: &str,
+        codes: &str,
+    ) -> Result<Vec<Registered>, Issue> {
+        let found = self.fhir.search(ty::DOCUMENT_REFERENCE, &[(parameter, codes)], OBJECTS_MAX).await?;
+        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
+        self.with_patients(found.collect()).await
+    }
+
+    /// Returns the folders of all patients.
+    pub(crate) async fn folders(&self) -> Result<Vec<Registered>, Issue> {
+        let code = format!("{LIST_TYPES}|{FOLDER}");
+        let found = self.fhir.search(ty::LIST, &[("code", &code)], OBJECTS_MAX).await?;
+        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
+        self.with_patients(found.collect()).await
     }
 
     /// Returns the object of a UUID, of the types given.
@@ -153,6 +177,22 @@ impl Registry<'_> {
         self.with_patients(all).await
     }
 
+    /// Returns the versions of a document or folder.
+    pub(crate) async fn by_logical_id(&self, logical_id: &str) -> Result<Vec<Registered>, Issue> {
+        let token = logical_id_token(logical_id);
+        let mut all: Vec<Registered> = Vec::new();
+        for of in [ty::DOCUMENT_REFERENCE, ty::LIST] {
+            let found = self.fhir.search(of, &[("identifier", &token)], OBJECTS_MAX).await?;
+            all.extend(found.into_iter().filter_map(|resource| self.registered(resource, None)));
+        }
+        all.retain(|registered| registered.object.logical_id.as_deref() == Some(logical_id));
+        // What came by FHIR need not have an identifier.
+        if all.is_empty() {
+            all.extend(self.by_uuid(logical_id, &[ty::DOCUMENT_REFERENCE, ty::LIST]).await?);
+        }
+        self.with_patients(all).await
+    }
+
     /// Returns the submission sets and folders that an object is a member of.
     pub(crate) async fn packages_with(&self, member: &Registered) -> Result<Vec<Registered>, Issue> {
         let reference = literal(&member.resource);
@@ -184,6 +224,23 @@ impl Registry<'_> {
         }
         Ok(all)
     }
+}
+
+/// Returns the number of a version.
+pub(crate) fn version_of(object: &RegistryObject) -> u32 {
+    object.version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(1)
+}
+
+/// Keeps the last version of each document and folder.
+pub(crate) fn last_versions(all: &mut Vec<Registered>) {
+    let mut last: HashMap<String, u32> = HashMap::new();
+    let logical_id = |object: &RegistryObject| object.logical_id.clone().unwrap_or_else(|| object.id.clone());
+    for registered in &*all {
+        let version = version_of(&registered.object);
+        let known = last.entry(logical_id(&registered.object)).or_insert(version);
+        *known = version.max(*known);
+    }
+    all.retain(|r| last.get(&logical_id(&r.object)) == Some(&version_of(&r.object)));
 }
 
 /// Returns `Type/[id]`.

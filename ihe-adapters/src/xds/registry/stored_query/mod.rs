@@ -1,6 +1,7 @@
-//! ITI-18: the stored queries of the registry.
+//! ITI-18: the stored queries of the registry; and ITI-51, those about many
+//! patients at once.
 //!
-//! Spec: ITI TF-2 3.18.4.1.2.3
+//! Spec: ITI TF-2 3.18.4.1.2.3, 3.51.4.1.2.3
 
 mod filter;
 mod parameters;
@@ -14,6 +15,15 @@ use crate::wire::namespaces::{QUERY, RIM};
 use crate::wire::xml::Element;
 
 pub use parameters::Parameters;
+
+/// How many patients an answer may be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patients {
+    /// One, where whole objects are answered: ITI-18.
+    One,
+    /// Many: ITI-51.
+    Many,
+}
 
 /// A query as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use fhir_model::outcome::Issue;
 use fhir_model::schema::{TypeId, ty};
 
-use super::super::{Registered, Registry, failure, list_code};
-use super::StoredQuery;
+use super::super::{Registered, Registry, failure, last_versions, list_code};
 use super::filter::{has_code, holds};
 use super::parameters::{Parameters, missing};
+use super::{Patients, StoredQuery};
+use crate::fhir_client::code_token;
 use crate::wire::ebrim::{ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::attributes::Of;
@@ -47,27 +48,16 @@ const LISTS: &[TypeId] = &[ty::LIST];
 const ANY: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST];
 
 /// Performs a query.
-pub(crate) async fn perform(registry: &Registry<'_>, query: &StoredQuery) -> Found {
+pub(crate) async fn perform(registry: &Registry<'_>, query: &StoredQuery, patients: Patients) -> Found {
     let asked = Asked { registry, parameters: &query.parameters };
-    let found = match query.id.trim_start_matches("urn:uuid:") {
-        "14d4debf-8f97-4251-9a74-a90016b0af0d" => asked.find_documents().await,
-        "12941a89-e02e-4be5-967c-ce4bfc8fe492" => asked.find_documents_by_reference_id().await,
-        "f26abbcb-ac74-4422-8a30-edb644bbc1a9" => asked.find_packages(false).await,
-        "958f3006-baad-4929-a4de-ff1114824431" => asked.find_packages(true).await,
-        "10b545ea-725c-446d-9b95-8aeb444eddf3" => asked.get_all().await,
-        "5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4" => asked.get_documents().await,
-        "5737b14c-8a1a-4539-b659-e03a34a5e1e4" => asked.get_folders().await,
-        "a7ae438b-4bc2-4642-93e9-be891f7bb155" => asked.get_associations().await,
-        "bab9529a-4a10-40b3-a01f-f68a615d247a" => asked.get_documents_and_associations().await,
-        "51224314-5390-4169-9b91-b1980040715a" => asked.get_submission_sets().await,
-        "e8e3cb2c-e39c-46b9-99e4-c12f57260b83" => asked.get_package_and_contents(false).await,
-        "b909a503-523d-4517-8acf-8e5834dfc4c7" => asked.get_package_and_contents(true).await,
-        "10cae35a-c7f9-4cf5-b61e-fc3278ffb578" => asked.get_folders_for_document().await,
-        "d90e5407-b356-4d91-a89f-873917b4b0e6" => asked.get_related_documents().await,
-        other => {
-            let other: String = other.chars().take(100).collect();
-            Err(RegistryError::new(ErrorCode::UnknownStoredQuery, format!("no query `{other}`")).into())
-        }
+    let id = query.id.trim_start_matches("urn:uuid:");
+    let found = match patients {
+        Patients::One => asked.about_one(id).await,
+        Patients::Many => match id {
+            "3d1bdb10-39a2-11de-89c2-2f44d94eaa9f" => asked.find_documents_of_many().await,
+            "50d3f5ac-39a2-11de-a1ca-b366239e58df" => asked.find_folders_of_many().await,
+            other => Err(unknown(other)),
+        },
     };
     let mut found = found.map_err(|failed| match failed {
         Failure::Query(error) => vec![error],
@@ -75,7 +65,7 @@ pub(crate) async fn perform(registry: &Registry<'_>, query: &StoredQuery) -> Fou
     })?;
     let mut seen = HashSet::new();
     found.retain(|object| seen.insert(object.id.clone()));
-    if query.leaf_class {
+    if query.leaf_class && patients == Patients::One {
         let patients: HashSet<&str> = found.iter().filter_map(patient_id).collect();
         if patients.len() > 1 {
             let context = "the objects found are of several patients; ask for references to them";
@@ -83,6 +73,11 @@ pub(crate) async fn perform(registry: &Registry<'_>, query: &StoredQuery) -> Fou
         }
     }
     Ok(found)
+}
+
+fn unknown(query: &str) -> Failure {
+    let query: String = query.chars().take(100).collect();
+    RegistryError::new(ErrorCode::UnknownStoredQuery, format!("no query `{query}`")).into()
 }
 
 /// Tells whether one of the statuses asked for is one that there is.
@@ -96,10 +91,123 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Performs one of the queries of ITI-18.
+    async fn about_one(&self, query: &str) -> Objects {
+        match query {
+            "14d4debf-8f97-4251-9a74-a90016b0af0d" => self.find_documents().await,
+            "12941a89-e02e-4be5-967c-ce4bfc8fe492" => self.find_documents_by_reference_id().await,
+            "f26abbcb-ac74-4422-8a30-edb644bbc1a9" => self.find_packages(false).await,
+            "958f3006-baad-4929-a4de-ff1114824431" => self.find_packages(true).await,
+            "10b545ea-725c-446d-9b95-8aeb444eddf3" => self.get_all().await,
+            "5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4" => self.get_documents().await,
+            "5737b14c-8a1a-4539-b659-e03a34a5e1e4" => self.get_folders().await,
+            "a7ae438b-4bc2-4642-93e9-be891f7bb155" => self.get_associations().await,
+            "bab9529a-4a10-40b3-a01f-f68a615d247a" => self.get_documents_and_associations().await,
+            "51224314-5390-4169-9b91-b1980040715a" => self.get_submission_sets().await,
+            "e8e3cb2c-e39c-46b9-99e4-c12f57260b83" => self.get_package_and_contents(false).await,
+            "b909a503-523d-4517-8acf-8e5834dfc4c7" => self.get_package_and_contents(true).await,
+            "10cae35a-c7f9-4cf5-b61e-fc3278ffb578" => self.get_folders_for_document().await,
+            "d90e5407-b356-4d91-a89f-873917b4b0e6" => self.get_related_documents().await,
+            other => Err(unknown(other)),
+        }
+    }
+
+    /// Returns the patients that are asked for, where they are on this server;
+    /// `None` when nobody is named.
+    async fn patients(&self, name: &str) -> Result<Option<Vec<(String, String)>>, Failure> {
+        let values = self.parameters.values(name);
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let mut known = Vec::new();
+        for value in values {
+            let (cx, place) = self.patient_of(name, value).await?;
+            known.extend(place.map(|place| (cx, place)));
+        }
+        Ok(Some(known))
+    }
+
+    async fn find_documents_of_many(&self) -> Objects {
+        /// What narrows the question where nobody is named, and how FHIR asks for it.
+        const CODES: [(&str, &str); 3] = [
+            ("$XDSDocumentEntryClassCode", "category"),
+            ("$XDSDocumentEntryEventCodeList", "event"),
+            ("$XDSDocumentEntryHealthcareFacilityTypeCode", "facility"),
+        ];
+        self.status("$XDSDocumentEntryStatus")?;
+        let mut all = Vec::new();
+        match self.patients("$XDSDocumentEntryPatientId").await? {
+            Some(patients) => {
+                for (cx, place) in patients {
+                    all.extend(self.registry.documents_of(&place, &cx).await?);
+                }
+            }
+            None => {
+                let given = CODES.iter().find(|(name, _)| self.parameters.has(name));
+                let (name, search) = given.ok_or_else(|| missing("$XDSDocumentEntryPatientId"))?;
+                let codes = self.parameters.values(name);
+                let codes = codes.iter().map(|code| code.split('^').next().unwrap_or_default());
+                let codes: Vec<String> = codes.map(code_token).collect();
+                all = self.registry.documents_with(search, &codes.join(",")).await?;
+            }
+        }
+        let objects = self.versions(all).into_iter().map(|document| document.object);
+        Ok(objects.filter(|object| holds(object, Of::DocumentEntry, self.parameters)).collect())
+    }
+
+    async fn find_folders_of_many(&self) -> Objects {
+        self.status("$XDSFolderStatus")?;
+        let mut all = Vec::new();
+        match self.patients("$XDSFolderPatientId").await? {
+            Some(patients) => {
+                for (cx, place) in patients {
+                    all.extend(self.registry.packages_of(&place, &cx, list_code(true)).await?);
+                }
+            }
+            None if self.parameters.has("$XDSFolderCodeList") => {
+                all = self.registry.folders().await?;
+            }
+            None => return Err(missing("$XDSFolderCodeList").into()),
+        }
+        let objects = self.versions(all).into_iter().map(|folder| folder.object);
+        Ok(objects.filter(|object| holds(object, Of::Folder, self.parameters)).collect())
+    }
+
+    /// Tells whether who asks knows of versions: `$MetadataLevel` 2.
+    fn knows_versions(&self) -> bool {
+        self.parameters.values("$MetadataLevel").contains(&"2")
+    }
+
+    /// Leaves the last version of each object to who does not know of versions.
+    fn versions(&self, mut all: Vec<Registered>) -> Vec<Registered> {
+        if !self.knows_versions() {
+            last_versions(&mut all);
+        }
+        all
+    }
+
+    /// Tells whether an association is of a status that is asked for; without
+    /// a word, whether it holds.
+    fn is_of_status(&self, association: &RegistryObject) -> bool {
+        let asked = self.parameters.values("$XDSAssociationStatus");
+        let status = association.status.as_deref().unwrap_or(APPROVED);
+        if self.knows_versions() && !asked.is_empty() { asked.contains(&status) } else { status == APPROVED }
+    }
+
+    /// Returns the associations that an object is an end of.
+    async fn associations_of(&self, object: &Registered) -> Result<Vec<RegistryObject>, Failure> {
+        let mut all = self.registry.associations_of(object).await?;
+        all.retain(|association| self.is_of_status(association));
+        Ok(all)
+    }
+
     /// Returns the patient that is asked for, and where he is on this server.
     async fn patient(&self, name: &str) -> Result<(String, Option<String>), Failure> {
-        let given = self.parameters.required(name)?.to_owned();
-        let cx = Cx::parse(&given).ok_or_else(|| {
+        self.patient_of(name, self.parameters.required(name)?).await
+    }
+
+    async fn patient_of(&self, name: &str, given: &str) -> Result<(String, Option<String>), Failure> {
+        let cx = Cx::parse(given).ok_or_else(|| {
             let context = format!("`{given}` is no identifier of the form `id^^^&oid&ISO`");
             RegistryError::new(ErrorCode::Registry, context).at(name)
         })?;
@@ -116,7 +224,7 @@ impl Asked<'_> {
         self.status("$XDSDocumentEntryStatus")?;
         let (cx, place) = self.patient("$XDSDocumentEntryPatientId").await?;
         let Some(place) = place else { return Ok(Vec::new()) };
-        let documents = self.registry.documents_of(&place, &cx).await?;
+        let documents = self.versions(self.registry.documents_of(&place, &cx).await?);
         let objects = documents.into_iter().map(|document| document.object);
         Ok(objects.filter(|object| holds(object, Of::DocumentEntry, self.parameters)).collect())
     }
@@ -138,6 +246,7 @@ impl Asked<'_> {
         let (cx, place) = self.patient(patient).await?;
         let Some(place) = place else { return Ok(Vec::new()) };
         let packages = self.registry.packages_of(&place, &cx, list_code(is_folder)).await?;
+        let packages = self.versions(packages);
         let objects = packages.into_iter().map(|package| package.object);
         Ok(objects.filter(|object| holds(object, of, self.parameters)).collect())
     }
@@ -148,14 +257,15 @@ impl Asked<'_> {
         }
         let (cx, place) = self.patient("$patientId").await?;
         let Some(place) = place else { return Ok(Vec::new()) };
-        let mut all = self.registry.documents_of(&place, &cx).await?;
+        let mut all = self.versions(self.registry.documents_of(&place, &cx).await?);
         all.retain(|document| holds(&document.object, Of::DocumentEntry, self.parameters));
         for (is_folder, of) in [(false, Of::SubmissionSet), (true, Of::Folder)] {
             let packages = self.registry.packages_of(&place, &cx, list_code(is_folder)).await?;
+            let packages = self.versions(packages);
             all.extend(packages.into_iter().filter(|package| holds(&package.object, of, self.parameters)));
         }
-        let associations: Vec<RegistryObject> =
-            all.iter().flat_map(|registered| registered.associations.clone()).collect();
+        let associations = all.iter().flat_map(|registered| registered.associations.clone());
+        let associations: Vec<RegistryObject> = associations.filter(|a| self.is_of_status(a)).collect();
         let mut objects: Vec<RegistryObject> = all.into_iter().map(|registered| registered.object).collect();
         objects.extend(between(&objects, associations));
         Ok(objects)
@@ -178,7 +288,7 @@ impl Asked<'_> {
             found.extend(self.registry.by_uuid(uuid, of).await?);
         }
         for unique_id in unique_ids {
-            found.extend(self.registry.by_unique_id(unique_id, of).await?);
+            found.extend(self.versions(self.registry.by_unique_id(unique_id, of).await?));
         }
         Ok(found)
     }
@@ -188,19 +298,33 @@ impl Asked<'_> {
     }
 
     async fn get_documents(&self) -> Objects {
-        // Every version is the only one here: the id that they share names it.
-        let logical = self.parameters.values("$XDSDocumentEntryLogicalID");
-        if !logical.is_empty() {
-            let mut found = Vec::new();
-            for id in logical {
-                found.extend(self.registry.by_uuid(id, DOCUMENTS).await?.map(|document| document.object));
-            }
+        if let Some(found) =
+            self.by_logical_id("$XDSDocumentEntryLogicalID", ObjectKind::ExtrinsicObject).await?
+        {
             return Ok(found);
         }
         Ok(self.named_documents().await?.into_iter().map(|document| document.object).collect())
     }
 
+    /// Returns the versions of the objects that a parameter names, if it is given.
+    async fn by_logical_id(
+        &self,
+        name: &str,
+        kind: ObjectKind,
+    ) -> Result<Option<Vec<RegistryObject>>, Failure> {
+        let ids = self.parameters.values(name);
+        let mut found = Vec::new();
+        for id in &ids {
+            found.extend(self.versions(self.registry.by_logical_id(id).await?));
+        }
+        let objects = found.into_iter().map(|registered| registered.object);
+        Ok((!ids.is_empty()).then(|| objects.filter(|object| object.kind == kind).collect()))
+    }
+
     async fn get_folders(&self) -> Objects {
+        if let Some(found) = self.by_logical_id("$XDSFolderLogicalID", ObjectKind::RegistryPackage).await? {
+            return Ok(found);
+        }
         let mut found = self.named("$XDSFolderEntryUUID", "$XDSFolderUniqueId", LISTS).await?;
         found.retain(|package| package.object.is_of_node(FOLDER_NODE));
         Ok(found.into_iter().map(|package| package.object).collect())
@@ -222,7 +346,7 @@ impl Asked<'_> {
     async fn get_associations(&self) -> Objects {
         let mut all = Vec::new();
         for object in self.of_uuid().await? {
-            all.extend(self.registry.associations_of(&object).await?);
+            all.extend(self.associations_of(&object).await?);
         }
         Ok(all)
     }
@@ -230,7 +354,7 @@ impl Asked<'_> {
     async fn get_documents_and_associations(&self) -> Objects {
         let mut all = Vec::new();
         for document in self.named_documents().await? {
-            all.extend(self.registry.associations_of(&document).await?);
+            all.extend(self.associations_of(&document).await?);
             all.insert(0, document.object);
         }
         Ok(all)
@@ -264,9 +388,11 @@ impl Asked<'_> {
             if package.object.is_of_node(FOLDER_NODE) != is_folder {
                 continue;
             }
-            let mut associations = package.associations.clone();
+            let of_status = |a: &&RegistryObject| self.is_of_status(a);
+            let mut associations: Vec<RegistryObject> =
+                package.associations.iter().filter(of_status).cloned().collect();
             let mut objects = vec![package.object.clone()];
-            for association in &package.associations {
+            for association in associations.clone() {
                 let Some(ends) = &association.ends else { continue };
                 let Some(member) = self.registry.by_uuid(&ends.target, ANY).await? else { continue };
                 let is_document = member.object.kind == ObjectKind::ExtrinsicObject;
@@ -274,7 +400,7 @@ impl Asked<'_> {
                     continue;
                 }
                 if !is_document {
-                    associations.extend(member.associations.clone());
+                    associations.extend(member.associations.iter().filter(of_status).cloned());
                 }
                 objects.push(member.object);
             }
@@ -320,7 +446,7 @@ impl Asked<'_> {
         }
         let mut all = Vec::new();
         for document in self.named_documents().await? {
-            let mut associations = self.registry.associations_of(&document).await?;
+            let mut associations = self.associations_of(&document).await?;
             associations.retain(|a| {
                 a.ends.as_ref().is_some_and(|e| e.kind != HAS_MEMBER && kinds.contains(&e.kind.as_str()))
             });

@@ -1,0 +1,5 @@
+//! Documents by SOAP and by FHIR: two doors to the same.
+
+mod doors;
+mod peer;
+mod versions;
