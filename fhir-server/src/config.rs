@@ -122,6 +122,8 @@ pub struct XdsFile {
     /// The OID of the document repository; made and kept with the data where
     /// there is none.
     pub repository_unique_id: Option<String>,
+    /// The OID of the community; made and kept with the data where there is none.
+    pub home_community_id: Option<String>,
     /// The OID of who assigns the identifiers of patients.
     pub affinity_domain: Option<String>,
 }
@@ -279,7 +281,8 @@ impl Settings {
             false => arguments.cors_origin.clone(),
         };
         let xds = self.file.xds.clone();
-        for oid in [&xds.repository_unique_id, &xds.affinity_domain].into_iter().flatten() {
+        let oids = [&xds.repository_unique_id, &xds.home_community_id, &xds.affinity_domain];
+        for oid in oids.into_iter().flatten() {
             if !is_oid(oid) {
                 return Err(ConfigError::Oid(oid.clone()));
             }

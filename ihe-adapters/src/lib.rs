@@ -1,9 +1,10 @@
 //! Other wires than FHIR REST, translated to interactions and back.
 //!
-//! [`wire`] holds the protocols themselves, without IHE meaning: HL7 v2 now.
+//! [`wire`] holds the protocols themselves, without IHE meaning.
 
 pub mod documents;
 pub mod fhir_client;
 pub mod gateway;
 pub mod wire;
+pub mod xca;
 pub mod xds;

@@ -510,3 +510,84 @@ fn an_id_with_a_comma_is_one_id() {
         assert!(found.contains(&format!("value=\"{unique_id}\"")), "{found}");
     }
 }
+
+#[test]
+fn another_community_asks_and_retrieves() {
+    let data = tempfile::tempdir().expect("a folder");
+    let settings = data.path().join("settings.toml");
+    std::fs::write(&settings, "[xds]\nrepository_unique_id = \"1.7.1\"\nhome_community_id = \"1.7.2\"\n")
+        .expect("written");
+    let server = tests::Server::start_with(
+        &data.path().join("data"),
+        &["--config", &settings.display().to_string()],
+        &[],
+    );
+    let peer = Peer::of(&server);
+    create_patient(&peer);
+    let objects = [document("d", "1.4.1", ""), document("e", "1.4.2", ""), members(&["d", "e"])].concat();
+    let documents = [("d", "x"), ("e", "y")];
+    peer.provide(&provide(&submit("1.4.3", &objects), &documents), &[("x", b"foo"), ("y", b"bar")]);
+
+    let query = |id: &str, home: &str, return_type: &str, parameters: &[(&str, &str)]| {
+        let home = if home.is_empty() { String::new() } else { format!(" home='{home}'") };
+        let request = adhoc_query(id, return_type, parameters).replacen(
+            "<AdhocQuery ",
+            &format!("<AdhocQuery{home} "),
+            1,
+        );
+        let message = envelope("urn:ihe:iti:2007:CrossGatewayQuery", &request);
+        let answer = peer.post("xca/query", "application/soap+xml", message.as_bytes());
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        text(&answer)
+    };
+    let status = format!("('{APPROVED}')");
+    let of_patient = [
+        ("$XDSDocumentEntryPatientId", "'P1^^^&amp;1.2.3&amp;ISO'"),
+        ("$XDSDocumentEntryStatus", status.as_str()),
+    ];
+    for (return_type, element) in [("LeafClass", "<rim:ExtrinsicObject "), ("ObjectRef", "<rim:ObjectRef ")] {
+        let found = query(FIND_DOCUMENTS, "", return_type, &of_patient);
+        let objects: Vec<&str> = found.split(element).skip(1).collect();
+        assert_eq!(objects.len(), 2, "{found}");
+        for object in objects {
+            let head = object.split_once('>').expect("an end").0;
+            assert!(head.contains("home=\"urn:oid:1.7.2\""), "{head}");
+        }
+    }
+    // In the order in which they came.
+    let found = query(FIND_DOCUMENTS, "", "LeafClass", &of_patient);
+    let titles: Vec<&str> =
+        found.split("LocalizedString value=\"Referto ").skip(1).map(|t| &t[..1]).collect();
+    assert_eq!(titles, ["d", "e"]);
+    let by_id = [("$XDSDocumentEntryUniqueId", "('1.4.1')")];
+    assert!(query(GET_DOCUMENTS, "urn:oid:1.7.2", "LeafClass", &by_id).contains("Referto d"));
+    for (home, expected) in [("", "XDSMissingHomeCommunityId"), ("urn:oid:1.7.3", "XDSUnknownCommunity")] {
+        let refused = query(GET_DOCUMENTS, home, "LeafClass", &by_id);
+        assert!(refused.contains(expected) && refused.contains("location=\"urn:oid:1.7.2\""), "{refused}");
+    }
+
+    let retrieve = |home: &str| {
+        let home = if home.is_empty() {
+            String::new()
+        } else {
+            format!("<HomeCommunityId>{home}</HomeCommunityId>")
+        };
+        let body = format!(
+            "<RetrieveDocumentSetRequest xmlns='urn:ihe:iti:xds-b:2007'><DocumentRequest>{home}\
+             <RepositoryUniqueId>1.7.1</RepositoryUniqueId><DocumentUniqueId>1.4.2</DocumentUniqueId>\
+             </DocumentRequest></RetrieveDocumentSetRequest>"
+        );
+        let message = envelope("urn:ihe:iti:2007:CrossGatewayRetrieve", &body);
+        text(&peer.post("xca/retrieve", "application/soap+xml", message.as_bytes()))
+    };
+    let retrieved = retrieve("urn:oid:1.7.2");
+    assert!(
+        retrieved.contains("\r\n\r\nbar\r\n") && retrieved.contains("HomeCommunityId>urn:oid:1.7.2<"),
+        "{retrieved}"
+    );
+    assert!(retrieve("").contains("XDSMissingHomeCommunityId"));
+    assert!(retrieve("urn:oid:1.7.3").contains("XDSUnknownCommunity"));
+    // Registering is not for other communities.
+    let message = envelope("urn:ihe:iti:2007:RegisterDocumentSet-b", &submit("1.4.9", ""));
+    assert_eq!(peer.post("xca/query", "application/soap+xml", message.as_bytes()).status, 400);
+}

@@ -128,6 +128,17 @@ pub(super) fn provide(submission: &str, documents: &[(&str, &str)]) -> String {
     )
 }
 
+/// The body of a stored query; each value is written as it is given.
+pub(super) fn adhoc_query(id: &str, return_type: &str, parameters: &[(&str, &str)]) -> String {
+    let slots: String = parameters.iter().map(|(name, value)| slot(name, &[value])).collect();
+    format!(
+        "<query:AdhocQueryRequest xmlns:query='urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0'>\
+             <query:ResponseOption returnComposedObjects='true' returnType='{return_type}'/>\
+             <AdhocQuery xmlns='urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0' id='{id}'>{slots}</AdhocQuery>\
+             </query:AdhocQueryRequest>"
+    )
+}
+
 pub(super) fn envelope(action: &str, body: &str) -> String {
     format!(
         "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' \
@@ -191,13 +202,7 @@ impl Peer {
 
     /// Asks a stored query; each value is written as it is given.
     pub(super) fn query(&self, id: &str, return_type: &str, parameters: &[(&str, &str)]) -> String {
-        let slots: String = parameters.iter().map(|(name, value)| slot(name, &[value])).collect();
-        let body = format!(
-            "<query:AdhocQueryRequest xmlns:query='urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0'>\
-             <query:ResponseOption returnComposedObjects='true' returnType='{return_type}'/>\
-             <AdhocQuery xmlns='urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0' id='{id}'>{slots}</AdhocQuery>\
-             </query:AdhocQueryRequest>"
-        );
+        let body = adhoc_query(id, return_type, parameters);
         let answer = self.registry("RegistryStoredQuery", &body);
         assert_eq!(answer.status, 200, "{}", text(&answer));
         text(&answer)

@@ -41,7 +41,8 @@ pub fn serve(
         limits: settings.limits.clone(),
         cors_origins: serve.cors_origins,
         gateway: gateway::Settings {
-            repository_unique_id: repository_unique_id(&store, serve.xds.repository_unique_id)?,
+            repository_unique_id: oid(&store, "repository_unique_id", serve.xds.repository_unique_id)?,
+            home_community_id: oid(&store, "home_community_id", serve.xds.home_community_id)?,
             affinity_domain: serve.xds.affinity_domain,
             ..gateway::Settings::default()
         },
@@ -104,20 +105,19 @@ async fn keep_documents_swept(store: Arc<Store>, documents: Arc<DocumentFolder>)
     }
 }
 
-/// Returns the OID of the document repository: the one that is set, or one that
-/// was made for this data and stays with it.
-fn repository_unique_id(store: &Store, set: Option<String>) -> Result<String, Issue> {
-    const NAME: &str = "repository_unique_id";
+/// Returns an OID of document sharing: the one that is set, or one that was made
+/// for this data and stays with it.
+fn oid(store: &Store, name: &'static str, set: Option<String>) -> Result<String, Issue> {
     if let Some(set) = set {
         return Ok(set);
     }
-    store.write_blocking(|unit| {
-        if let Some(kept) = unit.setting(NAME)? {
+    store.write_blocking(move |unit| {
+        if let Some(kept) = unit.setting(name)? {
             return Ok(kept);
         }
         // A UUID as an OID, by ITU-T X.667.
         let made = format!("2.25.{}", uuid::Uuid::new_v4().as_u128());
-        unit.set(NAME, &made)?;
+        unit.set(name, &made)?;
         Ok(made)
     })
 }

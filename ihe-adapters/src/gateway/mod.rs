@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `/xds/registry` | ITI-42, ITI-18, ITI-51, ITI-57, ITI-61, ITI-92 |
 //! | `/xds/repository` | ITI-41, ITI-43 |
+//! | `/xca/query` | ITI-38 |
+//! | `/xca/retrieve` | ITI-39 |
 
 mod incoming;
 mod transactions;
@@ -28,6 +30,8 @@ use incoming::Incoming;
 pub struct Settings {
     /// The OID of this repository; without one no document is found in it.
     pub repository_unique_id: String,
+    /// The OID of this community; without one no other has access to it.
+    pub home_community_id: String,
     /// The OID of who assigns the identifiers of patients by which documents
     /// are registered; `None` for the first that a patient has.
     pub affinity_domain: Option<String>,
@@ -41,6 +45,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             repository_unique_id: String::new(),
+            home_community_id: String::new(),
             affinity_domain: None,
             message_bytes_max: 64 << 20,
             bytes_max: 2 << 30,
@@ -55,17 +60,24 @@ pub enum Door {
     Registry,
     /// `/xds/repository`.
     Repository,
+    /// `/xca/query`.
+    CrossGatewayQuery,
+    /// `/xca/retrieve`.
+    CrossGatewayRetrieve,
 }
 
 impl Door {
     /// Every address.
-    pub const ALL: &'static [Door] = &[Door::Registry, Door::Repository];
+    pub const ALL: &'static [Door] =
+        &[Door::Registry, Door::Repository, Door::CrossGatewayQuery, Door::CrossGatewayRetrieve];
 
     /// Returns its path.
     pub fn path(self) -> &'static str {
         match self {
             Door::Registry => "/xds/registry",
             Door::Repository => "/xds/repository",
+            Door::CrossGatewayQuery => "/xca/query",
+            Door::CrossGatewayRetrieve => "/xca/retrieve",
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse};
 use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB};
 use crate::wire::soap::Fault;
 use crate::wire::xml::Element;
+use crate::xca::cross_gateway_query::cross_gateway_query;
+use crate::xca::cross_gateway_retrieve::cross_gateway_retrieve;
 use crate::xds::registry::Registry;
 use crate::xds::registry::register_document_set::{register, register_on_demand};
 use crate::xds::registry::stored_query::{self, Patients, StoredQuery};
@@ -88,6 +90,20 @@ const TRANSACTIONS: &[Transaction] = &[
         answer: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
         body: (XDSB, "RetrieveDocumentSetRequest"),
     },
+    Transaction {
+        door: Door::CrossGatewayQuery,
+        name: "ITI-38",
+        action: "urn:ihe:iti:2007:CrossGatewayQuery",
+        answer: "urn:ihe:iti:2007:CrossGatewayQueryResponse",
+        body: (QUERY, "AdhocQueryRequest"),
+    },
+    Transaction {
+        door: Door::CrossGatewayRetrieve,
+        name: "ITI-39",
+        action: "urn:ihe:iti:2007:CrossGatewayRetrieve",
+        answer: "urn:ihe:iti:2007:CrossGatewayRetrieveResponse",
+        body: (XDSB, "RetrieveDocumentSetRequest"),
+    },
 ];
 
 impl Gateway {
@@ -134,11 +150,18 @@ impl Gateway {
                 let response = self.provide_and_register(&registry, incoming).await?;
                 Answer { is_multipart: true, ..answer(response.to_element()) }
             }
-            _ => {
-                let (body, parts) = self.retrieve_document_set(&registry, body).await?;
+            "ITI-38" => answer(cross_gateway_query(&registry, body, &self.home()).await),
+            retrieval => {
+                let home = (retrieval == "ITI-39").then(|| self.home());
+                let (body, parts) = self.retrieve_document_set(&registry, body, home.as_deref()).await?;
                 Answer { parts, is_multipart: true, ..answer(body) }
             }
         })
+    }
+
+    /// Returns this community.
+    fn home(&self) -> String {
+        format!("urn:oid:{}", self.settings.home_community_id)
     }
 
     async fn provide_and_register(
@@ -190,10 +213,12 @@ impl Gateway {
         Ok(RegistryResponse::of(done.err().unwrap_or_default()))
     }
 
+    /// Gives out documents; to another community when `home` is this one.
     async fn retrieve_document_set(
         &self,
         registry: &Registry<'_>,
         body: &Element,
+        home: Option<&str>,
     ) -> Result<(Element, Vec<(String, String, Chunk)>), Fault> {
         let requests = match requests(body) {
             Ok(requests) => requests,
@@ -201,7 +226,11 @@ impl Gateway {
         };
         let (mut retrieved, mut errors, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for request in &requests {
-            let document = match retrieve(registry, request).await {
+            let document = match home {
+                Some(home) => cross_gateway_retrieve(registry, request, home).await,
+                None => retrieve(registry, request).await,
+            };
+            let document = match document {
                 Ok(document) => document,
                 Err(error) => {
                     errors.push(error);

@@ -13,6 +13,7 @@ mod plan;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::time::Duration;
 
 use ihe_adapters::wire::mtom::{include, included};
 use ihe_adapters::wire::namespaces::{LCM, XDSB};
@@ -31,6 +32,14 @@ const AUTHORITY: &str = "1.3.6.1.4.1.21367.13.20.1000";
 
 /// The repository.
 const REPOSITORY: &str = "1.3.6.1.4.1.21367.2011.2.3.7";
+
+/// The community.
+const COMMUNITY: &str = "1.3.6.1.4.1.21367.2011.2.6.9";
+
+/// Tests whose sections are each about another patient.
+const PATIENT_EACH: &[&str] = &["15807"];
+/// Feeds of patients that several tests work with.
+const SHARED_FEEDS: &[&str] = &["15819", "15820"];
 
 /// A kind of transaction that is executed.
 struct Kind {
@@ -84,6 +93,18 @@ const KINDS: &[Kind] = &[
         is_multipart: true,
     },
     Kind {
+        name: "XCQTransaction",
+        path: "/xca/query",
+        action: "urn:ihe:iti:2007:CrossGatewayQuery",
+        is_multipart: false,
+    },
+    Kind {
+        name: "XCRTransaction",
+        path: "/xca/retrieve",
+        action: "urn:ihe:iti:2007:CrossGatewayRetrieve",
+        is_multipart: true,
+    },
+    Kind {
         name: "RetrieveTransaction",
         path: "/xds/repository",
         action: "urn:ihe:iti:2007:RetrieveDocumentSet",
@@ -96,7 +117,7 @@ fn not_executed(kind: &str) -> &'static str {
     match kind {
         "XCRmuTransaction" => "ITI-92 to a gateway is not built",
         "XDRProvideAndRegisterTransaction" => "XDR is not built",
-        "XCQTransaction" | "XCRTransaction" | "IGQTransaction" | "IGRTransaction" => "XCA is not built",
+        "IGQTransaction" | "IGRTransaction" => "the initiating gateway of XCA is not built",
         "PatientMoveTransaction" => "merges of patients by HL7 v2 are not built",
         "XcpdTransaction" | "XCPDTransaction" => "XCPD is not built",
         "DsubSubscribeTransaction" | "PublishTransaction" => "DSUB is not built",
@@ -126,6 +147,12 @@ fn not_for_us(test: &str) -> Option<&'static str> {
         ]);
     let mut needs_assertions = needs_assertions.filter(|suffix| test.ends_with(*suffix));
     needs_assertions.next().map(|_| "needs assertions of the toolkit's token service")
+}
+
+/// Tells whether a test brings documents.
+fn submits(test: &Test) -> bool {
+    let mut steps = test.sections.iter().flat_map(|section| &section.steps);
+    steps.any(|step| step.transaction.local.contains("Register"))
 }
 
 /// Tells why the assertions of a plan are none about answers of the server.
@@ -175,7 +202,8 @@ pub fn run(testdata: &Path) -> Result<Tally, String> {
     }
     let data = tempfile::tempdir().map_err(|e| e.to_string())?;
     let settings = data.path().join("settings.toml");
-    let text = format!("[xds]\nrepository_unique_id = \"{REPOSITORY}\"\n");
+    let text =
+        format!("[xds]\nrepository_unique_id = \"{REPOSITORY}\"\nhome_community_id = \"{COMMUNITY}\"\n");
     std::fs::write(&settings, text).map_err(|e| e.to_string())?;
     let settings = settings.display().to_string();
     let server = Server::start_with(&data.path().join("data"), &["--config", &settings], &[]);
@@ -260,7 +288,7 @@ impl<'a> Runner<'a> {
     /// Returns the patient that a test works with, made known when it is not.
     fn patient(&mut self, test: &str, feed: &str) -> Result<String, String> {
         // These patients are of several tests.
-        let test = if ["15819", "15820"].contains(&feed) { "" } else { test };
+        let test = if SHARED_FEEDS.contains(&feed) { "" } else { test };
         let key = (test.to_owned(), feed.to_owned());
         if let Some(patient) = self.patients.get(&key) {
             return Ok(patient.clone());
@@ -286,7 +314,10 @@ impl<'a> Runner<'a> {
 
     /// Returns the patient of submissions that name none: the one that the
     /// other plans of the test get from a feed.
-    fn default_patient(&mut self, test: &'a Test) -> Result<String, String> {
+    fn default_patient(&mut self, test: &'a Test, section: &Section) -> Result<String, String> {
+        if PATIENT_EACH.contains(&test.name.as_str()) {
+            return self.patient(&test.name, &section.name);
+        }
         let steps = test.sections.iter().flat_map(|section| &section.steps);
         let feeds = steps.flat_map(|s| s.transaction.children_named("", "UseReport"));
         let feed = feeds.filter_map(|r| r.attribute("test")).find(|of| self.is_feed(of)).unwrap_or("");
@@ -336,8 +367,9 @@ impl<'a> Runner<'a> {
         for (symbol, feed) in [("$patient_id1$", "15819"), ("$patient_id2$", "15820")] {
             symbols.push((symbol.to_owned(), self.patient("", feed)?));
         }
-        symbols.push(("$patientid$".to_owned(), self.default_patient(test)?));
+        symbols.push(("$patientid$".to_owned(), self.default_patient(test, section)?));
         symbols.push(("$repuid$".to_owned(), REPOSITORY.to_owned()));
+        symbols.push(("$configHome$".to_owned(), format!("urn:oid:{COMMUNITY}")));
         let now = jiff::Timestamp::now();
         let after = |hours: i64| now + jiff::SignedDuration::from_hours(hours);
         for (symbol, time, format) in [
@@ -366,11 +398,15 @@ impl<'a> Runner<'a> {
             match link.local.as_str() {
                 "UseReport" => {
                     let of = link.attribute("test").unwrap_or(&test.name).to_owned();
+                    let this = |name: String| if name == "THIS" { section.name.clone() } else { name };
                     let value = if self.is_feed(&of) {
+                        if !SHARED_FEEDS.contains(&of.as_str()) && !submits(test) {
+                            return Err("asks for documents that the operator has".to_owned());
+                        }
                         self.patient(&test.name, &of)?
                     } else {
                         let name = attribute("reportName");
-                        let trace = self.trace(&of, &attribute("section"), &attribute("step"))?;
+                        let trace = self.trace(&of, &this(attribute("section")), &attribute("step"))?;
                         let missing = || format!("needs the report {name} of {of}, which was not made");
                         trace.reports.get(&name).cloned().ok_or_else(missing)?
                     };
@@ -392,10 +428,34 @@ impl<'a> Runner<'a> {
                     let missing = || format!("needs the {} of {id} in {of_section}", attribute("section"));
                     symbols.push((attribute("symbol"), found.cloned().ok_or_else(missing)?));
                 }
+                "UseXPath" => {
+                    let folder = attribute("testdir");
+                    let mut parts = folder.split('/').filter(|p| !p.is_empty() && *p != "..");
+                    let of_test = parts.next().unwrap_or(&test.name).to_owned();
+                    let of_section = parts.next().map(str::to_owned);
+                    let value = self.selected(&of_test, of_section, &attribute("step"), &link.text())?;
+                    symbols.push((attribute("symbol"), value));
+                }
                 _ => {}
             }
         }
         Ok(symbols)
+    }
+
+    /// Returns what an expression selects in the log of a section, or of the
+    /// only one that a test has.
+    fn selected(
+        &mut self,
+        test: &str,
+        section: Option<String>,
+        step: &str,
+        expression: &str,
+    ) -> Result<String, String> {
+        let of = *self.tests.get(test).ok_or_else(|| format!("needs the test {test}, which is not here"))?;
+        let section = section.as_deref().and_then(|name| of.sections.iter().find(|s| s.name == name));
+        let section = section.or(of.sections.first()).ok_or("needs a test without sections")?;
+        self.trace(test, &section.name, step)?;
+        expected::text(&self.log(of, section), expression)
     }
 
     /// Executes a step, and returns what is not as expected.
@@ -412,6 +472,10 @@ impl<'a> Runner<'a> {
             let patient = self.patient(&test.name, &section.name)?;
             trace.reports.insert("$patientid$".to_owned(), patient);
         } else if let Some(kind) = KINDS.iter().find(|kind| kind.name == transaction.local) {
+            if transaction.child("", "WaitBefore").is_some() {
+                // Times of metadata tell seconds apart.
+                std::thread::sleep(Duration::from_millis(1_100));
+            }
             let file = transaction.text_of("", "MetadataFile").ok_or("has no metadata")?;
             let mut request = plan::read(&section.folder.join(&file))?;
             metadata::replace(&mut request, &symbols);
@@ -427,7 +491,7 @@ impl<'a> Runner<'a> {
             };
             let patient = match has("NoPatientId") {
                 true => None,
-                false => Some(self.default_patient(test)?),
+                false => Some(self.default_patient(test, section)?),
             };
             let wanted =
                 Wanted { uuids: has("AssignUuids"), uids_but: kept.as_deref(), patient: patient.as_deref() };
@@ -454,7 +518,7 @@ impl<'a> Runner<'a> {
             trace.received = reply.body.as_ref().map(Element::to_xml).unwrap_or_default();
             wrong.extend(judge(step, &reply));
             wrong.extend(self.entries(test, section, transaction, &reply)?);
-            if kind.name == "RetrieveTransaction" {
+            if ["RetrieveTransaction", "XCRTransaction"].contains(&kind.name) {
                 wrong.extend(retrieved(transaction, section, &reply, &symbols)?);
             }
         }
@@ -494,6 +558,12 @@ impl<'a> Runner<'a> {
         for (of, suffix) in [(&trace.assigned.uuids, "_uuid"), (&trace.assigned.uids, "_uid")] {
             trace.reports.extend(of.iter().map(|(id, value)| (format!("{id}{suffix}"), value.clone())));
         }
+        // What the toolkit knows of the site that it tests.
+        for (name, value) in
+            [("$testdata_home$", format!("urn:oid:{COMMUNITY}")), ("$testdata_repid$", REPOSITORY.to_owned())]
+        {
+            trace.reports.insert(name.to_owned(), value);
+        }
         for report in transaction.children_named("", "Report") {
             let of = if report.attribute("section") == Some("InputMetadata") {
                 &trace.sent
@@ -509,14 +579,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Evaluates the assertions of a step on the log of its section.
-    fn assertions(
-        &self,
-        test: &Test,
-        section: &Section,
-        transaction: &Element,
-        symbols: &[(String, String)],
-    ) -> Vec<String> {
+    /// Returns what was sent and received in a section, as the toolkit logs it.
+    fn log(&self, test: &Test, section: &Section) -> String {
         let mut log = String::from("<TestResults>");
         for step in &section.steps {
             let key = (test.name.clone(), section.name.clone(), step.id.clone());
@@ -529,6 +593,18 @@ impl<'a> Runner<'a> {
             }
         }
         log.push_str("</TestResults>");
+        log
+    }
+
+    /// Evaluates the assertions of a step on the log of its section.
+    fn assertions(
+        &self,
+        test: &Test,
+        section: &Section,
+        transaction: &Element,
+        symbols: &[(String, String)],
+    ) -> Vec<String> {
+        let log = self.log(test, section);
         let all = transaction.children_named("", "Assertions").flat_map(|a| a.children_named("", "Assert"));
         let mut wrong = Vec::new();
         for assertion in all {

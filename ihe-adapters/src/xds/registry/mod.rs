@@ -58,13 +58,14 @@ impl Registry<'_> {
         Ok(found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?))))
     }
 
-    /// Returns the documents of a patient.
+    /// Returns the documents of a patient, in the order in which they came.
     pub(crate) async fn documents_of(&self, patient: &str, cx: &str) -> Result<Vec<Registered>, Issue> {
         let found = self.fhir.search(ty::DOCUMENT_REFERENCE, &[("patient", patient)], OBJECTS_MAX).await?;
-        Ok(found.into_iter().filter_map(|resource| self.registered(resource, Some(cx))).collect())
+        // A search begins with the last.
+        Ok(found.into_iter().rev().filter_map(|resource| self.registered(resource, Some(cx))).collect())
     }
 
-    /// Returns the submission sets or folders of a patient.
+    /// Returns the submission sets or folders of a patient, in the order in which they came.
     pub(crate) async fn packages_of(
         &self,
         patient: &str,
@@ -74,7 +75,8 @@ impl Registry<'_> {
         let code = format!("{LIST_TYPES}|{code}");
         let parameters = [("patient", patient), ("code", code.as_str())];
         let found = self.fhir.search(ty::LIST, &parameters, OBJECTS_MAX).await?;
-        Ok(found.into_iter().filter_map(|resource| self.registered(resource, Some(cx))).collect())
+        // A search begins with the last.
+        Ok(found.into_iter().rev().filter_map(|resource| self.registered(resource, Some(cx))).collect())
     }
 
     /// Returns the documents of all patients that have one of these codes.

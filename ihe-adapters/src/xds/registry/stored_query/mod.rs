@@ -58,6 +58,13 @@ impl StoredQuery {
         let id = query.attribute("id").unwrap_or_default().to_owned();
         Ok(StoredQuery { id, leaf_class, parameters: Parameters::of(query)? })
     }
+
+    /// Tells whether it says of which patient it asks.
+    pub fn names_patient(&self) -> bool {
+        let names =
+            ["$XDSDocumentEntryPatientId", "$XDSSubmissionSetPatientId", "$XDSFolderPatientId", "$patientId"];
+        names.iter().any(|name| self.parameters.has(name))
+    }
 }
 
 /// Writes the answer to a query.
