@@ -342,6 +342,24 @@ fn what_is_no_message_is_a_fault() {
 }
 
 #[test]
+fn each_door_describes_itself() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (_server, peer) = start(data.path());
+    for (door, operations) in
+        [("xds/registry", 6), ("xds/repository", 2), ("xca/query", 1), ("xca/retrieve", 1)]
+    {
+        let get = |query: &str| peer.fhir.get(&format!("{}/{door}{query}", peer.origin));
+        let answer = get("?wsdl");
+        assert_eq!(answer.status, 200);
+        let told = text(&answer);
+        assert_eq!(told.matches("soapAction=").count(), operations, "{told}");
+        assert!(told.contains(&format!("location=\"{}/{door}\"", peer.origin)), "{told}");
+        assert_eq!(get("").status, 405);
+        assert_eq!(get("?other").header("allow"), Some("POST"));
+    }
+}
+
+#[test]
 fn of_submissions_that_exclude_each_other_one_is_registered() {
     let data = tempfile::tempdir().expect("a folder");
     let (_server, peer) = start(data.path());

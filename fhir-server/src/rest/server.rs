@@ -154,7 +154,8 @@ fn soap_doors(app: &mut web::ServiceConfig) {
         let post = move |shared: Data<Shared>, request: HttpRequest, payload: Payload| {
             soap::answer(door, shared, request, payload)
         };
-        let resource = web::resource(door.path()).route(web::post().to(post));
+        let get = move |shared: Data<Shared>, request: HttpRequest| soap::describe(door, shared, request);
+        let resource = web::resource(door.path()).route(web::post().to(post)).route(web::get().to(get));
         app.service(resource.default_service(web::to(soap::other_method)));
     }
 }

@@ -16,7 +16,8 @@ use ihe_adapters::gateway::{Arriving, Chunk, Door, Request};
 use super::answer::{base, request_id};
 use super::binary;
 use super::body::deadline;
-use super::server::Shared;
+
+use super::server::{BASE_PATH, Shared};
 use crate::limits::Limits;
 
 /// Answers a message that came to a door.
@@ -70,9 +71,20 @@ pub(super) async fn answer(
         .body(body::SizedStream::new(size, chunks(response.body)))
 }
 
-/// Answers what is no POST.
+/// Answers a GET: with the description of a door, `?wsdl`.
+pub(super) async fn describe(door: Door, shared: Data<Shared>, request: HttpRequest) -> HttpResponse {
+    if !request.query_string().eq_ignore_ascii_case("wsdl") {
+        let text = format!("messages are sent here by POST; {}?wsdl describes them", door.path());
+        return HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).body(text);
+    }
+    let base = base(&shared, &request);
+    let address = [base.strip_suffix(BASE_PATH).unwrap_or(&base), door.path()].concat();
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/xml; charset=UTF-8")).body(door.wsdl(&address))
+}
+
+/// Answers what is neither POST nor GET.
 pub(super) async fn other_method() -> HttpResponse {
-    HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).finish()
+    HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, POST")).finish()
 }
 
 /// Hands over what arrives, for as long as it comes quickly enough.

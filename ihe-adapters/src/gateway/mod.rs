@@ -10,6 +10,7 @@
 
 mod incoming;
 mod transactions;
+mod wsdl;
 
 use std::io::Read;
 use std::pin::Pin;
@@ -70,6 +71,21 @@ impl Door {
     /// Every address.
     pub const ALL: &'static [Door] =
         &[Door::Registry, Door::Repository, Door::CrossGatewayQuery, Door::CrossGatewayRetrieve];
+
+    /// Returns the name of the IHE actor that it is the door of.
+    pub fn actor(self) -> &'static str {
+        match self {
+            Door::Registry => "DocumentRegistry",
+            Door::Repository => "DocumentRepository",
+            Door::CrossGatewayQuery => "RespondingGateway_Query",
+            Door::CrossGatewayRetrieve => "RespondingGateway_Retrieve",
+        }
+    }
+
+    /// Describes it in WSDL 1.1, as what is at an address.
+    pub fn wsdl(self, address: &str) -> String {
+        wsdl::wsdl(self, address)
+    }
 
     /// Returns its path.
     pub fn path(self) -> &'static str {

@@ -24,13 +24,13 @@ use crate::xds::repository::retrieve_document_set::{Bytes, content_id, requests,
 use crate::xds::submission::Submission;
 
 /// A transaction of a door.
-struct Transaction {
+pub(super) struct Transaction {
     door: Door,
     name: &'static str,
-    action: &'static str,
-    answer: &'static str,
+    pub(super) action: &'static str,
+    pub(super) answer: &'static str,
     /// The element that the body has.
-    body: (&'static str, &'static str),
+    pub(super) body: (&'static str, &'static str),
 }
 
 const TRANSACTIONS: &[Transaction] = &[
@@ -106,6 +106,11 @@ const TRANSACTIONS: &[Transaction] = &[
     },
 ];
 
+/// Returns the transactions of a door.
+pub(super) fn of_door(door: Door) -> impl Iterator<Item = &'static Transaction> {
+    TRANSACTIONS.iter().filter(move |transaction| transaction.door == door)
+}
+
 impl Gateway {
     /// Performs a message.
     ///
@@ -119,12 +124,11 @@ impl Gateway {
         action: Option<&str>,
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
-        let of_door = || TRANSACTIONS.iter().filter(|t| t.door == door);
         // Without an action the first that has such a body is meant; an action
         // that goes with another body is a mistake.
         let is_meant =
             |t: &&Transaction| body.is(t.body.0, t.body.1) && action.is_none_or(|action| action == t.action);
-        let transaction = of_door()
+        let transaction = of_door(door)
             .find(is_meant)
             .ok_or_else(|| Fault::action_not_supported(action.unwrap_or(&body.local)))?;
         let registry = Registry {
