@@ -31,7 +31,7 @@ use data::Population;
 use fill::Form;
 
 /// The loads beside the table, which have no baseline.
-pub const LOADS: [&str; 5] = ["crud", "transaction", "bulk", "terminology", "transform"];
+pub const LOADS: [&str; 6] = ["crud", "transaction", "bulk", "documents", "terminology", "transform"];
 
 /// How it is measured.
 #[derive(Debug, Clone)]

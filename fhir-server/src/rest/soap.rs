@@ -2,6 +2,7 @@
 //! the answer comes from it as a stream.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -10,8 +11,8 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, body};
 use bytes::Bytes;
 use fhir_model::interaction::Caller;
-use futures_util::{Stream, StreamExt, stream};
-use ihe_adapters::gateway::{Arriving, Chunk, Door, Request};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
+use ihe_adapters::gateway::{Arriving, Chunk, Door, Request, Response};
 
 use super::answer::{base, request_id};
 use super::binary;
@@ -31,14 +32,28 @@ pub(super) async fn answer(
     let _in_flight = shared.metrics.begin();
     let caller = Caller { request_id: request_id(&request), base: base(&shared, &request) };
     let id = caller.request_id.clone();
+    let tell = |interaction: &'static str, status: StatusCode, bytes: u64| {
+        let took = begin.elapsed();
+        shared.metrics.end(interaction, status.as_u16(), took);
+        tracing::info!(
+            request = id,
+            method = request.method().as_str(),
+            interaction,
+            status = status.as_u16(),
+            ms = took.as_micros() as f64 / 1000.0,
+            bytes,
+            "answered"
+        );
+    };
     // Who sends for long must not keep out those who only ask.
     let Ok(_permit) = shared.soap_admission.enter().await else {
+        tell("none", StatusCode::SERVICE_UNAVAILABLE, 0);
         return HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).finish();
     };
     let coding = request.headers().get(CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("identity");
     if !coding.eq_ignore_ascii_case("identity") {
         // Nobody knows what a document grows to that is unpacked as it arrives.
-        shared.metrics.end("none", 415, begin.elapsed());
+        tell("none", StatusCode::UNSUPPORTED_MEDIA_TYPE, 0);
         return HttpResponse::UnsupportedMediaType()
             .insert_header((ACCEPT_ENCODING, "identity"))
             .body("messages are taken as they are: leave Content-Encoding out");
@@ -50,24 +65,18 @@ pub(super) async fn answer(
         caller,
         body: arriving(payload, shared.settings.limits.clone()),
     };
-    let response = shared.gateway.answer(incoming).await;
+    let answered = AssertUnwindSafe(shared.gateway.answer(incoming)).catch_unwind().await;
+    let response = answered.unwrap_or_else(|_| {
+        tracing::error!(request = id, "a request panicked");
+        Response::unexpected()
+    });
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let size = response.body.iter().map(Chunk::size).sum();
-    let took = begin.elapsed();
-    shared.metrics.end(response.transaction, status.as_u16(), took);
-    tracing::info!(
-        request = id,
-        method = request.method().as_str(),
-        interaction = response.transaction,
-        status = status.as_u16(),
-        ms = took.as_micros() as f64 / 1000.0,
-        bytes = size,
-        "answered"
-    );
+    tell(response.transaction, status, size);
     HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, response.content_type))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("X-Request-Id", id))
+        .insert_header(("X-Request-Id", id.as_str()))
         .body(body::SizedStream::new(size, chunks(response.body)))
 }
 

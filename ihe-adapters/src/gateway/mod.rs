@@ -207,6 +207,14 @@ fn response(answer: Answer, version: Version, addressing: &Addressing) -> Respon
     Response { status: 200, content_type: writer.content_type(), body, transaction }
 }
 
+impl Response {
+    /// Makes the answer to a message whose handling broke: nothing is said of why.
+    pub fn unexpected() -> Response {
+        let fault = Fault::receiver("an unexpected error");
+        fault_response(fault, Version::Soap12, &Addressing::default())
+    }
+}
+
 fn fault_response(fault: Fault, version: Version, addressing: &Addressing) -> Response {
     let status = fault.status(version);
     let xml = fault.into_envelope(version, addressing).into_element().to_xml();

@@ -4,6 +4,7 @@ mod bulk;
 mod count;
 mod create;
 mod crud;
+mod documents;
 mod download;
 mod growth;
 mod import;
@@ -40,10 +41,11 @@ const MEASURES: [(&str, Measure); 10] = [
 ];
 
 /// How the loads beside the table are measured.
-const LOADS: [(&str, MeasureLoad); 5] = [
+const LOADS: [(&str, MeasureLoad); 6] = [
     ("crud", crud::measure),
     ("transaction", transaction::measure),
     ("bulk", bulk::measure),
+    ("documents", documents::measure),
     ("terminology", terminology::measure),
     ("transform", transform::measure),
 ];
