@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `/xds/registry` | ITI-42, ITI-18, ITI-51, ITI-57, ITI-61, ITI-92 |
 //! | `/xds/repository` | ITI-41, ITI-43 |
+//! | `/xdr` | ITI-41, also with limited metadata |
 //! | `/xca/query` | ITI-38 |
 //! | `/xca/retrieve` | ITI-39 |
 
@@ -61,6 +62,8 @@ pub enum Door {
     Registry,
     /// `/xds/repository`.
     Repository,
+    /// `/xdr`.
+    Recipient,
     /// `/xca/query`.
     CrossGatewayQuery,
     /// `/xca/retrieve`.
@@ -69,14 +72,20 @@ pub enum Door {
 
 impl Door {
     /// Every address.
-    pub const ALL: &'static [Door] =
-        &[Door::Registry, Door::Repository, Door::CrossGatewayQuery, Door::CrossGatewayRetrieve];
+    pub const ALL: &'static [Door] = &[
+        Door::Registry,
+        Door::Repository,
+        Door::Recipient,
+        Door::CrossGatewayQuery,
+        Door::CrossGatewayRetrieve,
+    ];
 
     /// Returns the name of the IHE actor that it is the door of.
     pub fn actor(self) -> &'static str {
         match self {
             Door::Registry => "DocumentRegistry",
             Door::Repository => "DocumentRepository",
+            Door::Recipient => "DocumentRecipient",
             Door::CrossGatewayQuery => "RespondingGateway_Query",
             Door::CrossGatewayRetrieve => "RespondingGateway_Retrieve",
         }
@@ -92,6 +101,7 @@ impl Door {
         match self {
             Door::Registry => "/xds/registry",
             Door::Repository => "/xds/repository",
+            Door::Recipient => "/xdr",
             Door::CrossGatewayQuery => "/xca/query",
             Door::CrossGatewayRetrieve => "/xca/retrieve",
         }

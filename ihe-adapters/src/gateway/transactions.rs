@@ -10,11 +10,12 @@ use super::{Answer, Chunk, Door, Gateway};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse};
-use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB};
+use crate::wire::namespaces::{DIRECT, LCM, QUERY, RIM, XDSB};
 use crate::wire::soap::Fault;
 use crate::wire::xml::Element;
 use crate::xca::cross_gateway_query::cross_gateway_query;
 use crate::xca::cross_gateway_retrieve::cross_gateway_retrieve;
+use crate::xds::check::Taker;
 use crate::xds::registry::Registry;
 use crate::xds::registry::register_document_set::{register, register_on_demand};
 use crate::xds::registry::stored_query::{self, Patients, StoredQuery};
@@ -91,6 +92,13 @@ const TRANSACTIONS: &[Transaction] = &[
         body: (XDSB, "RetrieveDocumentSetRequest"),
     },
     Transaction {
+        door: Door::Recipient,
+        name: "ITI-41",
+        action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
+        answer: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse",
+        body: (XDSB, "ProvideAndRegisterDocumentSetRequest"),
+    },
+    Transaction {
         door: Door::CrossGatewayQuery,
         name: "ITI-38",
         action: "urn:ihe:iti:2007:CrossGatewayQuery",
@@ -151,7 +159,8 @@ impl Gateway {
             "ITI-61" => answer(register_on_demand_document_entry(&registry, body).await),
             "ITI-92" => answer(update_document_set(&registry, body, Allowed::DocumentEntries).await),
             "ITI-41" => {
-                let response = self.provide_and_register(&registry, incoming).await?;
+                let taker = if door == Door::Recipient { Taker::Recipient } else { Taker::Registry };
+                let response = self.provide_and_register(&registry, incoming, taker).await?;
                 Answer { is_multipart: true, ..answer(response.to_element()) }
             }
             "ITI-38" => answer(cross_gateway_query(&registry, body, &self.home()).await),
@@ -172,13 +181,23 @@ impl Gateway {
         &self,
         registry: &Registry<'_>,
         incoming: &Incoming,
+        taker: Taker,
     ) -> Result<RegistryResponse, Fault> {
         let body = &incoming.envelope.body;
         let submission = body
             .child(LCM, "SubmitObjectsRequest")
             .map(|request| submission_of(request, ErrorCode::RepositoryMetadata));
+        let says_limited = || {
+            let level = incoming.envelope.header(DIRECT, "metadata-level");
+            level.is_some_and(|level| level.text().eq_ignore_ascii_case("minimal"))
+        };
         let submission = match submission {
-            Some(Ok(submission)) => submission,
+            Some(Ok(mut submission)) => {
+                if taker == Taker::Recipient && says_limited() {
+                    submission.limit();
+                }
+                submission
+            }
             Some(Err(errors)) => return Ok(RegistryResponse::of(errors)),
             None => {
                 let context = "the request has no SubmitObjectsRequest";
@@ -213,7 +232,7 @@ impl Gateway {
         if !errors.is_empty() {
             return Ok(RegistryResponse::of(errors));
         }
-        let done = provide_and_register(registry, submission, &received).await;
+        let done = provide_and_register(registry, submission, &received, taker).await;
         Ok(RegistryResponse::of(done.err().unwrap_or_default()))
     }
 
@@ -284,7 +303,7 @@ fn submission_of(request: &Element, code: ErrorCode) -> Result<Submission, Vec<R
 
 async fn register_document_set(registry: &Registry<'_>, body: &Element) -> Element {
     let done = match submission_of(body, ErrorCode::RegistryMetadata) {
-        Ok(submission) => register(registry, submission, &[]).await,
+        Ok(submission) => register(registry, submission, &[], Taker::Registry).await,
         Err(errors) => Err(errors),
     };
     RegistryResponse::of(done.err().unwrap_or_default()).to_element()

@@ -26,6 +26,8 @@ pub const QUERY: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0";
 pub const XDSB: &str = "urn:ihe:iti:xds-b:2007";
 /// IHE remove documents.
 pub const RMD: &str = "urn:ihe:iti:rmd:2017";
+/// Direct: XDR between mail systems.
+pub const DIRECT: &str = "urn:direct:addressing";
 /// XML Schema instances.
 pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The prefix `xml`, which is never declared.

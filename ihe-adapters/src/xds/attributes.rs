@@ -2,7 +2,7 @@
 //! object, whether it must be there, how often, and what it looks like.
 //! Checking and asking go by it.
 //!
-//! Spec: ITI TF-3 4.2.3.2 to 4.2.3.4, required by tables 4.3.1.1-3
+//! Spec: ITI TF-3 4.2.3.2 to 4.2.3.4, required by table 4.3.1-3
 
 use super::vocabulary::{document_entry as de, folder as fol, submission_set as ss};
 
@@ -37,6 +37,8 @@ pub enum Place {
 /// Who has to give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Required {
+    /// Everybody, also who knows little.
+    Always,
     /// Who registers.
     Yes,
     /// Who registers a document that is there; not for one made on demand.
@@ -104,7 +106,7 @@ pub const ATTRIBUTES: &[Attribute] = {
     use Format::{Cx, DocumentId, Dtm, Language, MediaType, Oid, Sha1, Size, Text};
     use Of::{DocumentEntry as D, Folder as F, SubmissionSet as S};
     use Place::{Author, Code, Identifier, MimeType, Name, Slot};
-    use Required::{No, Stable, Yes};
+    use Required::{Always, No, Stable, Yes};
     &[
         attribute(D, "author", Author(de::AUTHOR), No, MANY, Text),
         attribute(D, "classCode", Code(de::CLASS_CODE), Yes, ONE, Text),
@@ -127,21 +129,21 @@ pub const ATTRIBUTES: &[Attribute] = {
         attribute(D, "URI", Slot("URI"), No, MANY, Text),
         attribute(D, "documentAvailability", Slot("documentAvailability"), No, ONE, Text),
         attribute(D, "referenceIdList", Slot("urn:ihe:iti:xds:2013:referenceIdList"), No, MANY, Text),
-        attribute(D, "mimeType", MimeType, Yes, ONE, MediaType),
+        attribute(D, "mimeType", MimeType, Always, ONE, MediaType),
         attribute(D, "patientId", Identifier(de::PATIENT_ID), Yes, ONE, Cx),
-        attribute(D, "uniqueId", Identifier(de::UNIQUE_ID), Yes, ONE, DocumentId),
+        attribute(D, "uniqueId", Identifier(de::UNIQUE_ID), Always, ONE, DocumentId),
         attribute(S, "author", Author(ss::AUTHOR), No, MANY, Text),
         attribute(S, "contentTypeCode", Code(ss::CONTENT_TYPE_CODE), Yes, ONE, Text),
-        attribute(S, "submissionTime", Slot("submissionTime"), Yes, ONE, Dtm),
+        attribute(S, "submissionTime", Slot("submissionTime"), Always, ONE, Dtm),
         attribute(S, "intendedRecipient", Slot("intendedRecipient"), No, MANY, Text),
         attribute(S, "patientId", Identifier(ss::PATIENT_ID), Yes, ONE, Cx),
-        attribute(S, "sourceId", Identifier(ss::SOURCE_ID), Yes, ONE, Oid),
-        attribute(S, "uniqueId", Identifier(ss::UNIQUE_ID), Yes, ONE, Oid),
+        attribute(S, "sourceId", Identifier(ss::SOURCE_ID), Always, ONE, Oid),
+        attribute(S, "uniqueId", Identifier(ss::UNIQUE_ID), Always, ONE, Oid),
         attribute(F, "codeList", Code(fol::CODE), Yes, MANY, Text),
         attribute(F, "lastUpdateTime", Slot("lastUpdateTime"), No, ONE, Dtm),
         attribute(F, "title", Name, Yes, ONE, Text),
         attribute(F, "patientId", Identifier(fol::PATIENT_ID), Yes, ONE, Cx),
-        attribute(F, "uniqueId", Identifier(fol::UNIQUE_ID), Yes, ONE, Oid),
+        attribute(F, "uniqueId", Identifier(fol::UNIQUE_ID), Always, ONE, Oid),
     ]
 };
 

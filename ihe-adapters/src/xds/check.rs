@@ -8,16 +8,28 @@ use std::collections::{HashMap, HashSet};
 use super::attributes::{Attribute, Format, Of, Place, Required, attributes_of};
 use super::submission::Submission;
 use super::values::{Cx, dtm_bounds, is_dtm, is_oid, is_uuid_urn};
-use super::vocabulary::{HAS_MEMBER, IS_SNAPSHOT_OF, ON_DEMAND, RELATIONSHIPS, STABLE, document_entry};
+use super::vocabulary::{
+    HAS_MEMBER, IS_SNAPSHOT_OF, LIMITED_METADATA, ON_DEMAND, RELATIONSHIPS, STABLE, document_entry,
+};
 use crate::wire::ebrim::{Classification, Ends, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
 /// How many characters of a value are told.
 const TOLD_MAX: usize = 200;
 
+/// Who takes a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// A registry, which wants to know all.
+    Registry,
+    /// A recipient, which takes what says of itself that its metadata are limited.
+    Recipient,
+}
+
 /// Checks a submission.
-pub fn check(submission: &Submission) -> Vec<RegistryError> {
+pub fn check(submission: &Submission, taker: Taker) -> Vec<RegistryError> {
     let mut faults = Faults(Vec::new());
+    let object = |of: &RegistryObject, sort, faults: &mut Faults| object(of, sort, taker, faults);
     check_ids(submission, &mut faults);
     object(&submission.submission_set, Of::SubmissionSet, &mut faults);
     for document in &submission.documents {
@@ -65,7 +77,9 @@ fn check_ids(submission: &Submission, faults: &mut Faults) {
     }
 }
 
-fn object(object: &RegistryObject, of: Of, faults: &mut Faults) {
+fn object(object: &RegistryObject, of: Of, taker: Taker, faults: &mut Faults) {
+    let is_limited = LIMITED_METADATA.iter().any(|node| object.is_of_node(node));
+    let is_limited = is_limited && taker == Taker::Recipient;
     let is_on_demand = object.object_type.as_deref() == Some(ON_DEMAND);
     for attribute in attributes_of(of) {
         let count = match attribute.place {
@@ -86,8 +100,9 @@ fn object(object: &RegistryObject, of: Of, faults: &mut Faults) {
             Place::Name => object.name.iter().filter(|name| !name.value.is_empty()).count(),
         };
         let is_required = match attribute.required {
-            Required::Yes => true,
-            Required::Stable => !is_on_demand,
+            Required::Always => true,
+            Required::Yes => !is_limited,
+            Required::Stable => !is_on_demand && !is_limited,
             Required::No => false,
         };
         if count == 0 && is_required {

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::values::is_uuid_urn;
-use super::vocabulary::{FOLDER_NODE, SUBMISSION_SET_NODE};
-use crate::wire::ebrim::{ObjectKind, RegistryObject};
+use super::vocabulary::{FOLDER_NODE, LIMITED_METADATA, SUBMISSION_SET_NODE};
+use crate::wire::ebrim::{Classification, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
 /// A submission.
@@ -58,6 +58,20 @@ impl Submission {
             )),
         }
         if errors.is_empty() { Ok(submission) } else { Err(errors) }
+    }
+
+    /// Says of all of it that its metadata are limited.
+    pub fn limit(&mut self) {
+        let mark = |object: &mut RegistryObject, node: &str| {
+            if !object.is_of_node(node) {
+                let node = Some(node.to_owned());
+                object.classifications.push(Classification { node, ..Classification::default() });
+            }
+        };
+        let [of_document, of_set, of_folder] = LIMITED_METADATA;
+        self.documents.iter_mut().for_each(|document| mark(document, of_document));
+        mark(&mut self.submission_set, of_set);
+        self.folders.iter_mut().for_each(|folder| mark(folder, of_folder));
     }
 
     /// Returns its objects but the associations.

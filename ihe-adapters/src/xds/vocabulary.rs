@@ -11,6 +11,16 @@ pub const SUBMISSION_SET_NODE: &str = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d87
 /// Says that a package is a folder.
 pub const FOLDER_NODE: &str = "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2";
 
+/// Say that a document, a submission set or a folder is described by what its
+/// source knows, which is less than the registry asks for.
+///
+/// Spec: ITI TF-3 4.2.3.2.29, table 4.3.1-3
+pub const LIMITED_METADATA: [&str; 3] = [
+    "urn:uuid:ab9b591b-83ab-4d03-8f5d-f93b1fb92e85",
+    "urn:uuid:5003a9db-8d8d-49e6-bf0c-990e34ac7707",
+    "urn:uuid:2c144a76-29a9-4b7c-af54-b25409fe7d03",
+];
+
 /// In use.
 pub const APPROVED: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved";
 /// Replaced, or taken back.

@@ -93,6 +93,12 @@ const KINDS: &[Kind] = &[
         is_multipart: true,
     },
     Kind {
+        name: "XDRProvideAndRegisterTransaction",
+        path: "/xdr",
+        action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
+        is_multipart: true,
+    },
+    Kind {
         name: "XCQTransaction",
         path: "/xca/query",
         action: "urn:ihe:iti:2007:CrossGatewayQuery",
@@ -116,7 +122,6 @@ const KINDS: &[Kind] = &[
 fn not_executed(kind: &str) -> &'static str {
     match kind {
         "XCRmuTransaction" => "ITI-92 to a gateway is not built",
-        "XDRProvideAndRegisterTransaction" => "XDR is not built",
         "IGQTransaction" | "IGRTransaction" => "the initiating gateway of XCA is not built",
         "PatientMoveTransaction" => "merges of patients by HL7 v2 are not built",
         "XcpdTransaction" | "XCPDTransaction" => "XCPD is not built",
@@ -508,13 +513,15 @@ impl<'a> Runner<'a> {
                 self.known(patient)?;
             }
             let documents = documents(transaction, section, &trace.assigned)?;
-            if kind.name == "ProvideAndRegisterTransaction" {
+            if kind.name.ends_with("ProvideAndRegisterTransaction") {
                 request = provided(request, &documents);
             }
             let documents: Vec<(String, Vec<u8>)> =
                 documents.into_iter().map(|(_, part, bytes)| (part, bytes)).collect();
             let parts = kind.is_multipart.then_some(documents.as_slice());
-            let reply = self.peer.send(kind.path, kind.action, request, parts)?;
+            let headers = transaction.child("", "SOAPHeader").into_iter().flat_map(Element::elements);
+            let headers: Vec<Element> = headers.cloned().collect();
+            let reply = self.peer.send(kind.path, kind.action, headers, request, parts)?;
             trace.received = reply.body.as_ref().map(Element::to_xml).unwrap_or_default();
             wrong.extend(judge(step, &reply));
             wrong.extend(self.entries(test, section, transaction, &reply)?);

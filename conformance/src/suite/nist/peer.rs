@@ -67,13 +67,15 @@ impl Peer {
         &self,
         path: &str,
         action: &str,
+        headers: Vec<Element>,
         body: Element,
         documents: Option<&[(String, Vec<u8>)]>,
     ) -> Result<Reply, String> {
         let header = |name: &str, text: &str| Element::new(WSA, name).with_text(text);
         let header = Element::new(SOAP_12, "Header")
             .with_child(header("Action", action))
-            .with_child(header("MessageID", &format!("urn:uuid:{}", uuid::Uuid::new_v4())));
+            .with_child(header("MessageID", &format!("urn:uuid:{}", uuid::Uuid::new_v4())))
+            .with_children(headers);
         let envelope = Element::new(SOAP_12, "Envelope")
             .with_child(header)
             .with_child(Element::new(SOAP_12, "Body").with_child(body))

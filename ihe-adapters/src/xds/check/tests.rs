@@ -106,7 +106,7 @@ pub(crate) fn submission() -> Submission {
 
 fn told(submission: &Submission) -> Vec<String> {
     let told = |e: &RegistryError| format!("{} {} {}", e.code.text(), e.location, e.context);
-    check(submission).iter().map(told).collect()
+    check(submission, Taker::Registry).iter().map(told).collect()
 }
 
 #[test]
@@ -169,6 +169,23 @@ fn every_fault_is_told_with_its_place() {
         let told = told(&changed);
         assert!(told.len() == 1 && told[0].contains(expected), "{expected}: {told:?}");
     }
+}
+
+#[test]
+fn who_knows_little_is_taken_by_recipients_alone() {
+    let mut limited = submission();
+    limited.limit();
+    for object in limited.objects_mut() {
+        object.classifications.retain(|c| c.scheme.is_none());
+    }
+    let document = &mut limited.documents[0];
+    document.slots.clear();
+    document.external_identifiers.retain(|i| i.scheme != voc::document_entry::PATIENT_ID);
+    let told = |submission: &Submission, taker| check(submission, taker).len();
+    assert_eq!(told(&limited, Taker::Recipient), 0, "{:?}", check(&limited, Taker::Recipient));
+    assert!(told(&limited, Taker::Registry) > 5);
+    limited.documents[0].mime_type = None;
+    assert_eq!(told(&limited, Taker::Recipient), 1);
 }
 
 #[test]

@@ -69,8 +69,9 @@ struct Known {
 /// What is found out about a submission.
 pub(super) struct Planning {
     pub(super) submission: Submission,
-    /// Who all of it is of, and where he is on this server.
-    pub(super) patient: Cx,
+    /// Who all of it is of, and where he is on this server. Who knows little
+    /// need not know.
+    pub(super) patient: Option<Cx>,
     pub(super) place: Option<String>,
     pub(super) faults: Vec<RegistryError>,
     /// What objects of different patients are called.
@@ -91,10 +92,11 @@ impl Planning {
     /// # Errors
     /// When the registry cannot be asked.
     pub(super) async fn begin(registry: &Registry<'_>, submission: Submission) -> Result<Planning, Issue> {
-        let Some(patient) = patient_id(&submission.submission_set).and_then(Cx::parse) else {
-            return Err(Issue::fatal(IssueType::Exception));
+        let patient = patient_id(&submission.submission_set).and_then(Cx::parse);
+        let place = match &patient {
+            Some(patient) => registry.patient(patient).await?,
+            None => None,
         };
-        let place = registry.patient(&patient).await?;
         let mut planning = Planning {
             submission,
             patient,
@@ -106,8 +108,8 @@ impl Planning {
             binaries: HashMap::new(),
             versions: HashSet::new(),
         };
-        if planning.place.is_none() {
-            let error = RegistryError::new(ErrorCode::UnknownPatientId, planning.patient.to_string());
+        if let Some(patient) = planning.patient.as_ref().filter(|_| planning.place.is_none()) {
+            let error = RegistryError::new(ErrorCode::UnknownPatientId, patient.to_string());
             planning.faults.push(error.at(&planning.submission.submission_set.id));
         }
         Ok(planning)
@@ -142,7 +144,7 @@ impl Planning {
             return Ok(None);
         }
         if !self.is_of_patient(&found) {
-            let context = format!("{id} is of another patient than {}", self.patient);
+            let context = format!("{id} is of another patient than {}", self.told_patient());
             self.fault(self.other_patient, association, context);
             return Ok(None);
         }
@@ -154,7 +156,12 @@ impl Planning {
     /// Tells whether an object is of the patient of the submission.
     pub(super) fn is_of_patient(&self, registered: &Registered) -> bool {
         let theirs = patient_id(&registered.object).and_then(Cx::parse);
-        theirs.is_none_or(|theirs| theirs == self.patient)
+        theirs.is_none_or(|theirs| self.patient.as_ref() == Some(&theirs))
+    }
+
+    /// Returns the patient for a reader.
+    pub(super) fn told_patient(&self) -> String {
+        self.patient.as_ref().map_or_else(|| "nobody".to_owned(), Cx::to_string)
     }
 
     /// Remembers a registered object: what it is is asked when it is referred to.

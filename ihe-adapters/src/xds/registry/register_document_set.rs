@@ -13,7 +13,7 @@ use super::Registry;
 use super::plan::{Planned, Planning, association_of, write};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
-use crate::xds::check::{check, unique_id};
+use crate::xds::check::{Taker, check, unique_id};
 use crate::xds::submission::Submission;
 use crate::xds::vocabulary::{
     APPENDS, APPROVED, DEPRECATED, FOLDER_NODE, HAS_MEMBER, ON_DEMAND, REPLACES, TRANSFORMS,
@@ -24,6 +24,7 @@ const TYPES: [TypeId; 2] = [ty::DOCUMENT_REFERENCE, ty::LIST];
 
 /// Registers a submission. `stored`: where the bytes are that the repository
 /// has of its documents, in their order; none for those that are elsewhere.
+/// `taker`: what of its metadata there has to be.
 ///
 /// # Errors
 /// All that is wrong with it; nothing is registered then.
@@ -31,8 +32,9 @@ pub(crate) async fn register(
     registry: &Registry<'_>,
     mut submission: Submission,
     stored: &[Option<Content>],
+    taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
-    let faults = check(&submission);
+    let faults = check(&submission, taker);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -58,7 +60,7 @@ pub(crate) async fn register_on_demand(
         RegistryError::new(ErrorCode::RegistryMetadata, context).at(format!("{}/objectType", document.id))
     };
     let faults: Vec<RegistryError> = others.map(fault).collect();
-    if faults.is_empty() { register(registry, submission, &[]).await } else { Err(faults) }
+    if faults.is_empty() { register(registry, submission, &[], Taker::Registry).await } else { Err(faults) }
 }
 
 async fn plan(registry: &Registry<'_>, submission: &Submission, stored: &[Option<Content>]) -> Planned {

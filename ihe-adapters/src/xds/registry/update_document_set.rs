@@ -19,7 +19,7 @@ use super::plan::{Planned, Planning, association_of, write};
 use super::{Registered, Registry, binary_of, version_of};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
-use crate::xds::check::{check, patient_id, unique_id};
+use crate::xds::check::{Taker, check, patient_id, unique_id};
 use crate::xds::submission::Submission;
 use crate::xds::values::{Cx, is_uuid_urn};
 use crate::xds::vocabulary::{
@@ -57,7 +57,7 @@ pub(crate) async fn update(
     allowed: Allowed,
 ) -> Result<(), Vec<RegistryError>> {
     let (ordinary, operations) = operations_of(submission.clone(), allowed)?;
-    let mut faults = check(&ordinary);
+    let mut faults = check(&ordinary, Taker::Registry);
     faults.extend(unusual_associations(&submission, &operations));
     if !faults.is_empty() {
         return Err(faults);
@@ -400,8 +400,10 @@ impl Planning {
             other.object.status.as_deref() == Some(APPROVED) && other.associations.iter().any(ends_here)
         });
         let theirs = patient_id(&latest.object).and_then(Cx::parse);
-        if theirs.is_some_and(|theirs| theirs != self.patient) && !(own.is_empty() && others.is_empty()) {
-            let context = format!("its associations are of another patient than {}", self.patient);
+        if theirs.is_some_and(|theirs| self.patient.as_ref() != Some(&theirs))
+            && !(own.is_empty() && others.is_empty())
+        {
+            let context = format!("its associations are of another patient than {}", self.told_patient());
             self.fault(ErrorCode::PatientIdReconciliation, object, context);
             return Ok(());
         }
@@ -509,7 +511,7 @@ impl Planning {
         };
         let (object, association) = found;
         if !self.is_of_patient(&object) {
-            let context = format!("{id} is of another patient than {}", self.patient);
+            let context = format!("{id} is of another patient than {}", self.told_patient());
             self.fault(ErrorCode::PatientIdReconciliation, asked, context);
             return Ok(());
         }
@@ -541,8 +543,9 @@ impl Planning {
         id: &str,
     ) -> Result<Option<(Registered, RegistryObject)>, Issue> {
         let Some(place) = &self.place else { return Ok(None) };
-        let mut all = registry.documents_of(place, &self.patient.to_string()).await?;
-        all.extend(registry.packages_of(place, &self.patient.to_string(), super::list_code(true)).await?);
+        let patient = self.told_patient();
+        let mut all = registry.documents_of(place, &patient).await?;
+        all.extend(registry.packages_of(place, &patient, super::list_code(true)).await?);
         let mut found = all.into_iter().filter_map(|object| {
             let association = object.associations.iter().find(|association| association.id == id).cloned();
             Some((object, association?))

@@ -11,6 +11,7 @@ use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::wire::mtom::included;
 use crate::wire::namespaces::XDSB;
 use crate::wire::xml::Element;
+use crate::xds::check::Taker;
 use crate::xds::registry::Registry;
 use crate::xds::registry::register_document_set::register;
 use crate::xds::submission::Submission;
@@ -55,6 +56,7 @@ pub(crate) async fn provide_and_register(
     registry: &Registry<'_>,
     mut submission: Submission,
     received: &[(String, Received)],
+    taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
     let mut faults = Vec::new();
     let mut stored = Vec::new();
@@ -88,7 +90,7 @@ pub(crate) async fn provide_and_register(
     if !faults.is_empty() {
         return Err(faults);
     }
-    register(registry, submission, &stored).await
+    register(registry, submission, &stored, taker).await
 }
 
 /// Compares what the metadata say of a document with what came.
