@@ -152,12 +152,26 @@ impl Gateway {
             transaction: transaction.name,
         };
         Ok(match transaction.name {
-            "ITI-42" => answer(register_document_set(&registry, body).await),
+            "ITI-42" => {
+                let registered =
+                    async |submission| register(&registry, submission, &[], Taker::Registry).await;
+                answer(submitted(body, registered).await)
+            }
             "ITI-18" => answer(registry_stored_query(&registry, body, Patients::One).await),
             "ITI-51" => answer(registry_stored_query(&registry, body, Patients::Many).await),
-            "ITI-57" => answer(update_document_set(&registry, body, Allowed::Everything).await),
-            "ITI-61" => answer(register_on_demand_document_entry(&registry, body).await),
-            "ITI-92" => answer(update_document_set(&registry, body, Allowed::DocumentEntries).await),
+            "ITI-57" => {
+                let updated = async |submission| update(&registry, submission, Allowed::Everything).await;
+                answer(submitted(body, updated).await)
+            }
+            "ITI-61" => {
+                let registered = async |submission| register_on_demand(&registry, submission).await;
+                answer(submitted(body, registered).await)
+            }
+            "ITI-92" => {
+                let updated =
+                    async |submission| update(&registry, submission, Allowed::DocumentEntries).await;
+                answer(submitted(body, updated).await)
+            }
             "ITI-41" => {
                 let taker = if door == Door::Recipient { Taker::Recipient } else { Taker::Registry };
                 let response = self.provide_and_register(&registry, incoming, taker).await?;
@@ -301,25 +315,13 @@ fn submission_of(request: &Element, code: ErrorCode) -> Result<Submission, Vec<R
     Submission::of(objects)
 }
 
-async fn register_document_set(registry: &Registry<'_>, body: &Element) -> Element {
+/// Answers a submission of metadata alone, with what became of it.
+async fn submitted(
+    body: &Element,
+    perform: impl AsyncFnOnce(Submission) -> Result<(), Vec<RegistryError>>,
+) -> Element {
     let done = match submission_of(body, ErrorCode::RegistryMetadata) {
-        Ok(submission) => register(registry, submission, &[], Taker::Registry).await,
-        Err(errors) => Err(errors),
-    };
-    RegistryResponse::of(done.err().unwrap_or_default()).to_element()
-}
-
-async fn register_on_demand_document_entry(registry: &Registry<'_>, body: &Element) -> Element {
-    let done = match submission_of(body, ErrorCode::RegistryMetadata) {
-        Ok(submission) => register_on_demand(registry, submission).await,
-        Err(errors) => Err(errors),
-    };
-    RegistryResponse::of(done.err().unwrap_or_default()).to_element()
-}
-
-async fn update_document_set(registry: &Registry<'_>, body: &Element, allowed: Allowed) -> Element {
-    let done = match submission_of(body, ErrorCode::RegistryMetadata) {
-        Ok(submission) => update(registry, submission, allowed).await,
+        Ok(submission) => perform(submission).await,
         Err(errors) => Err(errors),
     };
     RegistryResponse::of(done.err().unwrap_or_default()).to_element()

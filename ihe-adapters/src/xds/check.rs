@@ -29,18 +29,17 @@ pub enum Taker {
 /// Checks a submission.
 pub fn check(submission: &Submission, taker: Taker) -> Vec<RegistryError> {
     let mut faults = Faults(Vec::new());
-    let object = |of: &RegistryObject, sort, faults: &mut Faults| object(of, sort, taker, faults);
     check_ids(submission, &mut faults);
-    object(&submission.submission_set, Of::SubmissionSet, &mut faults);
+    object(&submission.submission_set, Of::SubmissionSet, taker, &mut faults);
     for document in &submission.documents {
-        object(document, Of::DocumentEntry, &mut faults);
+        object(document, Of::DocumentEntry, taker, &mut faults);
         service_times(document, &mut faults);
         if !matches!(document.object_type.as_deref(), Some(STABLE | ON_DEMAND)) {
             faults.add(document, "objectType", "is neither that of a stable document nor of one on demand");
         }
     }
     for folder in &submission.folders {
-        object(folder, Of::Folder, &mut faults);
+        object(folder, Of::Folder, taker, &mut faults);
     }
     patients(submission, &mut faults);
     unique_ids(submission, &mut faults);

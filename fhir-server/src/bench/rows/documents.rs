@@ -203,6 +203,12 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> Result<(), BenchError> {
     retrievals(bench, &server)
 }
 
+/// Says what was measured, and what beside it.
+fn beside(what: &str, ours: Round, other: &str, baseline: Round) -> String {
+    let ratio = ours.rate / baseline.rate;
+    format!("{what} (p50 {:.1} ms); {other}: {:.0}/s, ratio {ratio:.2}", ours.p50_ms, baseline.rate)
+}
+
 fn provides(bench: &mut Bench<'_>, address: SocketAddr) -> Result<(), BenchError> {
     let connections = bench.options.connections.min(CONNECTIONS_MAX);
     let next = Rc::new(Cell::new(0));
@@ -220,12 +226,8 @@ fn provides(bench: &mut Bench<'_>, address: SocketAddr) -> Result<(), BenchError
         },
         |time| run(address, connections, time, &|_| Box::new(Numbered::new(binary.clone(), &next, 201, b""))),
     )?;
-    let what = format!(
-        "documents of 50 kB by ITI-41, {connections} connections (p50 {:.1} ms); the same bytes created as Binary: {:.0}/s, ratio {:.2}",
-        ours.p50_ms,
-        baseline.rate,
-        ours.rate / baseline.rate
-    );
+    let what = format!("documents of 50 kB by ITI-41, {connections} connections");
+    let what = beside(&what, ours, "the same bytes created as Binary", baseline);
     bench.figure("documentsProvided", &what, ours.rate, "/s", None);
     Ok(())
 }
@@ -268,12 +270,8 @@ fn queries(bench: &mut Bench<'_>, address: SocketAddr) -> Result<(), BenchError>
         |time| run(address, connections, time, &|n| Box::new(Cycle::new(&asked, n, 200))),
         |time| run(address, connections, time, &|n| Box::new(Cycle::new(&searches, n, 200))),
     )?;
-    let what = format!(
-        "ITI-18 with {MATCHES} matches, {connections} connections (p50 {:.1} ms); the FHIR search: {:.0}/s, ratio {:.2}",
-        ours.p50_ms,
-        baseline.rate,
-        ours.rate / baseline.rate
-    );
+    let what = format!("ITI-18 with {MATCHES} matches, {connections} connections");
+    let what = beside(&what, ours, "the FHIR search", baseline);
     bench.figure("documentQueries", &what, ours.rate, "/s", None);
     Ok(())
 }

@@ -23,11 +23,13 @@ use super::fhir::{
     registered_package, relationships, resource_id, unique_id_token,
 };
 use super::values::Cx;
-use super::vocabulary::document_entry;
+use super::vocabulary::{APPROVED, document_entry};
 use crate::fhir_client::{Fhir, token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
+/// The types of resources that registered objects are.
+pub(crate) const OBJECTS: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST];
 /// How many objects one question may concern.
 const OBJECTS_MAX: usize = 10_000;
 
@@ -60,9 +62,7 @@ impl Registry<'_> {
 
     /// Returns the documents of a patient, in the order in which they came.
     pub(crate) async fn documents_of(&self, patient: &str, cx: &str) -> Result<Vec<Registered>, Issue> {
-        let found = self.fhir.search(ty::DOCUMENT_REFERENCE, &[("patient", patient)], OBJECTS_MAX).await?;
-        // A search begins with the last.
-        Ok(found.into_iter().rev().filter_map(|resource| self.registered(resource, Some(cx))).collect())
+        self.of_patient(ty::DOCUMENT_REFERENCE, &[("patient", patient)], cx).await
     }
 
     /// Returns the submission sets or folders of a patient, in the order in which they came.
@@ -73,10 +73,25 @@ impl Registry<'_> {
         code: &str,
     ) -> Result<Vec<Registered>, Issue> {
         let code = format!("{LIST_TYPES}|{code}");
-        let parameters = [("patient", patient), ("code", code.as_str())];
-        let found = self.fhir.search(ty::LIST, &parameters, OBJECTS_MAX).await?;
+        self.of_patient(ty::LIST, &[("patient", patient), ("code", &code)], cx).await
+    }
+
+    async fn of_patient(
+        &self,
+        of: TypeId,
+        parameters: &[(&str, &str)],
+        cx: &str,
+    ) -> Result<Vec<Registered>, Issue> {
+        let found = self.fhir.search(of, parameters, OBJECTS_MAX).await?;
         // A search begins with the last.
         Ok(found.into_iter().rev().filter_map(|resource| self.registered(resource, Some(cx))).collect())
+    }
+
+    /// Returns the objects that a search finds, whoever they are of.
+    async fn search(&self, of: TypeId, parameter: &str, value: &str) -> Result<Vec<Registered>, Issue> {
+        let found = self.fhir.search(of, &[(parameter, value)], OBJECTS_MAX).await?;
+        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
+        self.with_patients(found.collect()).await
     }
 
     /// Returns the documents of all patients that have one of these codes.
@@ -85,17 +100,13 @@ impl Registry<'_> {
         parameter: &str,
         codes: &str,
     ) -> Result<Vec<Registered>, Issue> {
-        let found = self.fhir.search(ty::DOCUMENT_REFERENCE, &[(parameter, codes)], OBJECTS_MAX).await?;
-        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
-        self.with_patients(found.collect()).await
+        self.search(ty::DOCUMENT_REFERENCE, parameter, codes).await
     }
 
     /// Returns the folders of all patients.
     pub(crate) async fn folders(&self) -> Result<Vec<Registered>, Issue> {
         let code = format!("{LIST_TYPES}|{FOLDER}");
-        let found = self.fhir.search(ty::LIST, &[("code", &code)], OBJECTS_MAX).await?;
-        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
-        self.with_patients(found.collect()).await
+        self.search(ty::LIST, "code", &code).await
     }
 
     /// Returns the object of a UUID, of the types given.
@@ -166,8 +177,7 @@ impl Registry<'_> {
         let token = unique_id_token(unique_id);
         let mut all = Vec::new();
         for of in of {
-            let found = self.fhir.search(*of, &[("identifier", &token)], OBJECTS_MAX).await?;
-            all.extend(found.into_iter().filter_map(|resource| self.registered(resource, None)));
+            all.extend(self.search(*of, "identifier", &token).await?);
         }
         // One that FHIR gave: of a document without a unique id of its own.
         let uuid = uuid_of_unique_id(unique_id).filter(|_| all.is_empty());
@@ -176,31 +186,27 @@ impl Registry<'_> {
             let is_it = |r: &Registered| r.object.identifier(document_entry::UNIQUE_ID) == Some(unique_id);
             all.extend(found.filter(is_it));
         }
-        self.with_patients(all).await
+        Ok(all)
     }
 
     /// Returns the versions of a document or folder.
     pub(crate) async fn by_logical_id(&self, logical_id: &str) -> Result<Vec<Registered>, Issue> {
         let token = logical_id_token(logical_id);
         let mut all: Vec<Registered> = Vec::new();
-        for of in [ty::DOCUMENT_REFERENCE, ty::LIST] {
-            let found = self.fhir.search(of, &[("identifier", &token)], OBJECTS_MAX).await?;
-            all.extend(found.into_iter().filter_map(|resource| self.registered(resource, None)));
+        for of in OBJECTS {
+            all.extend(self.search(*of, "identifier", &token).await?);
         }
         all.retain(|registered| registered.object.logical_id.as_deref() == Some(logical_id));
         // What came by FHIR need not have an identifier.
         if all.is_empty() {
-            all.extend(self.by_uuid(logical_id, &[ty::DOCUMENT_REFERENCE, ty::LIST]).await?);
+            all.extend(self.by_uuid(logical_id, OBJECTS).await?);
         }
-        self.with_patients(all).await
+        Ok(all)
     }
 
     /// Returns the submission sets and folders that an object is a member of.
     pub(crate) async fn packages_with(&self, member: &Registered) -> Result<Vec<Registered>, Issue> {
-        let reference = literal(&member.resource);
-        let found = self.fhir.search(ty::LIST, &[("item", &reference)], OBJECTS_MAX).await?;
-        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
-        self.with_patients(found.collect()).await
+        self.search(ty::LIST, "item", &literal(&member.resource)).await
     }
 
     /// Returns the documents with a relationship to a document.
@@ -208,11 +214,7 @@ impl Registry<'_> {
         if target.resource.resource_type() != ty::DOCUMENT_REFERENCE {
             return Ok(Vec::new());
         }
-        let reference = literal(&target.resource);
-        let found =
-            self.fhir.search(ty::DOCUMENT_REFERENCE, &[("relatesto", &reference)], OBJECTS_MAX).await?;
-        let found = found.into_iter().filter_map(|resource| self.registered(resource, None));
-        self.with_patients(found.collect()).await
+        self.search(ty::DOCUMENT_REFERENCE, "relatesto", &literal(&target.resource)).await
     }
 
     /// Returns the associations that an object is an end of.
@@ -221,11 +223,20 @@ impl Registry<'_> {
         let mut others = self.packages_with(of).await?;
         others.extend(self.documents_related_to(of).await?);
         for other in others {
-            let ends_here = |a: &RegistryObject| a.ends.as_ref().is_some_and(|e| e.target == of.object.id);
-            all.extend(other.associations.into_iter().filter(ends_here));
+            all.extend(other.associations.into_iter().filter(|a| ends_at(a, &of.object.id)));
         }
         Ok(all)
     }
+}
+
+/// Tells whether an object is in use.
+pub(crate) fn is_approved(object: &RegistryObject) -> bool {
+    object.status.as_deref() == Some(APPROVED)
+}
+
+/// Tells whether an association ends at an object.
+pub(crate) fn ends_at(association: &RegistryObject, id: &str) -> bool {
+    association.ends.as_ref().is_some_and(|ends| ends.target == id)
 }
 
 /// Returns the number of a version.

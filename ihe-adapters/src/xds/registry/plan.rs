@@ -8,10 +8,9 @@ use fhir_model::interaction::Content;
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::percent;
-use fhir_model::schema::ty;
 use serde_json::{Value, json};
 
-use super::{Registered, Registry, failure, literal};
+use super::{OBJECTS, Registered, Registry, failure, is_approved, literal};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::check::{patient_id, unique_id};
@@ -134,11 +133,11 @@ impl Planning {
         if let Some(known) = self.known.get(id) {
             return Ok(Some(Arc::clone(&known.registered)));
         }
-        let Some(found) = registry.by_uuid(id, &[ty::DOCUMENT_REFERENCE, ty::LIST]).await? else {
+        let Some(found) = registry.by_uuid(id, OBJECTS).await? else {
             self.fault(ErrorCode::UnresolvedReference, association, format!("{id} is not registered"));
             return Ok(None);
         };
-        if found.object.status.as_deref() != Some(APPROVED) {
+        if !is_approved(&found.object) {
             let context = format!("{id} is deprecated");
             self.fault(ErrorCode::RegistryDeprecatedDocument, association, context);
             return Ok(None);

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use fhir_model::interaction::Content;
 use fhir_model::outcome::Issue;
-use fhir_model::schema::{TypeId, ty};
 
-use super::Registry;
 use super::plan::{Planned, Planning, association_of, write};
+use super::{OBJECTS, Registry, ends_at, is_approved};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::check::{Taker, check, unique_id};
@@ -19,8 +18,6 @@ use crate::xds::vocabulary::{
     APPENDS, APPROVED, DEPRECATED, FOLDER_NODE, HAS_MEMBER, ON_DEMAND, REPLACES, TRANSFORMS,
     TRANSFORMS_AND_REPLACES,
 };
-
-const TYPES: [TypeId; 2] = [ty::DOCUMENT_REFERENCE, ty::LIST];
 
 /// Registers a submission. `stored`: where the bytes are that the repository
 /// has of its documents, in their order; none for those that are elsewhere.
@@ -87,12 +84,12 @@ impl Planning {
         registry: &Registry<'_>,
         object: &RegistryObject,
     ) -> Result<(), Issue> {
-        if registry.by_uuid(&object.id, &TYPES).await?.is_some() {
+        if registry.by_uuid(&object.id, OBJECTS).await?.is_some() {
             let context = format!("the id {} is registered already", object.id);
             self.fault(ErrorCode::RegistryMetadata, object, context);
         }
         let Some(id) = unique_id(object) else { return Ok(()) };
-        for known in registry.by_unique_id(id, &TYPES).await? {
+        for known in registry.by_unique_id(id, OBJECTS).await? {
             if object.kind != ObjectKind::ExtrinsicObject || known.object.kind != ObjectKind::ExtrinsicObject
             {
                 let context = format!("the unique id {id} is taken");
@@ -167,21 +164,16 @@ impl Planning {
         for child in registry.documents_related_to(&target).await? {
             let hangs_on = |a: &RegistryObject| {
                 let ends = a.ends.as_ref();
-                ends.is_some_and(|e| {
-                    e.target == target.object.id && [TRANSFORMS, APPENDS].contains(&e.kind.as_str())
-                })
+                ends.is_some_and(|e| [TRANSFORMS, APPENDS].contains(&e.kind.as_str()))
+                    && ends_at(a, &target.object.id)
             };
-            if child.object.status.as_deref() == Some(APPROVED) && child.associations.iter().any(hangs_on) {
+            if is_approved(&child.object) && child.associations.iter().any(hangs_on) {
                 self.set_status(Arc::new(child), DEPRECATED)?;
             }
         }
         for package in registry.packages_with(&target).await? {
-            let holds = |a: &RegistryObject| {
-                a.status.as_deref() == Some(APPROVED)
-                    && a.ends.as_ref().is_some_and(|e| e.target == target.object.id)
-            };
-            let is_open =
-                package.object.status.as_deref() == Some(APPROVED) && package.associations.iter().any(holds);
+            let holds = |a: &RegistryObject| is_approved(a) && ends_at(a, &target.object.id);
+            let is_open = is_approved(&package.object) && package.associations.iter().any(holds);
             if !package.object.is_of_node(FOLDER_NODE) || !is_open {
                 continue;
             }

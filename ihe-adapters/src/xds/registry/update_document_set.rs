@@ -16,7 +16,7 @@ use fhir_model::outcome::Issue;
 use fhir_model::schema::ty;
 
 use super::plan::{Planned, Planning, association_of, write};
-use super::{Registered, Registry, binary_of, version_of};
+use super::{OBJECTS, Registered, Registry, binary_of, ends_at, is_approved, version_of};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::check::{Taker, check, patient_id, unique_id};
@@ -321,7 +321,7 @@ impl Planning {
         }
         // Where no status can be asked for it stays as it is.
         let is_restricted = allowed == Allowed::DocumentEntries;
-        if latest.object.status.as_deref() != Some(APPROVED) && !is_restricted {
+        if !is_approved(&latest.object) && !is_restricted {
             let context = format!("the version {previous} of {logical_id} is deprecated");
             self.fault(ErrorCode::MetadataVersion, &object, context);
             return Ok(());
@@ -339,7 +339,7 @@ impl Planning {
             self.fault(ErrorCode::MetadataUpdate, &object, context);
             return Ok(());
         }
-        if registry.by_uuid(id, &[ty::DOCUMENT_REFERENCE, ty::LIST]).await?.is_some() {
+        if registry.by_uuid(id, OBJECTS).await?.is_some() {
             self.fault(ErrorCode::RegistryMetadata, &object, format!("the id {id} is registered already"));
         }
         let latest = Arc::new(latest);
@@ -387,22 +387,15 @@ impl Planning {
         latest: &Arc<Registered>,
         object: &RegistryObject,
     ) -> Result<(), Issue> {
-        let holds = |a: &&RegistryObject| a.status.as_deref() == Some(APPROVED);
-        let own: Vec<RegistryObject> = latest.associations.iter().filter(holds).cloned().collect();
+        let own = latest.associations.iter().filter(|a| is_approved(a)).cloned();
+        let own: Vec<RegistryObject> = own.collect();
         let mut others: Vec<Registered> = registry.documents_related_to(latest).await?;
         let packages = registry.packages_with(latest).await?;
         others.extend(packages.into_iter().filter(|package| package.object.is_of_node(FOLDER_NODE)));
-        let ends_here = |a: &RegistryObject| {
-            a.status.as_deref() == Some(APPROVED)
-                && a.ends.as_ref().is_some_and(|e| e.target == latest.object.id)
-        };
-        others.retain(|other| {
-            other.object.status.as_deref() == Some(APPROVED) && other.associations.iter().any(ends_here)
-        });
-        let theirs = patient_id(&latest.object).and_then(Cx::parse);
-        if theirs.is_some_and(|theirs| self.patient.as_ref() != Some(&theirs))
-            && !(own.is_empty() && others.is_empty())
-        {
+        let ends_here = |a: &RegistryObject| is_approved(a) && ends_at(a, &latest.object.id);
+        others.retain(|other| is_approved(&other.object) && other.associations.iter().any(ends_here));
+        let has_associations = !own.is_empty() || !others.is_empty();
+        if has_associations && !self.is_of_patient(latest) {
             let context = format!("its associations are of another patient than {}", self.told_patient());
             self.fault(ErrorCode::PatientIdReconciliation, object, context);
             return Ok(());
@@ -494,7 +487,7 @@ impl Planning {
             }
             return Ok(());
         }
-        let found = match registry.by_uuid(id, &[ty::DOCUMENT_REFERENCE, ty::LIST]).await? {
+        let found = match registry.by_uuid(id, OBJECTS).await? {
             Some(found) if found.object.is_of_node(SUBMISSION_SET_NODE) => {
                 let context = format!("{id} is a SubmissionSet, whose status does not change");
                 self.fault(ErrorCode::MetadataUpdate, asked, context);

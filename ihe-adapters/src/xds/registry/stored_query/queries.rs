@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use fhir_model::outcome::Issue;
 use fhir_model::schema::{TypeId, ty};
 
-use super::super::{Registered, Registry, failure, last_versions, list_code};
+use super::super::{OBJECTS, Registered, Registry, failure, last_versions, list_code};
 use super::filter::{has_code, holds};
 use super::parameters::{Parameters, missing};
 use super::{Patients, StoredQuery};
@@ -45,7 +45,6 @@ type Objects = Result<Vec<RegistryObject>, Failure>;
 
 const DOCUMENTS: &[TypeId] = &[ty::DOCUMENT_REFERENCE];
 const LISTS: &[TypeId] = &[ty::LIST];
-const ANY: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST];
 
 /// Performs a query.
 pub(crate) async fn perform(registry: &Registry<'_>, query: &StoredQuery, patients: Patients) -> Found {
@@ -151,8 +150,7 @@ impl Asked<'_> {
                 all = self.registry.documents_with(search, &codes.join(",")).await?;
             }
         }
-        let objects = self.versions(all).into_iter().map(|document| document.object);
-        Ok(objects.filter(|object| holds(object, Of::DocumentEntry, self.parameters)).collect())
+        Ok(self.matching(all, Of::DocumentEntry))
     }
 
     async fn find_folders_of_many(&self) -> Objects {
@@ -169,8 +167,7 @@ impl Asked<'_> {
             }
             None => return Err(missing("$XDSFolderCodeList").into()),
         }
-        let objects = self.versions(all).into_iter().map(|folder| folder.object);
-        Ok(objects.filter(|object| holds(object, Of::Folder, self.parameters)).collect())
+        Ok(self.matching(all, Of::Folder))
     }
 
     /// Tells whether who asks knows of versions: `$MetadataLevel` 2.
@@ -184,6 +181,12 @@ impl Asked<'_> {
             last_versions(&mut all);
         }
         all
+    }
+
+    /// Leaves the objects that have all that is asked of their sort.
+    fn matching(&self, found: Vec<Registered>, of: Of) -> Vec<RegistryObject> {
+        let objects = self.versions(found).into_iter().map(|registered| registered.object);
+        objects.filter(|object| holds(object, of, self.parameters)).collect()
     }
 
     /// Tells whether an association is of a status that is asked for; without
@@ -224,9 +227,8 @@ impl Asked<'_> {
         self.status("$XDSDocumentEntryStatus")?;
         let (cx, place) = self.patient("$XDSDocumentEntryPatientId").await?;
         let Some(place) = place else { return Ok(Vec::new()) };
-        let documents = self.versions(self.registry.documents_of(&place, &cx).await?);
-        let objects = documents.into_iter().map(|document| document.object);
-        Ok(objects.filter(|object| holds(object, Of::DocumentEntry, self.parameters)).collect())
+        let documents = self.registry.documents_of(&place, &cx).await?;
+        Ok(self.matching(documents, Of::DocumentEntry))
     }
 
     async fn find_documents_by_reference_id(&self) -> Objects {
@@ -246,9 +248,7 @@ impl Asked<'_> {
         let (cx, place) = self.patient(patient).await?;
         let Some(place) = place else { return Ok(Vec::new()) };
         let packages = self.registry.packages_of(&place, &cx, list_code(is_folder)).await?;
-        let packages = self.versions(packages);
-        let objects = packages.into_iter().map(|package| package.object);
-        Ok(objects.filter(|object| holds(object, of, self.parameters)).collect())
+        Ok(self.matching(packages, of))
     }
 
     async fn get_all(&self) -> Objects {
@@ -338,7 +338,7 @@ impl Asked<'_> {
         }
         let mut found = Vec::new();
         for uuid in uuids {
-            found.extend(self.registry.by_uuid(uuid, ANY).await?);
+            found.extend(self.registry.by_uuid(uuid, OBJECTS).await?);
         }
         Ok(found)
     }
@@ -394,7 +394,7 @@ impl Asked<'_> {
             let mut objects = vec![package.object.clone()];
             for association in associations.clone() {
                 let Some(ends) = &association.ends else { continue };
-                let Some(member) = self.registry.by_uuid(&ends.target, ANY).await? else { continue };
+                let Some(member) = self.registry.by_uuid(&ends.target, OBJECTS).await? else { continue };
                 let is_document = member.object.kind == ObjectKind::ExtrinsicObject;
                 if is_document && !self.is_wanted(&member.object) {
                     continue;
