@@ -2,4 +2,5 @@
 
 mod doors;
 mod peer;
+mod removal;
 mod versions;

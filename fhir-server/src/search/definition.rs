@@ -7,6 +7,7 @@ use fhir_model::fhirpath::ast::{Literal, Node};
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::search_parameter::{SearchParameterType as Kind, standard_search_parameters};
 use fhir_model::tree::{Element, Resource};
+use ihe_adapters::xds::fhir::{ASSOCIATION_BASES, ASSOCIATION_EXPRESSION, ASSOCIATION_PARAMETER};
 
 /// The longest code of a parameter, in characters.
 const CODE_CHARS_MAX: usize = 64;
@@ -185,10 +186,19 @@ pub(super) fn parse(source: &ParameterSource, text: &str) -> Result<Expression, 
         .map_err(|error| DefinitionError::Expression { code: source.code.clone(), why: error.to_string() })
 }
 
-/// Returns the parameters of the specification.
+/// Returns the parameters of the specification, and those of document sharing.
 pub(super) fn standard_sources() -> Vec<ParameterSource> {
-    standard_search_parameters()
-        .iter()
+    let association = ParameterSource {
+        url: format!("urn:lanterna:SearchParameter:{ASSOCIATION_PARAMETER}"),
+        code: ASSOCIATION_PARAMETER.to_owned(),
+        kind: Kind::Token,
+        base: ASSOCIATION_BASES.to_vec(),
+        expression: ASSOCIATION_EXPRESSION.to_owned(),
+        targets: Vec::new(),
+        components: Vec::new(),
+    };
+    let of_the_specification = standard_search_parameters().iter();
+    of_the_specification
         .map(|p| {
             let mut components: Vec<(String, String)> =
                 p.components.iter().map(|c| (c.definition.to_owned(), c.expression.to_owned())).collect();
@@ -207,6 +217,7 @@ pub(super) fn standard_sources() -> Vec<ParameterSource> {
                 components,
             }
         })
+        .chain([association])
         .collect()
 }
 

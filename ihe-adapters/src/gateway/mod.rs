@@ -3,8 +3,8 @@
 //!
 //! | address | transactions |
 //! | --- | --- |
-//! | `/xds/registry` | ITI-42, ITI-18, ITI-51, ITI-57, ITI-61, ITI-92 |
-//! | `/xds/repository` | ITI-41, ITI-43 |
+//! | `/xds/registry` | ITI-42, ITI-18, ITI-51, ITI-57, ITI-61, ITI-62, ITI-92 |
+//! | `/xds/repository` | ITI-41, ITI-43, ITI-86 |
 //! | `/xdr` | ITI-41, also with limited metadata |
 //! | `/xca/query` | ITI-38 |
 //! | `/xca/retrieve` | ITI-39 |

@@ -9,8 +9,8 @@ use super::incoming::{Incoming, store_inline};
 use super::{Answer, Chunk, Door, Gateway};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
-use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse};
-use crate::wire::namespaces::{DIRECT, LCM, QUERY, RIM, XDSB};
+use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
+use crate::wire::namespaces::{DIRECT, LCM, QUERY, RIM, RMD, XDSB};
 use crate::wire::soap::Fault;
 use crate::wire::xml::Element;
 use crate::xca::cross_gateway_query::cross_gateway_query;
@@ -18,9 +18,11 @@ use crate::xca::cross_gateway_retrieve::cross_gateway_retrieve;
 use crate::xds::check::Taker;
 use crate::xds::registry::Registry;
 use crate::xds::registry::register_document_set::{register, register_on_demand};
+use crate::xds::registry::remove_metadata::{self, objects_named};
 use crate::xds::registry::stored_query::{self, Patients, StoredQuery};
 use crate::xds::registry::update_document_set::{Allowed, update};
 use crate::xds::repository::provide_and_register::{Attached, Received, attached, provide_and_register};
+use crate::xds::repository::remove_documents;
 use crate::xds::repository::retrieve_document_set::{Bytes, content_id, requests, response, retrieve};
 use crate::xds::submission::Submission;
 
@@ -72,6 +74,13 @@ const TRANSACTIONS: &[Transaction] = &[
     },
     Transaction {
         door: Door::Registry,
+        name: "ITI-62",
+        action: "urn:ihe:iti:2010:DeleteDocumentSet",
+        answer: "urn:ihe:iti:2010:DeleteDocumentSetResponse",
+        body: (LCM, "RemoveObjectsRequest"),
+    },
+    Transaction {
+        door: Door::Registry,
         name: "ITI-92",
         action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSet",
         answer: "urn:ihe:iti:2018:RestrictedUpdateDocumentSetResponse",
@@ -90,6 +99,13 @@ const TRANSACTIONS: &[Transaction] = &[
         action: "urn:ihe:iti:2007:RetrieveDocumentSet",
         answer: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
         body: (XDSB, "RetrieveDocumentSetRequest"),
+    },
+    Transaction {
+        door: Door::Repository,
+        name: "ITI-86",
+        action: "urn:ihe:iti:2017:RemoveDocuments",
+        answer: "urn:ihe:iti:2017:RemoveDocumentsResponse",
+        body: (RMD, "RemoveDocumentsRequest"),
     },
     Transaction {
         door: Door::Recipient,
@@ -167,6 +183,14 @@ impl Gateway {
                 let registered = async |submission| register_on_demand(&registry, submission).await;
                 answer(submitted(body, registered).await)
             }
+            "ITI-62" => {
+                let done = match objects_named(body) {
+                    Ok(ids) => remove_metadata::remove(&registry, &ids).await,
+                    Err(error) => Err(vec![error]),
+                };
+                answer(RegistryResponse::of(done.err().unwrap_or_default()).to_element())
+            }
+            "ITI-86" => answer(remove_documents(&registry, body).await),
             "ITI-92" => {
                 let updated =
                     async |submission| update(&registry, submission, Allowed::DocumentEntries).await;
@@ -325,6 +349,26 @@ async fn submitted(
         Err(errors) => Err(errors),
     };
     RegistryResponse::of(done.err().unwrap_or_default()).to_element()
+}
+
+/// Removes documents, each on its own.
+async fn remove_documents(registry: &Registry<'_>, body: &Element) -> Element {
+    let (mut removed, mut errors) = (0, Vec::new());
+    match requests(body) {
+        Ok(requests) => {
+            for request in &requests {
+                match remove_documents::remove(registry, request).await {
+                    Ok(()) => removed += 1,
+                    Err(error) => errors.push(error),
+                }
+            }
+            if requests.is_empty() {
+                errors.push(RegistryError::new(ErrorCode::Repository, "the request names no document"));
+            }
+        }
+        Err(error) => errors.push(error),
+    }
+    RegistryResponse { status: Status::of(&errors, removed > 0), errors }.to_element()
 }
 
 async fn registry_stored_query(registry: &Registry<'_>, body: &Element, patients: Patients) -> Element {

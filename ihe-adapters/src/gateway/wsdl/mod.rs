@@ -7,7 +7,7 @@
 
 use super::Door;
 use super::transactions::{Transaction, of_door};
-use crate::wire::namespaces::{QUERY, RS, XDSB};
+use crate::wire::namespaces::{QUERY, RMD, RS, XDSB};
 use crate::wire::xml::Element;
 
 const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
@@ -79,7 +79,7 @@ pub(super) fn wsdl(door: Door, address: &str) -> String {
     // Prefixes of qualified names in values have to be declared by hand.
     definitions.push_str(&format!(
         "<definitions xmlns=\"{WSDL}\" name=\"{name}\" targetNamespace=\"{TARGET}\" xmlns:ihe=\"{TARGET}\" \
-         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:lcm=\"{}\">\n{TYPES}",
+         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:rmd=\"{RMD}\" xmlns:lcm=\"{}\">\n{TYPES}",
         crate::wire::namespaces::LCM
     ));
     definitions.extend(parts);
@@ -92,6 +92,7 @@ fn prefix(namespace: &str) -> &'static str {
         XDSB => "ihe",
         QUERY => "query",
         RS => "rs",
+        RMD => "rmd",
         _ => "lcm",
     }
 }

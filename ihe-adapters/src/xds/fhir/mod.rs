@@ -19,7 +19,7 @@ mod people;
 pub use document_reference::{Places, document_reference, registered_document, relationships};
 pub use list::{FOLDER, LIST_TYPES, Member, SUBMISSION_SET, list, memberships, registered_package};
 
-use fhir_model::schema::{NameId, name};
+use fhir_model::schema::{NameId, TypeId, name, ty};
 use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
@@ -83,21 +83,43 @@ fn association_status(element: Element<'_>) -> String {
     if is_deprecated { DEPRECATED } else { APPROVED }.to_owned()
 }
 
+/// The code of the search parameter that finds the resources in which an
+/// association stands, or which have it as a member, by its id; the server is
+/// to have it on [`ASSOCIATION_BASES`].
+pub const ASSOCIATION_PARAMETER: &str = "association";
+/// The FHIRPath expression of the values of [`ASSOCIATION_PARAMETER`].
+pub const ASSOCIATION_EXPRESSION: &str = "DocumentReference.relatesTo.extension('urn:lanterna:xds:association').extension('id').value \
+     | List.entry.extension('urn:lanterna:xds:association').extension('id').value \
+     | List.extension('urn:lanterna:xds:member').extension('id').value \
+     | List.extension('urn:lanterna:xds:member').extension('target').value";
+/// The resources that [`ASSOCIATION_PARAMETER`] is for.
+pub const ASSOCIATION_BASES: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST];
+
+/// Where associations stand in the resource of their source.
+const ASSOCIATIONS_IN: &[&str] = &["relatesTo", "entry"];
+
+/// Returns the id of an association that stands at a place of its source.
+fn id_of_association(item: &Value, at: usize, source: &str) -> String {
+    let extensions = item["extension"].as_array().into_iter().flatten();
+    let mut own = extensions.filter(|e| e["url"] == format!("{EXTENSIONS}association"));
+    let id = own.next().and_then(id_part);
+    id.map_or_else(|| document_reference::derived_id(source, at), str::to_owned)
+}
+
+/// Returns the id that an extension says.
+fn id_part(extension: &Value) -> Option<&str> {
+    let mut parts = extension["extension"].as_array()?.iter().filter(|part| part["url"] == "id");
+    parts.find_map(|part| part["valueString"].as_str())
+}
+
 /// Changes the status of an association in the resource of its source, as
 /// JSON. Tells whether it stands there.
 pub fn set_association_status(source: &mut Value, association: &RegistryObject) -> bool {
-    let id_of = |item: &Value, at: usize| {
-        let extensions = item["extension"].as_array().into_iter().flatten();
-        let mut own = extensions.filter(|e| e["url"] == format!("{EXTENSIONS}association"));
-        let parts = own.next().and_then(|e| e["extension"].as_array()).into_iter().flatten();
-        let id = parts.filter(|part| part["url"] == "id").find_map(|part| part["valueString"].as_str());
-        let source = association.ends.as_ref().map_or("", |ends| ends.source.as_str());
-        id.map_or_else(|| document_reference::derived_id(source, at), str::to_owned)
-    };
-    for element in ["relatesTo", "entry"] {
+    let id = association.ends.as_ref().map_or("", |ends| ends.source.as_str());
+    for element in ASSOCIATIONS_IN {
         let Some(items) = source.get_mut(element).and_then(Value::as_array_mut) else { continue };
         for (at, item) in items.iter_mut().enumerate().filter(|(_, item)| item.is_object()) {
-            if id_of(item, at) != association.id {
+            if id_of_association(item, at, id) != association.id {
                 continue;
             }
             if association.status.as_deref() == Some(DEPRECATED) {
@@ -109,6 +131,32 @@ pub fn set_association_status(source: &mut Value, association: &RegistryObject) 
         }
     }
     false
+}
+
+/// Takes associations out of the resource of their source, as JSON. `id`: of
+/// the source, `urn:uuid:...`.
+pub fn remove_associations(source: &mut Value, id: &str, is_removed: impl Fn(&str) -> bool) {
+    let Some(resource) = source.as_object_mut() else { return };
+    for element in ASSOCIATIONS_IN {
+        retain_items(resource, element, |at, item| !is_removed(&id_of_association(item, at, id)));
+    }
+    let member = format!("{EXTENSIONS}member");
+    retain_items(resource, "extension", |_, extension| {
+        extension["url"] != member.as_str() || !id_part(extension).is_some_and(&is_removed)
+    });
+}
+
+/// Keeps items of an element of a resource; an element without any is none.
+fn retain_items(resource: &mut Map<String, Value>, element: &str, is_kept: impl Fn(usize, &Value) -> bool) {
+    let Some(items) = resource.get_mut(element).and_then(Value::as_array_mut) else { return };
+    let mut at = 0;
+    items.retain(|item| {
+        at += 1;
+        is_kept(at - 1, item)
+    });
+    if items.is_empty() {
+        resource.remove(element);
+    }
 }
 
 /// Returns the text of the part of an extension that has a name.
@@ -225,6 +273,13 @@ pub fn unique_id_token(unique_id: &str) -> String {
     let identifier = unique_identifier(unique_id, "usual");
     let part = |name: &str| identifier.get(name).and_then(Value::as_str).unwrap_or_default();
     token(part("system"), part("value"))
+}
+
+/// Writes the tag of the Binary that a document of this unique id is in;
+/// [`unique_id_token`] finds it.
+pub fn unique_id_tag(unique_id: &str) -> Value {
+    let identifier = unique_identifier(unique_id, "usual");
+    json!({ "system": identifier["system"], "code": identifier["value"] })
 }
 
 /// Writes what all objects have and FHIR has no element for.

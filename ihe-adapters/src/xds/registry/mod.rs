@@ -3,9 +3,11 @@
 //! - [`register_document_set`] is ITI-42.
 //! - [`stored_query`] is ITI-18 and ITI-51.
 //! - [`update_document_set`] is ITI-57.
+//! - [`remove_metadata`] is ITI-62.
 
 mod plan;
 pub mod register_document_set;
+pub mod remove_metadata;
 pub mod stored_query;
 pub mod update_document_set;
 
@@ -19,12 +21,12 @@ use fhir_model::tree::{Element, Resource};
 
 use super::check::patient_id;
 use super::fhir::{
-    FOLDER, LIST_TYPES, SUBMISSION_SET, logical_id_token, memberships, registered_document,
-    registered_package, relationships, resource_id, unique_id_token,
+    ASSOCIATION_BASES, ASSOCIATION_PARAMETER, FOLDER, LIST_TYPES, SUBMISSION_SET, logical_id_token,
+    memberships, registered_document, registered_package, relationships, resource_id, unique_id_token,
 };
 use super::values::Cx;
 use super::vocabulary::{APPROVED, document_entry};
-use crate::fhir_client::{Fhir, token};
+use crate::fhir_client::{Fhir, code_token, token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
@@ -217,13 +219,31 @@ impl Registry<'_> {
         self.search(ty::DOCUMENT_REFERENCE, "relatesto", &literal(&target.resource)).await
     }
 
+    /// Returns the objects that are the sources of associations which end at an object.
+    pub(crate) async fn sources_of_associations_to(
+        &self,
+        target: &Registered,
+    ) -> Result<Vec<Registered>, Issue> {
+        let mut sources = self.packages_with(target).await?;
+        sources.extend(self.documents_related_to(target).await?);
+        Ok(sources)
+    }
+
     /// Returns the associations that an object is an end of.
     pub(crate) async fn associations_of(&self, of: &Registered) -> Result<Vec<RegistryObject>, Issue> {
         let mut all = of.associations.clone();
-        let mut others = self.packages_with(of).await?;
-        others.extend(self.documents_related_to(of).await?);
-        for other in others {
+        for other in self.sources_of_associations_to(of).await? {
             all.extend(other.associations.into_iter().filter(|a| ends_at(a, &of.object.id)));
+        }
+        Ok(all)
+    }
+
+    /// Returns the objects in which the association of an id stands, or that
+    /// have it as a member.
+    pub(crate) async fn with_association(&self, id: &str) -> Result<Vec<Registered>, Issue> {
+        let mut all = Vec::new();
+        for of in ASSOCIATION_BASES {
+            all.extend(self.search(*of, ASSOCIATION_PARAMETER, &code_token(id)).await?);
         }
         Ok(all)
     }

@@ -8,6 +8,7 @@ use fhir_model::interaction::Content;
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::percent;
+use fhir_model::schema::name;
 use serde_json::{Value, json};
 
 use super::{OBJECTS, Registered, Registry, failure, is_approved, literal};
@@ -15,7 +16,8 @@ use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::check::{patient_id, unique_id};
 use crate::xds::fhir::{
-    Member, Places, document_reference, list, resource_id, set_association_status, unique_id_token,
+    Member, Places, document_reference, list, resource_id, set_association_status, unique_id_tag,
+    unique_id_token,
 };
 use crate::xds::submission::Submission;
 use crate::xds::values::{Cx, dtm_to_date_time};
@@ -25,6 +27,7 @@ use crate::xds::vocabulary::{APPROVED, FOLDER_NODE, HAS_MEMBER};
 const TRIES: usize = 4;
 
 /// What a submission writes.
+#[derive(Default)]
 pub(super) struct Plan {
     entries: Vec<Value>,
     contents: Vec<(String, Content)>,
@@ -237,7 +240,7 @@ impl Planning {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut plan = Plan { entries: Vec::new(), contents: Vec::new() };
+        let mut plan = Plan::default();
         let associations = || submission.associations.iter().chain(&added);
         for (at, document) in submission.documents.iter().enumerate() {
             let content = stored.get(at).copied().flatten();
@@ -275,16 +278,9 @@ impl Planning {
             plan.put_new(list(&object, &members, &places), &object.id, unique_id);
         }
         for Known { registered, becomes } in known.into_values() {
-            let Some(value) = becomes else { continue };
-            let version =
-                registered.resource.root().child_named("meta").and_then(|meta| {
-                    meta.child_named("versionId").and_then(|v| v.value()).map(str::to_owned)
-                });
-            let mut request = json!({ "method": "PUT", "url": literal(&registered.resource) });
-            if let Some(version) = version {
-                request["ifMatch"] = json!(format!("W/\"{version}\""));
+            if let Some(value) = becomes {
+                plan.put_changed(&registered, value);
             }
-            plan.entries.push(json!({ "resource": value, "request": request }));
         }
         Ok(plan)
     }
@@ -296,11 +292,26 @@ impl Plan {
         let id = uuid::Uuid::new_v4().to_string();
         let full_url = format!("urn:uuid:{id}");
         let url = format!("Binary/{id}");
-        let binary = json!({ "resourceType": "Binary", "id": id, "contentType": document.mime_type });
+        let mut binary = json!({ "resourceType": "Binary", "id": id, "contentType": document.mime_type });
+        // The repository knows its documents even when the registry does not any more.
+        if let Some(unique_id) = unique_id(document) {
+            binary["meta"] = json!({ "tag": [unique_id_tag(unique_id)] });
+        }
         let request = json!({ "method": "PUT", "url": url });
         self.entries.push(json!({ "fullUrl": full_url, "resource": binary, "request": request }));
         self.contents.push((full_url, content));
         url
+    }
+
+    /// Writes what a registered resource becomes, as long as nobody changed it meanwhile.
+    pub(super) fn put_changed(&mut self, registered: &Registered, becomes: Value) {
+        let request = unchanged("PUT", registered);
+        self.entries.push(json!({ "resource": becomes, "request": request }));
+    }
+
+    /// Deletes a registered resource, as long as nobody changed it meanwhile.
+    pub(super) fn delete(&mut self, registered: &Registered) {
+        self.entries.push(json!({ "request": unchanged("DELETE", registered) }));
     }
 
     /// Writes a resource that is not there yet; of a unique id there may be one.
@@ -317,6 +328,16 @@ impl Plan {
         let request = json!({ "method": "PUT", "url": url, "ifNoneMatch": "*" });
         self.entries.push(json!({ "resource": resource, "request": request }));
     }
+}
+
+/// Makes a request about a resource as it was read.
+fn unchanged(method: &str, registered: &Registered) -> Value {
+    let mut request = json!({ "method": method, "url": literal(&registered.resource) });
+    let meta = registered.resource.root().child(name::META);
+    if let Some(version) = meta.and_then(|meta| meta.text_of(name::VERSION_ID)) {
+        request["ifMatch"] = json!(format!("W/\"{version}\""));
+    }
+    request
 }
 
 /// Appends what a list of a resource has to that of another.
@@ -357,12 +378,12 @@ pub(super) fn association_of(kind: &str, source: &str, target: &str) -> Registry
     }
 }
 
-fn json_of(registered: &Registered) -> Result<Value, Issue> {
+pub(super) fn json_of(registered: &Registered) -> Result<Value, Issue> {
     let unreadable = |_| Issue::fatal(IssueType::Exception).text("a stored resource cannot be changed");
     serde_json::from_slice(&json::to_json(&registered.resource)).map_err(unreadable)
 }
 
 /// Returns the time, as metadata have it.
-fn now() -> String {
+pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y%m%d%H%M%S").to_string()
 }

@@ -529,16 +529,20 @@ impl Planning {
         self.set_status(object, new)
     }
 
-    /// Finds an association of the patient's objects, and what it is of.
+    /// Finds an association, and what it is of.
     async fn association(
         &self,
         registry: &Registry<'_>,
         id: &str,
     ) -> Result<Option<(Registered, RegistryObject)>, Issue> {
-        let Some(place) = &self.place else { return Ok(None) };
-        let patient = self.told_patient();
-        let mut all = registry.documents_of(place, &patient).await?;
-        all.extend(registry.packages_of(place, &patient, super::list_code(true)).await?);
+        let mut all = registry.with_association(id).await?;
+        all.retain(|object| !object.object.is_of_node(SUBMISSION_SET_NODE));
+        // What came by FHIR has ids that stand nowhere.
+        if let Some(place) = self.place.as_ref().filter(|_| all.is_empty()) {
+            let patient = self.told_patient();
+            all = registry.documents_of(place, &patient).await?;
+            all.extend(registry.packages_of(place, &patient, super::list_code(true)).await?);
+        }
         let mut found = all.into_iter().filter_map(|object| {
             let association = object.associations.iter().find(|association| association.id == id).cloned();
             Some((object, association?))

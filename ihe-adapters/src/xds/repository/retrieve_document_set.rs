@@ -75,19 +75,33 @@ pub(crate) async fn retrieve(
     registry: &Registry<'_>,
     request: &DocumentRequest,
 ) -> Result<Retrieved, RegistryError> {
-    if request.repository != registry.repository_unique_id {
-        let context = format!("the repository `{}` is not this one", clip(&request.repository));
-        return Err(RegistryError::new(ErrorCode::UnknownRepositoryId, context).at(clip(&request.document)));
-    }
+    check_repository(registry, request)?;
     let found = find(registry, &request.document).await;
     match found.map_err(|issue| failure(&issue, ErrorCode::Repository))? {
         Some((media_type, bytes)) => Ok(Retrieved { request: request.clone(), media_type, bytes }),
-        None => {
-            let context = format!("no document `{}` is here", clip(&request.document));
-            let error = RegistryError::new(ErrorCode::DocumentUniqueId, context);
-            Err(error.at(clip(&request.document)))
-        }
+        None => Err(not_here(request)),
     }
+}
+
+/// Checks that a request is for this repository.
+///
+/// # Errors
+/// `XDSUnknownRepositoryId`.
+pub(super) fn check_repository(
+    registry: &Registry<'_>,
+    request: &DocumentRequest,
+) -> Result<(), RegistryError> {
+    if request.repository == registry.repository_unique_id {
+        return Ok(());
+    }
+    let context = format!("the repository `{}` is not this one", clip(&request.repository));
+    Err(RegistryError::new(ErrorCode::UnknownRepositoryId, context).at(clip(&request.document)))
+}
+
+/// Says that a document is not in this repository.
+pub(super) fn not_here(request: &DocumentRequest) -> RegistryError {
+    let context = format!("no document `{}` is here", clip(&request.document));
+    RegistryError::new(ErrorCode::DocumentUniqueId, context).at(clip(&request.document))
 }
 
 fn clip(text: &str) -> String {
