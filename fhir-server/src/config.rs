@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use fhir_model::schema::TypeId;
+use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::values::is_oid;
 use serde::Deserialize;
 
@@ -29,8 +30,16 @@ pub enum ConfigError {
     #[error("`{0}` is no database: leave --database out, or give sqlite:FOLDER")]
     Database(String),
     /// What is no OID.
-    #[error("the settings of `[xds]` are OIDs such as 1.3.6.1.4.1.99999.1, and `{0}` is none")]
+    #[error(
+        "ids of repositories, communities and authorities are OIDs such as 1.3.6.1.4.1.99999.1, and `{0}` is none"
+    )]
     Oid(String),
+    /// What is no address of a door.
+    #[error("[[xca.communities]]: `{0}` is no address such as https://host/xca/query")]
+    Address(String),
+    /// A community that is in the directory twice.
+    #[error("[[xca.communities]]: the community {0} is there twice")]
+    CommunityTwice(String),
     /// A database that this build does not have.
     #[error(
         "this version does not have PostgreSQL yet: leave --database out for SQLite in the data folder, or give sqlite:FOLDER"
@@ -113,6 +122,46 @@ pub struct SettingsFile {
     pub validation: HashMap<String, Mode>,
     /// Document sharing.
     pub xds: XdsFile,
+    /// Sharing with other communities.
+    pub xca: XcaFile,
+    /// How others are asked.
+    pub peers: PeersFile,
+}
+
+/// The section `[xca]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct XcaFile {
+    /// The other communities that are asked.
+    pub communities: Vec<CommunityFile>,
+}
+
+/// A section `[[xca.communities]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommunityFile {
+    /// Its OID.
+    pub home_community_id: String,
+    /// Where its responding gateway takes ITI-38.
+    pub query: String,
+    /// Where its responding gateway takes ITI-39.
+    pub retrieve: String,
+    /// The OID of who assigns the identifiers by which it knows patients.
+    pub assigning_authority: Option<String>,
+}
+
+/// The section `[peers]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeersFile {
+    /// Authorities that are trusted besides those of the system, PEM.
+    pub authorities: Option<PathBuf>,
+    /// The certificate chain by which this server shows itself, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Option<PathBuf>,
+    /// How long one waits for an answer, in seconds.
+    pub answer_seconds_max: Option<u64>,
 }
 
 /// The section `[xds]`.
@@ -218,6 +267,10 @@ pub struct ServeSettings {
     pub workers: usize,
     /// Document sharing.
     pub xds: XdsFile,
+    /// The other communities that are asked.
+    pub communities: Vec<Community>,
+    /// How others are asked.
+    pub peers: PeersFile,
 }
 
 impl Settings {
@@ -289,12 +342,37 @@ impl Settings {
         }
         Ok(ServeSettings {
             xds,
+            communities: communities(&self.file.xca)?,
+            peers: self.file.peers.clone(),
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
             tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
     }
+}
+
+fn communities(file: &XcaFile) -> Result<Vec<Community>, ConfigError> {
+    let mut communities: Vec<Community> = Vec::new();
+    for CommunityFile { home_community_id, query, retrieve, assigning_authority } in file.communities.clone()
+    {
+        for oid in std::iter::once(&home_community_id).chain(&assigning_authority) {
+            if !is_oid(oid) {
+                return Err(ConfigError::Oid(oid.clone()));
+            }
+        }
+        for address in [&query, &retrieve] {
+            let is_address = reqwest::Url::parse(address).is_ok_and(|url| url.scheme().starts_with("http"));
+            if !is_address {
+                return Err(ConfigError::Address(address.clone()));
+            }
+        }
+        if communities.iter().any(|other| other.home_community_id == home_community_id) {
+            return Err(ConfigError::CommunityTwice(home_community_id));
+        }
+        communities.push(Community { home_community_id, query, retrieve, assigning_authority });
+    }
+    Ok(communities)
 }
 
 fn validation(file: &HashMap<String, Mode>) -> Result<Validation, ConfigError> {

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 mod operation;
+pub mod peers;
 pub mod rest;
 pub mod search;
 pub mod shutdown;

@@ -33,4 +33,11 @@ pub trait Upload: Send {
     /// # Errors
     /// When it cannot be made durable; nothing of it remains then.
     fn finish(self: Box<Self>) -> io::Result<Content>;
+
+    /// Ends the document without storing it: gives out what was written, once.
+    /// For what only passes through.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    fn pass_on(self: Box<Self>) -> io::Result<Box<dyn Read + Send>>;
 }

@@ -346,7 +346,7 @@ fn each_door_describes_itself() {
     let data = tempfile::tempdir().expect("a folder");
     let (_server, peer) = start(data.path());
     for (door, operations) in
-        [("xds/registry", 7), ("xds/repository", 3), ("xdr", 1), ("xca/query", 1), ("xca/retrieve", 1)]
+        [("xds/registry", 7), ("xds/repository", 3), ("xdr", 1), ("xca/query", 2), ("xca/retrieve", 2)]
     {
         let get = |query: &str| peer.fhir.get(&format!("{}/{door}{query}", peer.origin));
         let answer = get("?wsdl");

@@ -10,6 +10,7 @@ use ihe_adapters::gateway;
 use crate::config::{ServeArguments, Settings};
 use crate::documents::DocumentFolder;
 use crate::interaction::Server;
+use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 use crate::storage::{Store, is_content};
@@ -33,7 +34,9 @@ pub fn serve(
     bases.push(format!("{scheme}://localhost:{}/fhir", serve.listen.port()));
     bases.extend(settings.base.clone());
     let (store, api) = super::open(settings, bases)?;
+    let doors = gateway::Settings::default();
     let server_settings = ServerSettings {
+        peers: peers::client(&serve.peers)?,
         listen: serve.listen,
         public_base: settings.base.clone(),
         tls: serve.tls,
@@ -44,7 +47,9 @@ pub fn serve(
             repository_unique_id: oid(&store, "repository_unique_id", serve.xds.repository_unique_id)?,
             home_community_id: oid(&store, "home_community_id", serve.xds.home_community_id)?,
             affinity_domain: serve.xds.affinity_domain,
-            ..gateway::Settings::default()
+            communities: serve.communities,
+            answer_seconds_max: serve.peers.answer_seconds_max.unwrap_or(doors.answer_seconds_max),
+            ..doors
         },
     };
     let data = settings.data.display().to_string();

@@ -52,6 +52,8 @@ pub struct ServerSettings {
     pub cors_origins: Vec<String>,
     /// The doors of other wires.
     pub gateway: ihe_adapters::gateway::Settings,
+    /// Asks others.
+    pub peers: reqwest::Client,
 }
 
 /// What is served.
@@ -98,7 +100,12 @@ pub async fn serve(
     let limits = settings.limits.clone();
     let listener = listen(settings.listen, &limits)?;
     let (workers, tls) = (settings.workers, settings.tls.clone());
-    let gateway = Gateway::new(served.api.clone(), served.documents.clone(), settings.gateway.clone());
+    let gateway = Gateway::new(
+        served.api.clone(),
+        served.documents.clone(),
+        settings.gateway.clone(),
+        settings.peers.clone(),
+    );
     let soap_limits = Limits { running_max: limits.running_max.min(SOAP_AT_ONCE), ..limits.clone() };
     let shared = Data::new(Shared {
         gateway,

@@ -186,6 +186,7 @@ pub(crate) fn settings(listen: SocketAddr, limits: Limits) -> ServerSettings {
         limits,
         cors_origins: vec!["https://app.example".to_owned()],
         gateway: ihe_adapters::gateway::Settings::default(),
+        peers: fhir_server::peers::client(&fhir_server::config::PeersFile::default()).expect("a client"),
     }
 }
 

@@ -9,7 +9,7 @@ use fhir_model::primitive::{base64, hexadecimal};
 use futures_util::StreamExt;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
-use super::{Arriving, Settings};
+use super::{Arriving, Chunk, Settings};
 use crate::documents::{Documents, Upload};
 use crate::wire::content_type::ContentType;
 use crate::wire::mtom::{self, Event, MtomError, Part, Reader};
@@ -20,15 +20,23 @@ use crate::xds::repository::provide_and_register::Received;
 /// So many bytes are gathered before they are written to the document store.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// A message that has arrived.
-pub(super) struct Incoming {
+/// A message that has arrived. `P`: what its documents are then.
+pub(super) struct Incoming<P = Received> {
     pub(super) envelope: Envelope,
-    /// The documents beside it, durable.
-    pub(super) parts: Vec<Received>,
+    /// The documents beside it.
+    pub(super) parts: Vec<P>,
+}
+
+/// A document that only passes through.
+pub(super) struct Passing {
+    /// The id of its part.
+    pub(super) content_id: Option<String>,
+    /// Its bytes.
+    pub(super) chunk: Chunk,
 }
 
 impl Incoming {
-    /// Takes a message in.
+    /// Takes a message in, and makes its documents durable.
     ///
     /// # Errors
     /// A fault, when it is no message, or too large, or cannot be stored.
@@ -38,16 +46,43 @@ impl Incoming {
         documents: &Arc<dyn Documents>,
         settings: &Settings,
     ) -> Result<Incoming, Fault> {
-        let content_type = ContentType::parse(content_type);
-        let multipart = content_type.filter(|t| t.media_type == "multipart/related");
-        let (xml, parts) = match multipart {
-            Some(content_type) => receive_parts(&content_type, body, Arc::clone(documents), settings).await?,
-            None => (gather(body, settings.message_bytes_max).await?, Vec::new()),
-        };
-        let limits = Limits { bytes_max: settings.message_bytes_max, ..Limits::default() };
-        let root = Element::parse(&xml, &limits).map_err(|e| Fault::sender(format!("no XML: {e}")))?;
-        Ok(Incoming { envelope: Envelope::of(root)?, parts })
+        receive(content_type, body, documents, settings, Receiving::finish).await
     }
+}
+
+impl Incoming<Passing> {
+    /// Takes a message in whose documents are for somebody else.
+    ///
+    /// # Errors
+    /// As [`Incoming::receive`].
+    pub(super) async fn receive_to_pass_on(
+        content_type: &str,
+        body: Arriving,
+        documents: &Arc<dyn Documents>,
+        settings: &Settings,
+    ) -> Result<Incoming<Passing>, Fault> {
+        receive(content_type, body, documents, settings, Receiving::pass_on).await
+    }
+}
+
+async fn receive<P>(
+    content_type: &str,
+    body: Arriving,
+    documents: &Arc<dyn Documents>,
+    settings: &Settings,
+    end: impl AsyncFn(Receiving) -> Result<P, Fault>,
+) -> Result<Incoming<P>, Fault> {
+    let content_type = ContentType::parse(content_type);
+    let multipart = content_type.filter(|t| t.media_type == "multipart/related");
+    let (xml, parts) = match multipart {
+        Some(content_type) => {
+            receive_parts(&content_type, body, Arc::clone(documents), settings, end).await?
+        }
+        None => (gather(body, settings.message_bytes_max).await?, Vec::new()),
+    };
+    let limits = Limits { bytes_max: settings.message_bytes_max, ..Limits::default() };
+    let root = Element::parse(&xml, &limits).map_err(|e| Fault::sender(format!("no XML: {e}")))?;
+    Ok(Incoming { envelope: Envelope::of(root)?, parts })
 }
 
 async fn gather(mut body: Arriving, bytes_max: usize) -> Result<Bytes, Fault> {
@@ -80,12 +115,13 @@ fn not_stored(error: &io::Error) -> Fault {
     })
 }
 
-async fn receive_parts(
+async fn receive_parts<P>(
     content_type: &ContentType,
     mut body: Arriving,
     documents: Arc<dyn Documents>,
     settings: &Settings,
-) -> Result<(Bytes, Vec<Received>), Fault> {
+    end: impl AsyncFn(Receiving) -> Result<P, Fault>,
+) -> Result<(Bytes, Vec<P>), Fault> {
     let limits = mtom::Limits { bytes_max: settings.bytes_max, ..mtom::Limits::default() };
     let mut reader = Reader::new(content_type, limits)?;
     // Without a word the first part is the message.
@@ -119,7 +155,7 @@ async fn receive_parts(
                 },
                 Event::End => {
                     if let Some(receiving) = open.take() {
-                        parts.push(receiving.finish().await?);
+                        parts.push(end(receiving).await?);
                     }
                 }
                 Event::Finished => {}
@@ -139,6 +175,7 @@ struct Receiving {
     sha1: Context,
     /// What is not written yet.
     waiting: BytesMut,
+    size: u64,
 }
 
 impl Receiving {
@@ -146,11 +183,12 @@ impl Receiving {
         let documents = Arc::clone(documents);
         let upload = blocking(move || documents.begin()).await?;
         let sha1 = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-        Ok(Receiving { content_id: part.content_id, upload, sha1, waiting: BytesMut::new() })
+        Ok(Receiving { content_id: part.content_id, upload, sha1, waiting: BytesMut::new(), size: 0 })
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), Fault> {
         self.sha1.update(&bytes);
+        self.size += bytes.len() as u64;
         self.waiting.extend_from_slice(&bytes);
         if self.waiting.len() < WRITE_BYTES {
             return Ok(());
@@ -162,7 +200,7 @@ impl Receiving {
     }
 
     async fn finish(self) -> Result<Received, Fault> {
-        let Receiving { content_id, mut upload, sha1, waiting } = self;
+        let Receiving { content_id, mut upload, sha1, waiting, .. } = self;
         let content = blocking(move || {
             upload.write(&waiting)?;
             upload.finish()
@@ -172,6 +210,15 @@ impl Receiving {
             content: content.await?,
             sha1: hexadecimal::encode(sha1.finish().as_ref()),
         })
+    }
+
+    async fn pass_on(self) -> Result<Passing, Fault> {
+        let Receiving { content_id, mut upload, waiting, size, .. } = self;
+        let reader = blocking(move || {
+            upload.write(&waiting)?;
+            upload.pass_on()
+        });
+        Ok(Passing { content_id, chunk: Chunk::Document(reader.await?, size) })
     }
 }
 
@@ -184,6 +231,10 @@ impl Upload for Gone {
     }
 
     fn finish(self: Box<Self>) -> io::Result<fhir_model::interaction::Content> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    fn pass_on(self: Box<Self>) -> io::Result<Box<dyn io::Read + Send>> {
         Err(io::ErrorKind::NotConnected.into())
     }
 }

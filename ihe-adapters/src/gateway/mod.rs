@@ -6,10 +6,12 @@
 //! | `/xds/registry` | ITI-42, ITI-18, ITI-51, ITI-57, ITI-61, ITI-62, ITI-92 |
 //! | `/xds/repository` | ITI-41, ITI-43, ITI-86 |
 //! | `/xdr` | ITI-41, also with limited metadata |
-//! | `/xca/query` | ITI-38 |
-//! | `/xca/retrieve` | ITI-39 |
+//! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
+//! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
 
+mod communities;
 mod incoming;
+mod outgoing;
 mod transactions;
 mod wsdl;
 
@@ -25,6 +27,7 @@ use crate::documents::Documents;
 use crate::wire::mtom::Writer;
 use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
 use crate::wire::xml::Element;
+use crate::xca::initiating_gateway::Community;
 use incoming::Incoming;
 
 /// How the doors are set up.
@@ -41,6 +44,10 @@ pub struct Settings {
     pub message_bytes_max: usize,
     /// Bytes of a message with its documents.
     pub bytes_max: u64,
+    /// The other communities that are asked.
+    pub communities: Vec<Community>,
+    /// How long one waits for the answer of somebody else, in seconds.
+    pub answer_seconds_max: u64,
 }
 
 impl Default for Settings {
@@ -51,6 +58,8 @@ impl Default for Settings {
             affinity_domain: None,
             message_bytes_max: 64 << 20,
             bytes_max: 2 << 30,
+            communities: Vec::new(),
+            answer_seconds_max: 30,
         }
     }
 }
@@ -159,6 +168,7 @@ pub struct Gateway {
     api: Arc<dyn FhirApi>,
     documents: Arc<dyn Documents>,
     settings: Settings,
+    http: reqwest::Client,
 }
 
 /// What a transaction answers with.
@@ -173,9 +183,14 @@ struct Answer {
 }
 
 impl Gateway {
-    /// Makes the doors to an API.
-    pub fn new(api: Arc<dyn FhirApi>, documents: Arc<dyn Documents>, settings: Settings) -> Gateway {
-        Gateway { api, documents, settings }
+    /// Makes the doors to an API. `http`: asks others, as this server shows itself to them.
+    pub fn new(
+        api: Arc<dyn FhirApi>,
+        documents: Arc<dyn Documents>,
+        settings: Settings,
+        http: reqwest::Client,
+    ) -> Gateway {
+        Gateway { api, documents, settings, http }
     }
 
     /// Answers a request.

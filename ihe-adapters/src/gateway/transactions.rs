@@ -128,6 +128,20 @@ const TRANSACTIONS: &[Transaction] = &[
         answer: "urn:ihe:iti:2007:CrossGatewayRetrieveResponse",
         body: (XDSB, "RetrieveDocumentSetRequest"),
     },
+    Transaction {
+        door: Door::CrossGatewayQuery,
+        name: "ITI-18",
+        action: "urn:ihe:iti:2007:RegistryStoredQuery",
+        answer: "urn:ihe:iti:2007:RegistryStoredQueryResponse",
+        body: (QUERY, "AdhocQueryRequest"),
+    },
+    Transaction {
+        door: Door::CrossGatewayRetrieve,
+        name: "ITI-43",
+        action: "urn:ihe:iti:2007:RetrieveDocumentSet",
+        answer: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
+        body: (XDSB, "RetrieveDocumentSetRequest"),
+    },
 ];
 
 /// Returns the transactions of a door.
@@ -173,6 +187,13 @@ impl Gateway {
                     async |submission| register(&registry, submission, &[], Taker::Registry).await;
                 answer(submitted(body, registered).await)
             }
+            "ITI-18" if door == Door::CrossGatewayQuery => {
+                answer(self.query_communities(&registry, body).await)
+            }
+            "ITI-43" if door == Door::CrossGatewayRetrieve => {
+                let (body, parts) = self.retrieve_from_communities(&registry, body).await?;
+                Answer { parts, is_multipart: true, ..answer(body) }
+            }
             "ITI-18" => answer(registry_stored_query(&registry, body, Patients::One).await),
             "ITI-51" => answer(registry_stored_query(&registry, body, Patients::Many).await),
             "ITI-57" => {
@@ -211,7 +232,7 @@ impl Gateway {
     }
 
     /// Returns this community.
-    fn home(&self) -> String {
+    pub(super) fn home(&self) -> String {
         format!("urn:oid:{}", self.settings.home_community_id)
     }
 
@@ -275,7 +296,7 @@ impl Gateway {
     }
 
     /// Gives out documents; to another community when `home` is this one.
-    async fn retrieve_document_set(
+    pub(super) async fn retrieve_document_set(
         &self,
         registry: &Registry<'_>,
         body: &Element,

@@ -1,11 +1,14 @@
 //! Cross-Community Access: questions and retrievals of other communities,
-//! answered for this one (responding gateway).
+//! answered for this one (responding gateway), and those of this one, asked of
+//! the others (initiating gateway).
 //!
 //! - [`cross_gateway_query`] is ITI-38.
 //! - [`cross_gateway_retrieve`] is ITI-39.
+//! - [`initiating_gateway`] brings the answers of many communities together.
 
 pub mod cross_gateway_query;
 pub mod cross_gateway_retrieve;
+pub mod initiating_gateway;
 
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 

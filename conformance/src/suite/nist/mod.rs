@@ -9,6 +9,7 @@ mod expected;
 mod metadata;
 mod peer;
 mod plan;
+mod transactions;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,6 +24,7 @@ use tests::Server;
 use self::metadata::{Assigned, Wanted};
 use self::peer::{Peer, Reply};
 use self::plan::{Section, Step, Test};
+use self::transactions::{KINDS, not_executed};
 use super::Tally;
 
 /// The folders of tests whose plans address a registry, a repository or a gateway.
@@ -41,108 +43,14 @@ const PATIENT_EACH: &[&str] = &["15807"];
 /// Feeds of patients that several tests work with.
 const SHARED_FEEDS: &[&str] = &["15819", "15820"];
 
-/// A kind of transaction that is executed.
-struct Kind {
-    name: &'static str,
-    path: &'static str,
-    action: &'static str,
-    is_multipart: bool,
-}
-
-const KINDS: &[Kind] = &[
-    Kind {
-        name: "RegisterTransaction",
-        path: "/xds/registry",
-        action: "urn:ihe:iti:2007:RegisterDocumentSet-b",
-        is_multipart: false,
-    },
-    Kind {
-        name: "StoredQueryTransaction",
-        path: "/xds/registry",
-        action: "urn:ihe:iti:2007:RegistryStoredQuery",
-        is_multipart: false,
-    },
-    Kind {
-        name: "MPQTransaction",
-        path: "/xds/registry",
-        action: "urn:ihe:iti:2009:MultiPatientStoredQuery",
-        is_multipart: false,
-    },
-    Kind {
-        name: "MuTransaction",
-        path: "/xds/registry",
-        action: "urn:ihe:iti:2010:UpdateDocumentSet",
-        is_multipart: false,
-    },
-    Kind {
-        name: "RegisterODDETransaction",
-        path: "/xds/registry",
-        action: "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry",
-        is_multipart: false,
-    },
-    Kind {
-        name: "RmuTransaction",
-        path: "/xds/registry",
-        action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSet",
-        is_multipart: false,
-    },
-    Kind {
-        name: "ProvideAndRegisterTransaction",
-        path: "/xds/repository",
-        action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
-        is_multipart: true,
-    },
-    Kind {
-        name: "XDRProvideAndRegisterTransaction",
-        path: "/xdr",
-        action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
-        is_multipart: true,
-    },
-    Kind {
-        name: "XCQTransaction",
-        path: "/xca/query",
-        action: "urn:ihe:iti:2007:CrossGatewayQuery",
-        is_multipart: false,
-    },
-    Kind {
-        name: "XCRTransaction",
-        path: "/xca/retrieve",
-        action: "urn:ihe:iti:2007:CrossGatewayRetrieve",
-        is_multipart: true,
-    },
-    Kind {
-        name: "RetrieveTransaction",
-        path: "/xds/repository",
-        action: "urn:ihe:iti:2007:RetrieveDocumentSet",
-        is_multipart: true,
-    },
-];
-
-/// Why a transaction is not executed.
-fn not_executed(kind: &str) -> &'static str {
-    match kind {
-        "XCRmuTransaction" => "ITI-92 to a gateway is not built",
-        "IGQTransaction" | "IGRTransaction" => "the initiating gateway of XCA is not built",
-        "PatientMoveTransaction" => "merges of patients by HL7 v2 are not built",
-        "XcpdTransaction" | "XCPDTransaction" => "XCPD is not built",
-        "DsubSubscribeTransaction" | "PublishTransaction" => "DSUB is not built",
-        "StsTransaction" => "needs a security token service",
-        "ImagingDocSetRetrieveTransaction" | "WADOTransaction" | "RetrieveImagingDocSetTransaction" => {
-            "XDS-I is not built"
-        }
-        "ImagingDocSetIigRetrieveTransaction" | "ImagingDocSetRigRetrieveTransaction" => "XCA-I is not built",
-        "ProvideDocumentBundleTransaction" | "MhdClientTransaction" => {
-            "addresses the simulators of the toolkit"
-        }
-        "HttpTransaction" | "SocketTransaction" | "GenericTransaction" => {
-            "sends a recorded message elsewhere"
-        }
-        _ => "not a transaction with a registry, repository or gateway",
-    }
-}
+/// The tests that need two responding gateways, one of them failing.
+const TWO_COMMUNITIES: &[&str] = &["15810", "15814"];
 
 /// Why a test asks for what no server alone can give.
 fn not_for_us(test: &str) -> Option<&'static str> {
+    if TWO_COMMUNITIES.contains(&test) {
+        return Some("needs several communities, of which one fails");
+    }
     let needs_assertions =
         ["_invalidauthnstatement", "_notyetvalid", "_unknownaudience", "_withauthzconsent"].iter().chain(&[
             "_secondauthncontext",

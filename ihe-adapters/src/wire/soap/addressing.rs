@@ -62,6 +62,13 @@ impl Addressing {
         }
     }
 
+    /// Returns the headers that say where a message goes, and that its answer
+    /// is waited for on the connection.
+    pub fn to(address: &str) -> [Element; 2] {
+        let anonymous = Element::new(WSA, "Address").with_text(ANONYMOUS);
+        [Element::new(WSA, "To").with_text(address), Element::new(WSA, "ReplyTo").with_child(anonymous)]
+    }
+
     /// Returns the headers of an answer with this action and a new id.
     pub fn answer(&self, action: &str) -> Vec<Element> {
         let mut headers = vec![

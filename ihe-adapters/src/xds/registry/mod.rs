@@ -62,6 +62,13 @@ impl Registry<'_> {
         Ok(found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?))))
     }
 
+    /// Returns the identifier that another authority gave to a patient.
+    pub(crate) async fn identifier_by(&self, cx: &Cx, authority: &str) -> Result<Option<Cx>, Issue> {
+        let token = token(&cx.system(), &cx.id);
+        let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
+        Ok(found.iter().flat_map(identifiers).find(|other| other.authority == authority))
+    }
+
     /// Returns the documents of a patient, in the order in which they came.
     pub(crate) async fn documents_of(&self, patient: &str, cx: &str) -> Result<Vec<Registered>, Issue> {
         self.of_patient(ty::DOCUMENT_REFERENCE, &[("patient", patient)], cx).await

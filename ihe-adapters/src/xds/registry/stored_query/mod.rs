@@ -25,6 +25,10 @@ pub(crate) enum Patients {
     Many,
 }
 
+/// The parameters that name patients.
+pub(crate) const PATIENT_PARAMETERS: &[&str] =
+    &["$XDSDocumentEntryPatientId", "$XDSSubmissionSetPatientId", "$XDSFolderPatientId", "$patientId"];
+
 /// A query as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredQuery {
@@ -61,9 +65,12 @@ impl StoredQuery {
 
     /// Tells whether it says of which patient it asks.
     pub fn names_patient(&self) -> bool {
-        let names =
-            ["$XDSDocumentEntryPatientId", "$XDSSubmissionSetPatientId", "$XDSFolderPatientId", "$patientId"];
-        names.iter().any(|name| self.parameters.has(name))
+        PATIENT_PARAMETERS.iter().any(|name| self.parameters.has(name))
+    }
+
+    /// Returns the first patient that it names.
+    pub fn patient(&self) -> Option<&str> {
+        PATIENT_PARAMETERS.iter().find_map(|name| self.parameters.values(name).first().copied())
     }
 }
 

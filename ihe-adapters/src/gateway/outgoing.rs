@@ -1,0 +1,105 @@
+//! Sends a message to a door of somebody else, and takes the answer in as it
+//! arrives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::incoming::{Incoming, Passing};
+use super::{Arriving, Settings};
+use crate::documents::Documents;
+use crate::wire::mtom::Writer;
+use crate::wire::soap::{Addressing, Envelope, Fault, Version};
+use crate::wire::xml::Element;
+
+/// Why there is no answer of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// It could not be reached.
+    #[error("it cannot be reached")]
+    Unreachable,
+    /// It takes longer than one waits.
+    #[error("it did not answer within {0} s")]
+    TooSlow(u64),
+    /// It answered, and not with a message.
+    #[error("it answered with the HTTP status {0} and no message")]
+    Status(u16),
+    /// It answered with a fault, or with what cannot be read.
+    #[error("{0}")]
+    Fault(String),
+}
+
+/// A message to somebody else.
+pub(super) struct Outgoing<'m> {
+    /// Where it goes to.
+    pub(super) address: &'m str,
+    /// What it is for.
+    pub(super) action: &'static str,
+    /// What stands in it.
+    pub(super) body: Element,
+    /// Whether it is of several parts, even without documents.
+    pub(super) is_multipart: bool,
+}
+
+impl Outgoing<'_> {
+    /// Sends it, and waits for the answer.
+    ///
+    /// # Errors
+    /// When there is none in time, or none that can be read.
+    pub(super) async fn send(
+        self,
+        http: &reqwest::Client,
+        documents: &Arc<dyn Documents>,
+        settings: &Settings,
+    ) -> Result<Incoming<Passing>, Unanswered> {
+        let seconds = settings.answer_seconds_max;
+        let version = Version::Soap12;
+        let mut headers = Addressing::default().answer(self.action);
+        headers.extend(Addressing::to(self.address));
+        let xml = Envelope { version, headers, body: self.body }.into_element().to_xml();
+        let (content_type, bytes) = if self.is_multipart {
+            let writer = Writer::new(version);
+            (writer.content_type(), [writer.root(&xml), writer.end()].concat())
+        } else {
+            let content_type = format!("{}; charset=UTF-8; action=\"{}\"", version.media_type(), self.action);
+            (content_type, xml.into_bytes())
+        };
+        let sent = http.post(self.address).header("content-type", content_type).body(bytes).send();
+        let sent = tokio::time::timeout(Duration::from_secs(seconds), sent).await;
+        let answer =
+            sent.map_err(|_| Unanswered::TooSlow(seconds))?.map_err(|error| match error.is_timeout() {
+                true => Unanswered::TooSlow(seconds),
+                false => Unanswered::Unreachable,
+            })?;
+        let status = answer.status().as_u16();
+        let content_type = answer.headers().get("content-type").and_then(|t| t.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let body: Arriving = Box::pin(
+            answer
+                .bytes_stream()
+                .map(|chunk| chunk.map_err(|_| "the answer did not arrive whole".to_owned())),
+        );
+        let received = Incoming::receive_to_pass_on(&content_type, body, documents, settings).await;
+        let incoming = received.map_err(|fault| match status {
+            200 => unreadable(&fault),
+            _ => Unanswered::Status(status),
+        })?;
+        match Fault::of(&incoming.envelope) {
+            Some(fault) => Err(told(&fault)),
+            None => Ok(incoming),
+        }
+    }
+}
+
+fn unreadable(fault: &Fault) -> Unanswered {
+    Unanswered::Fault(format!("its answer cannot be read: {}", clip(&fault.reason)))
+}
+
+fn told(fault: &Fault) -> Unanswered {
+    Unanswered::Fault(format!("it answered with a fault: {}", clip(&fault.reason)))
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(200).collect()
+}
