@@ -142,11 +142,11 @@ fn answers_of_retrievals_become_one() {
 
 #[test]
 fn the_patient_of_a_query_is_replaced() {
-    let request = read(&format!(
+    let request = read(
         "<query:AdhocQueryRequest ><rim:AdhocQuery id='q'><rim:Slot name='$patientId'><rim:ValueList>\
          <rim:Value>'1^^^&amp;1.2&amp;ISO'</rim:Value></rim:ValueList></rim:Slot><rim:Slot name='$other'/>\
-         </rim:AdhocQuery></query:AdhocQueryRequest>"
-    ));
+         </rim:AdhocQuery></query:AdhocQueryRequest>",
+    );
     let other = with_patient(request, &["$patientId"], "O'2^^^&1.3&ISO");
     let query = other.child(RIM, "AdhocQuery").expect("a query");
     let mut slots = query.children_named(RIM, "Slot");
