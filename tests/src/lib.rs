@@ -124,6 +124,12 @@ pub fn binary() -> &'static Path {
         if profile.ends_with("release") {
             build.arg("--release");
         }
+        // What cargo tells of this package is none of the build's: ring would be built anew for it,
+        // and all that stands on it, and once more for who builds without tests.
+        let of_this = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.starts_with(of));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this)) {
+            build.env_remove(name);
+        }
         if let Some(target) = profile.parent() {
             build.arg("--target-dir").arg(target);
         }
