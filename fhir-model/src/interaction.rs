@@ -6,6 +6,8 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
@@ -41,6 +43,55 @@ pub struct Caller {
     /// The base of the URLs in the answer, without a trailing slash,
     /// such as `http://127.0.0.1:8080/fhir`.
     pub base: String,
+    /// The user behind the request, as somebody whom we trust asserts it.
+    pub user: Option<Arc<User>>,
+}
+
+impl Caller {
+    /// Makes a caller of whom nothing more is known.
+    pub fn new(request_id: impl Into<String>, base: impl Into<String>) -> Caller {
+        Caller { request_id: request_id.into(), base: base.into(), user: None }
+    }
+}
+
+/// A user, as an assertion tells of him (IHE XUA, SMART).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct User {
+    /// The identifier by which the issuer knows the user.
+    pub id: String,
+    /// Who asserts it.
+    pub issuer: String,
+    /// The id of the assertion.
+    pub assertion: String,
+    /// The name, for a reader.
+    pub name: Option<String>,
+    /// The name of the organization that is acted for.
+    pub organization: Option<String>,
+    /// Its identifier, a URI.
+    pub organization_id: Option<String>,
+    /// The community that asks, `urn:oid:...`.
+    pub home_community: Option<String>,
+    /// Identifiers as a provider: a number of the national authority, or `OID|id`.
+    pub provider_ids: Vec<String>,
+    /// In which roles.
+    pub roles: Vec<UserCode>,
+    /// To which purposes.
+    pub purposes: Vec<UserCode>,
+    /// The patient whom it is about, where the assertion is for one patient alone.
+    pub patient: Option<String>,
+    /// Consents and policies that are referred to.
+    pub consents: Vec<String>,
+}
+
+/// A code that is said of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserCode {
+    /// The code system, if it is told.
+    pub system: Option<String>,
+    /// The code.
+    pub code: String,
+    /// Its meaning, for a reader.
+    pub display: Option<String>,
 }
 
 /// A type and an id: the literal identity of a resource on this server.

@@ -10,6 +10,7 @@ use clap::Args;
 use fhir_model::schema::TypeId;
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::values::is_oid;
+use ihe_adapters::xua::{Policy, Trust, TrustedKeys};
 use serde::Deserialize;
 
 use crate::interaction::validation::{Mode, Validation};
@@ -34,6 +35,9 @@ pub enum ConfigError {
         "ids of repositories, communities and authorities are OIDs such as 1.3.6.1.4.1.99999.1, and `{0}` is none"
     )]
     Oid(String),
+    /// Assertions that cannot be believed or refused.
+    #[error("[xua]: {0}")]
+    Xua(String),
     /// What is no address of a door.
     #[error("[[xca.communities]]: `{0}` is no address such as https://host/xca/query")]
     Address(String),
@@ -126,6 +130,32 @@ pub struct SettingsFile {
     pub xca: XcaFile,
     /// How others are asked.
     pub peers: PeersFile,
+    /// Who is believed of users.
+    pub xua: XuaFile,
+}
+
+/// The section `[xua]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct XuaFile {
+    /// Certificates of those who assert, PEM; without any, nobody is asked.
+    pub trusted: Vec<PathBuf>,
+    /// The URIs that stand for this server, besides that of its community.
+    pub audiences: Vec<String>,
+    /// By how many seconds clocks may differ.
+    pub skew_seconds: Option<u32>,
+    /// Whether a message without an assertion is refused.
+    pub required: bool,
+    /// Who may assert; everybody who is trusted where there is none.
+    pub issuers: Vec<String>,
+    /// How users may have been authenticated, as classes of SAML.
+    pub authentication: Vec<String>,
+    /// In which roles one may ask: `code`, or `system|code`.
+    pub roles: Vec<String>,
+    /// To which purposes, likewise.
+    pub purposes: Vec<String>,
+    /// The OIDs of the communities that may ask.
+    pub communities: Vec<String>,
 }
 
 /// The section `[xca]`.
@@ -271,6 +301,8 @@ pub struct ServeSettings {
     pub communities: Vec<Community>,
     /// How others are asked.
     pub peers: PeersFile,
+    /// Who is believed of users.
+    pub trust: Option<Trust>,
 }
 
 impl Settings {
@@ -344,12 +376,50 @@ impl Settings {
             xds,
             communities: communities(&self.file.xca)?,
             peers: self.file.peers.clone(),
+            trust: trust(&self.file.xua)?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
             tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
     }
+}
+
+/// By how many seconds clocks may differ where nothing is set.
+const SKEW_SECONDS: u32 = 60;
+
+fn trust(file: &XuaFile) -> Result<Option<Trust>, ConfigError> {
+    if file.trusted.is_empty() {
+        return match file.required {
+            true => Err(ConfigError::Xua(
+                "`required` needs somebody to believe: name certificates in `trusted`".to_owned(),
+            )),
+            false => Ok(None),
+        };
+    }
+    let mut texts = Vec::new();
+    for path in &file.trusted {
+        let failed = |why: String| ConfigError::Xua(format!("`{}`: {why}", path.display()));
+        texts.push(std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?);
+        // By itself, so that the file at fault is told.
+        let one = texts.last().map(String::as_str);
+        TrustedKeys::of_certificates(one).map_err(|error| failed(error.to_string()))?;
+    }
+    let keys = TrustedKeys::of_certificates(texts.iter().map(String::as_str))
+        .map_err(|error| ConfigError::Xua(error.to_string()))?;
+    Ok(Some(Trust {
+        keys: Arc::new(keys),
+        audiences: file.audiences.clone(),
+        skew_seconds: file.skew_seconds.unwrap_or(SKEW_SECONDS),
+        is_required: file.required,
+        policy: Policy {
+            issuers: file.issuers.clone(),
+            contexts: file.authentication.clone(),
+            roles: file.roles.clone(),
+            purposes: file.purposes.clone(),
+            communities: file.communities.iter().map(|id| format!("urn:oid:{id}")).collect(),
+        },
+    }))
 }
 
 fn communities(file: &XcaFile) -> Result<Vec<Community>, ConfigError> {

@@ -8,3 +8,4 @@ pub mod gateway;
 pub mod wire;
 pub mod xca;
 pub mod xds;
+pub mod xua;

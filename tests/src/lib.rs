@@ -1,5 +1,7 @@
 //! The running binary, as tests start, ask, kill and restart it.
 
+pub mod token_service;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -4,4 +4,5 @@ mod communities;
 mod doors;
 mod peer;
 mod removal;
+mod users;
 mod versions;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fhir_model::outcome::Issue;
 use ihe_adapters::gateway;
+use ihe_adapters::xua::Trust;
 
 use crate::config::{ServeArguments, Settings};
 use crate::documents::DocumentFolder;
@@ -35,6 +36,7 @@ pub fn serve(
     bases.extend(settings.base.clone());
     let (store, api) = super::open(settings, bases)?;
     let doors = gateway::Settings::default();
+    let home_community_id = oid(&store, "home_community_id", serve.xds.home_community_id)?;
     let server_settings = ServerSettings {
         peers: peers::client(&serve.peers)?,
         listen: serve.listen,
@@ -45,7 +47,8 @@ pub fn serve(
         cors_origins: serve.cors_origins,
         gateway: gateway::Settings {
             repository_unique_id: oid(&store, "repository_unique_id", serve.xds.repository_unique_id)?,
-            home_community_id: oid(&store, "home_community_id", serve.xds.home_community_id)?,
+            trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
+            home_community_id,
             affinity_domain: serve.xds.affinity_domain,
             communities: serve.communities,
             answer_seconds_max: serve.peers.answer_seconds_max.unwrap_or(doors.answer_seconds_max),
@@ -108,6 +111,12 @@ async fn keep_documents_swept(store: Arc<Store>, documents: Arc<DocumentFolder>)
             Err(failure) => tracing::error!(panic = failure.is_panic(), "the sweep of documents failed"),
         }
     }
+}
+
+/// What is for the community is for its server.
+fn with_home(mut trust: Trust, home_community_id: &str) -> Trust {
+    trust.audiences.push(format!("urn:oid:{home_community_id}"));
+    trust
 }
 
 /// Returns an OID of document sharing: the one that is set, or one that was made

@@ -73,7 +73,7 @@ pub fn load(
 ) -> std::io::Result<Loaded> {
     let loaded = Mutex::new(Loaded::default());
     let (sender, receiver) = crossbeam_channel::bounded::<Vec<Document>>(GROUPS_WAITING_MAX);
-    let caller = Caller { request_id: "import".to_owned(), base: String::new() };
+    let caller = Caller::new("import", "");
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
         for _ in 0..threads.max(1) {

@@ -232,7 +232,7 @@ impl Server {
 
 /// Who publishes: nobody asked for it by the wire.
 fn caller() -> Caller {
-    Caller { request_id: "packages".to_owned(), base: String::new() }
+    Caller::new("packages", "")
 }
 
 /// Names the packages with what they were installed from, and the rules that

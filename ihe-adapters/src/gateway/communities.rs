@@ -7,7 +7,7 @@ use fhir_model::outcome::Issue;
 use fhir_model::primitive::base64;
 use futures_util::future::join_all;
 
-use super::incoming::Passing;
+use super::incoming::{Incoming, Passing};
 use super::outgoing::{Outgoing, Unanswered};
 use super::{Chunk, Gateway};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
@@ -29,7 +29,8 @@ type Parts = Vec<(String, String, Chunk)>;
 
 impl Gateway {
     /// Answers a stored query from all communities that it is for.
-    pub(super) async fn query_communities(&self, registry: &Registry<'_>, body: &Element) -> Element {
+    pub(super) async fn query_communities(&self, registry: &Registry<'_>, incoming: &Incoming) -> Element {
+        let body = &incoming.envelope.body;
         let home = body.child(RIM, "AdhocQuery").and_then(|query| query.attribute("home"));
         let ours = self.home();
         let query = StoredQuery::of(body);
@@ -58,6 +59,7 @@ impl Gateway {
                     action: "urn:ihe:iti:2007:CrossGatewayQuery",
                     body: request,
                     is_multipart: false,
+                    assertion: incoming.assertion.as_deref(),
                 };
                 let answer = outgoing.send(&self.http, &self.documents, &self.settings).await;
                 let answer = answer.map(|incoming| incoming.envelope.body);
@@ -97,8 +99,9 @@ impl Gateway {
     pub(super) async fn retrieve_from_communities(
         &self,
         registry: &Registry<'_>,
-        body: &Element,
+        incoming: &Incoming,
     ) -> Result<(Element, Parts), Fault> {
+        let body = &incoming.envelope.body;
         let requests = match requests(body) {
             Ok(requests) if !requests.is_empty() => requests,
             Ok(_) => {
@@ -145,6 +148,7 @@ impl Gateway {
                         action: "urn:ihe:iti:2007:CrossGatewayRetrieve",
                         body,
                         is_multipart: true,
+                        assertion: incoming.assertion.as_deref(),
                     };
                     let answer = outgoing.send(&self.http, &self.documents, &self.settings).await;
                     let (answer, parts) = match answer {

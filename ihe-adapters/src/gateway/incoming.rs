@@ -14,8 +14,9 @@ use crate::documents::{Documents, Upload};
 use crate::wire::content_type::ContentType;
 use crate::wire::mtom::{self, Event, MtomError, Part, Reader};
 use crate::wire::soap::{Envelope, Fault};
-use crate::wire::xml::{Element, Limits};
+use crate::wire::xml::{Element, Limits, source_of};
 use crate::xds::repository::provide_and_register::Received;
+use crate::xua;
 
 /// So many bytes are gathered before they are written to the document store.
 const WRITE_BYTES: usize = 256 << 10;
@@ -23,6 +24,8 @@ const WRITE_BYTES: usize = 256 << 10;
 /// A message that has arrived. `P`: what its documents are then.
 pub(super) struct Incoming<P = Received> {
     pub(super) envelope: Envelope,
+    /// The assertion about its user, as it stands in it.
+    pub(super) assertion: Option<String>,
     /// The documents beside it.
     pub(super) parts: Vec<P>,
 }
@@ -82,7 +85,13 @@ async fn receive<P>(
     };
     let limits = Limits { bytes_max: settings.message_bytes_max, ..Limits::default() };
     let root = Element::parse(&xml, &limits).map_err(|e| Fault::sender(format!("no XML: {e}")))?;
-    Ok(Incoming { envelope: Envelope::of(root)?, parts })
+    let envelope = Envelope::of(root)?;
+    let assertion = match xua::count(&envelope) {
+        0 => None,
+        1 => source_of(&xml, &xua::path(envelope.version.namespace())),
+        _ => return Err(Fault::sender("the message has several assertions about its user: one is taken")),
+    };
+    Ok(Incoming { envelope, assertion, parts })
 }
 
 async fn gather(mut body: Arriving, bytes_max: usize) -> Result<Bytes, Fault> {

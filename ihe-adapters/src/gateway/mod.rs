@@ -22,12 +22,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fhir_model::interaction::{Caller, FhirApi};
 use futures_util::Stream;
+use jiff::Timestamp;
 
 use crate::documents::Documents;
 use crate::wire::mtom::Writer;
 use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
 use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
+use crate::xua::{self, Trust};
 use incoming::Incoming;
 
 /// How the doors are set up.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub communities: Vec<Community>,
     /// How long one waits for the answer of somebody else, in seconds.
     pub answer_seconds_max: u64,
+    /// Who is believed of users; `None` when nobody is asked.
+    pub trust: Option<Trust>,
 }
 
 impl Default for Settings {
@@ -60,6 +64,7 @@ impl Default for Settings {
             bytes_max: 2 << 30,
             communities: Vec::new(),
             answer_seconds_max: 30,
+            trust: None,
         }
     }
 }
@@ -207,10 +212,30 @@ impl Gateway {
             let fault = Fault { addressing: Some("OnlyAnonymousAddressSupported".to_owned()), ..fault };
             return fault_response(fault, version, &addressing);
         }
+        let caller = match self.identified(caller, &incoming) {
+            Ok(caller) => caller,
+            Err(fault) => return fault_response(fault, version, &addressing),
+        };
         match self.perform(door, &caller, &incoming, addressing.action.as_deref()).await {
             Ok(answer) => response(answer, version, &addressing),
             Err(fault) => fault_response(fault, version, &addressing),
         }
+    }
+}
+
+impl Gateway {
+    /// Tells who is behind a message.
+    ///
+    /// # Errors
+    /// When what it says of that is not believed, or missing and required.
+    fn identified(&self, caller: Caller, incoming: &Incoming) -> Result<Caller, Fault> {
+        let Some(trust) = &self.settings.trust else { return Ok(caller) };
+        // An assertion that cannot be cut out is none that could be believed.
+        if incoming.assertion.is_none() && xua::count(&incoming.envelope) > 0 {
+            return Err(Fault::sender("the assertion about the user cannot be read"));
+        }
+        let user = xua::user(incoming.assertion.as_deref(), trust, Timestamp::now())?;
+        Ok(Caller { user: user.map(Arc::new), ..caller })
     }
 }
 

@@ -10,6 +10,7 @@ use super::incoming::{Incoming, Passing};
 use super::{Arriving, Settings};
 use crate::documents::Documents;
 use crate::wire::mtom::Writer;
+use crate::wire::namespaces::WSSE;
 use crate::wire::soap::{Addressing, Envelope, Fault, Version};
 use crate::wire::xml::Element;
 
@@ -40,7 +41,12 @@ pub(super) struct Outgoing<'m> {
     pub(super) body: Element,
     /// Whether it is of several parts, even without documents.
     pub(super) is_multipart: bool,
+    /// The assertion about the user for whom it is sent, as it came.
+    pub(super) assertion: Option<&'m str>,
 }
+
+/// Stands for an assertion, which must not be written anew.
+const ASSERTION: &str = "the-assertion-as-it-came";
 
 impl Outgoing<'_> {
     /// Sends it, and waits for the answer.
@@ -57,7 +63,11 @@ impl Outgoing<'_> {
         let version = Version::Soap12;
         let mut headers = Addressing::default().answer(self.action);
         headers.extend(Addressing::to(self.address));
-        let xml = Envelope { version, headers, body: self.body }.into_element().to_xml();
+        headers.extend(self.assertion.map(|_| Element::new(WSSE, "Security").with_text(ASSERTION)));
+        let mut xml = Envelope { version, headers, body: self.body }.into_element().to_xml();
+        if let Some(assertion) = self.assertion {
+            xml = xml.replacen(ASSERTION, assertion, 1);
+        }
         let (content_type, bytes) = if self.is_multipart {
             let writer = Writer::new(version);
             (writer.content_type(), [writer.root(&xml), writer.end()].concat())

@@ -188,10 +188,10 @@ impl Gateway {
                 answer(submitted(body, registered).await)
             }
             "ITI-18" if door == Door::CrossGatewayQuery => {
-                answer(self.query_communities(&registry, body).await)
+                answer(self.query_communities(&registry, incoming).await)
             }
             "ITI-43" if door == Door::CrossGatewayRetrieve => {
-                let (body, parts) = self.retrieve_from_communities(&registry, body).await?;
+                let (body, parts) = self.retrieve_from_communities(&registry, incoming).await?;
                 Answer { parts, is_multipart: true, ..answer(body) }
             }
             "ITI-18" => answer(registry_stored_query(&registry, body, Patients::One).await),

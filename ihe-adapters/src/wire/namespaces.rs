@@ -12,6 +12,10 @@ pub const WSA_2004: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
 pub const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 /// XOP: parts that stand beside the envelope.
 pub const XOP: &str = "http://www.w3.org/2004/08/xop/include";
+/// HL7 version 3.
+pub const HL7_V3: &str = "urn:hl7-org:v3";
+/// XML signatures.
+pub const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 /// SAML 2.0 assertions.
 pub const SAML: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
 /// ebXML registry information model 3.0.
@@ -42,6 +46,8 @@ pub fn prefix(namespace: &str) -> Option<&'static str> {
         WSSE => "wsse",
         XOP => "xop",
         SAML => "saml",
+        DSIG => "ds",
+        HL7_V3 => "hl7",
         RIM => "rim",
         RS => "rs",
         LCM => "lcm",

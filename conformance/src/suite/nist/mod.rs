@@ -5,6 +5,7 @@
 //! references to what earlier plans sent or received. A case is a plan: it
 //! passes when each of its steps does.
 
+mod assertions;
 mod expected;
 mod metadata;
 mod peer;
@@ -20,6 +21,7 @@ use ihe_adapters::wire::mtom::{include, included};
 use ihe_adapters::wire::namespaces::{LCM, XDSB};
 use ihe_adapters::wire::xml::Element;
 use tests::Server;
+use tests::token_service::TokenService;
 
 use self::metadata::{Assigned, Wanted};
 use self::peer::{Peer, Reply};
@@ -48,18 +50,7 @@ const TWO_COMMUNITIES: &[&str] = &["15810", "15814"];
 
 /// Why a test asks for what no server alone can give.
 fn not_for_us(test: &str) -> Option<&'static str> {
-    if TWO_COMMUNITIES.contains(&test) {
-        return Some("needs several communities, of which one fails");
-    }
-    let needs_assertions =
-        ["_invalidauthnstatement", "_notyetvalid", "_unknownaudience", "_withauthzconsent"].iter().chain(&[
-            "_secondauthncontext",
-            "_secondpurposeofuse",
-            "_secondrole",
-            "eval_valid",
-        ]);
-    let mut needs_assertions = needs_assertions.filter(|suffix| test.ends_with(*suffix));
-    needs_assertions.next().map(|_| "needs assertions of the toolkit's token service")
+    TWO_COMMUNITIES.contains(&test).then_some("needs several communities, of which one fails")
 }
 
 /// Tells whether a test brings documents.
@@ -94,6 +85,7 @@ struct Trace {
 }
 
 struct Runner<'a> {
+    token_service: TokenService,
     peer: Peer,
     tests: HashMap<&'a str, &'a Test>,
     numbers: Cell<u64>,
@@ -117,10 +109,16 @@ pub fn run(testdata: &Path) -> Result<Tally, String> {
     let settings = data.path().join("settings.toml");
     let text =
         format!("[xds]\nrepository_unique_id = \"{REPOSITORY}\"\nhome_community_id = \"{COMMUNITY}\"\n");
+    let token_service = TokenService::new();
+    let certificate = data.path().join("sts.pem");
+    std::fs::write(&certificate, &token_service.certificate).map_err(|e| e.to_string())?;
+    let trusted = certificate.display().to_string();
+    let text = text + &format!("[xua]\ntrusted = [{trusted:?}]\n{}", assertions::POLICY);
     std::fs::write(&settings, text).map_err(|e| e.to_string())?;
     let settings = settings.display().to_string();
     let server = Server::start_with(&data.path().join("data"), &["--config", &settings], &[]);
     let mut runner = Runner {
+        token_service,
         peer: Peer::of(&server),
         tests: all.iter().map(|test| (test.name.as_str(), test)).collect(),
         numbers: Cell::new(0),
@@ -429,7 +427,10 @@ impl<'a> Runner<'a> {
             let parts = kind.is_multipart.then_some(documents.as_slice());
             let headers = transaction.child("", "SOAPHeader").into_iter().flat_map(Element::elements);
             let headers: Vec<Element> = headers.cloned().collect();
-            let reply = self.peer.send(kind.path, kind.action, headers, request, parts)?;
+            let claims = assertions::claims(&test.name, &section.name, &format!("urn:oid:{COMMUNITY}"));
+            let assertion = claims.map(|claims| self.token_service.assertion(&claims));
+            let reply =
+                self.peer.send(kind.path, kind.action, headers, request, parts, assertion.as_deref())?;
             trace.received = reply.body.as_ref().map(Element::to_xml).unwrap_or_default();
             wrong.extend(judge(step, &reply));
             wrong.extend(self.entries(test, section, transaction, &reply)?);

@@ -1,7 +1,7 @@
 //! Who runs the plans: sends messages to the server and takes answers apart,
 //! with nothing of the server's own wire but its tree of elements.
 
-use ihe_adapters::wire::namespaces::{RS, SOAP_12, WSA};
+use ihe_adapters::wire::namespaces::{RS, SOAP_12, WSA, WSSE};
 use ihe_adapters::wire::xml::{Element, Limits};
 use serde_json::json;
 use tests::{Answer, Client, Server};
@@ -70,6 +70,7 @@ impl Peer {
         headers: Vec<Element>,
         body: Element,
         documents: Option<&[(String, Vec<u8>)]>,
+        assertion: Option<&str>,
     ) -> Result<Reply, String> {
         let header = |name: &str, text: &str| Element::new(WSA, name).with_text(text);
         let header = Element::new(SOAP_12, "Header")
@@ -80,6 +81,15 @@ impl Peer {
             .with_child(header)
             .with_child(Element::new(SOAP_12, "Body").with_child(body))
             .to_xml();
+        let envelope = match assertion {
+            // As it stands: what is signed is not written anew.
+            Some(assertion) => envelope.replacen(
+                "</soap:Header>",
+                &format!("<wsse:Security xmlns:wsse=\"{WSSE}\">{assertion}</wsse:Security></soap:Header>"),
+                1,
+            ),
+            None => envelope,
+        };
         let url = format!("{}{path}", self.origin);
         let (content_type, message) = match documents {
             None => ("application/soap+xml; charset=UTF-8".to_owned(), envelope.into_bytes()),

@@ -440,7 +440,7 @@ fn writes_that_meet_a_change_are_found() {
                 let (server, stop) = (running.server.clone(), &stop);
                 scope.spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-                    let caller = Caller { request_id: "test".to_owned(), base: BASE.to_owned() };
+                    let caller = Caller::new("test", BASE);
                     let mut stored = Vec::new();
                     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                         let mut patient = patient(0);
@@ -499,7 +499,7 @@ fn a_write_prepared_before_the_change_is_indexed_by_it() {
         let server = running.server.clone();
         move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-            let caller = Caller { request_id: "test".to_owned(), base: BASE.to_owned() };
+            let caller = Caller::new("test", BASE);
             let id = ResourceId::parse(resource["id"].as_str().expect("id")).expect("id");
             let resource = tree(&resource);
             let update = UpdateRequest {

@@ -36,7 +36,7 @@ impl Running {
     }
 
     pub(super) fn perform(&self, interaction: Interaction) -> Result<Performed, Issue> {
-        let caller = Caller { request_id: "test".to_owned(), base: BASE.to_owned() };
+        let caller = Caller::new("test", BASE);
         self.runtime.block_on(self.server.perform(&caller, interaction))
     }
 

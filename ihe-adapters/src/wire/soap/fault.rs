@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://www.w3.org/TR/soap12-part1/#soapfault>
 
-use super::super::namespaces::{SOAP_11, SOAP_12, WSA, XML};
+use super::super::namespaces::{SOAP_11, SOAP_12, WSA, WSSE, XML};
 use super::super::xml::Element;
 use super::{Addressing, Envelope, Version};
 
@@ -24,6 +24,32 @@ pub enum FaultCode {
     MustUnderstand,
 }
 
+/// What is wrong with the security of a message.
+///
+/// Spec: WS-Security 1.1, 12
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// It has none, or not as it has to be.
+    InvalidSecurity,
+    /// What it shows is no token that can be used.
+    InvalidSecurityToken,
+    /// What it shows does not count.
+    FailedAuthentication,
+    /// A signature does not hold.
+    FailedCheck,
+}
+
+impl Security {
+    fn name(self) -> &'static str {
+        match self {
+            Security::InvalidSecurity => "InvalidSecurity",
+            Security::InvalidSecurityToken => "InvalidSecurityToken",
+            Security::FailedAuthentication => "FailedAuthentication",
+            Security::FailedCheck => "FailedCheck",
+        }
+    }
+}
+
 /// A fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -32,6 +58,8 @@ pub struct Fault {
     pub code: FaultCode,
     /// The name of a fault of WS-Addressing, such as `ActionNotSupported`.
     pub addressing: Option<String>,
+    /// What is wrong with the security of the message, if that is it.
+    pub security: Option<Security>,
     /// What is wrong, for a reader.
     pub reason: String,
 }
@@ -39,12 +67,12 @@ pub struct Fault {
 impl Fault {
     /// Makes a fault of the sender.
     pub fn sender(reason: impl Into<String>) -> Fault {
-        Fault { code: FaultCode::Sender, addressing: None, reason: reason.into() }
+        Fault { code: FaultCode::Sender, addressing: None, security: None, reason: reason.into() }
     }
 
     /// Makes a fault of ours.
     pub fn receiver(reason: impl Into<String>) -> Fault {
-        Fault { code: FaultCode::Receiver, addressing: None, reason: reason.into() }
+        Fault { code: FaultCode::Receiver, addressing: None, security: None, reason: reason.into() }
     }
 
     /// Makes the fault of an action that nobody here performs.
@@ -90,10 +118,18 @@ impl Fault {
             code = code.with_child(element("Subcode").with_child(value));
         }
         let text = element("Text").with_attribute_of(XML, "lang", "en").with_text(self.reason);
-        element("Fault").with_child(code).with_child(element("Reason").with_child(text))
+        let mut detail = None;
+        if let Some(security) = self.security {
+            // The prefix is that of the detail.
+            let value = element("Value").with_text(format!("wsse:{}", security.name()));
+            code = code.with_child(element("Subcode").with_child(value));
+            detail = Some(element("Detail").with_child(Element::new(WSSE, security.name())));
+        }
+        element("Fault").with_child(code).with_child(element("Reason").with_child(text)).with_children(detail)
     }
 
     fn in_soap_11(self) -> Element {
+        let security = self.security.map(|security| Element::new(WSSE, security.name()));
         let code = match self.code {
             FaultCode::Sender => "Client",
             FaultCode::Receiver => "Server",
@@ -103,6 +139,7 @@ impl Fault {
         Element::new(SOAP_11, "Fault")
             .with_child(Element::new("", "faultcode").with_text(format!("soap:{code}")))
             .with_child(Element::new("", "faultstring").with_text(self.reason))
+            .with_children(security.map(|security| Element::new("", "detail").with_child(security)))
     }
 
     /// Reads a fault that a peer sent; `None` when the body is none.
@@ -130,7 +167,7 @@ impl Fault {
             "MustUnderstand" => FaultCode::MustUnderstand,
             _ => FaultCode::Receiver,
         };
-        Some(Fault { code, addressing, reason: reason.unwrap_or_default() })
+        Some(Fault { code, addressing, security: None, reason: reason.unwrap_or_default() })
     }
 }
 

@@ -13,7 +13,7 @@ mod write;
 
 use std::sync::Arc;
 
-pub use read::{Limits, XmlError};
+pub use read::{Limits, XmlError, source_of};
 
 /// An element.
 #[derive(Debug, Clone, PartialEq, Eq)]

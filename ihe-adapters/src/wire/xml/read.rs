@@ -71,6 +71,81 @@ impl Element {
     }
 }
 
+/// Returns the text of an element as it stands in a document, by the names of
+/// those that it stands in and its own; the namespaces that hold there are
+/// declared at it. For what is signed, which must not be written anew.
+///
+/// `None` when there is no such element. The document was read before: what is
+/// wrong with it was told then.
+pub fn source_of(bytes: &[u8], path: &[(&str, &str)]) -> Option<String> {
+    let text = decoded(bytes).ok()?;
+    let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut xml = NsReader::from_str(source);
+    xml.config_mut().expand_empty_elements = false;
+    // The declarations of each element that is open.
+    let mut declared: Vec<Vec<(String, String)>> = Vec::new();
+    let mut matched = 0;
+    let mut found: Option<(usize, usize)> = None;
+    loop {
+        let at = usize::try_from(xml.buffer_position()).ok()?;
+        let event = xml.read_event().ok()?;
+        let after = usize::try_from(xml.buffer_position()).ok()?;
+        let is_empty = matches!(event, Event::Empty(_));
+        match event {
+            Event::Start(start) | Event::Empty(start) => {
+                let bindings = start.attributes().filter_map(Result::ok).filter_map(|attribute| {
+                    attribute.key.as_namespace_binding()?;
+                    Some((attribute.key.into_inner().to_owned(), attribute.value.to_string()))
+                });
+                declared.push(bindings.collect());
+                let (namespace, local) = xml.resolver().resolve_element(start.name());
+                let name = (bound(&namespace).ok()?, local.into_inner().to_owned());
+                let is_next = path.get(matched).is_some_and(|(namespace, local)| {
+                    (*namespace, *local) == (name.0.as_str(), name.1.as_str())
+                });
+                if found.is_none() && matched + 1 == declared.len() && is_next {
+                    matched += 1;
+                    if matched == path.len() {
+                        found = Some((at, declared.len()));
+                    }
+                }
+                if is_empty {
+                    if let Some((begin, depth)) = found.filter(|(_, depth)| *depth == declared.len()) {
+                        return with_namespaces(source.get(begin..after)?, &declared, depth);
+                    }
+                    declared.pop();
+                    matched = matched.min(declared.len());
+                }
+            }
+            Event::End(_) => {
+                if let Some((begin, depth)) = found.filter(|(_, depth)| *depth == declared.len()) {
+                    return with_namespaces(source.get(begin..after)?, &declared, depth);
+                }
+                declared.pop();
+                matched = matched.min(declared.len());
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
+/// Declares at an element what is declared around it.
+fn with_namespaces(element: &str, declared: &[Vec<(String, String)>], depth: usize) -> Option<String> {
+    let (around, own) = declared.split_at_checked(depth.checked_sub(1)?)?;
+    let mut known: Vec<&str> = own.first()?.iter().map(|(name, _)| name.as_str()).collect();
+    let name_ends = element.find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'))?;
+    let (mut text, rest) = (element.get(..name_ends)?.to_owned(), element.get(name_ends..)?);
+    for (name, value) in around.iter().rev().flatten() {
+        if !known.contains(&name.as_str()) {
+            known.push(name);
+            text.push_str(&format!(" {name}=\"{}\"", value.replace('"', "&quot;")));
+        }
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
 /// Decodes a document: by its byte order mark, or the encoding that it declares.
 fn decoded(bytes: &[u8]) -> Result<std::borrow::Cow<'_, str>, String> {
     let utf_16 = |unit: fn([u8; 2]) -> u16| {
