@@ -6,6 +6,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,12 +46,14 @@ pub struct Caller {
     pub base: String,
     /// The user behind the request, as somebody whom we trust asserts it.
     pub user: Option<Arc<User>>,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
 }
 
 impl Caller {
     /// Makes a caller of whom nothing more is known.
     pub fn new(request_id: impl Into<String>, base: impl Into<String>) -> Caller {
-        Caller { request_id: request_id.into(), base: base.into(), user: None }
+        Caller { request_id: request_id.into(), base: base.into(), user: None, address: None }
     }
 }
 

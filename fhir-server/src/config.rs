@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use fhir_model::schema::TypeId;
+use ihe_adapters::atna::Recorder;
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::values::is_oid;
 use ihe_adapters::xua::{Policy, Trust, TrustedKeys};
 use serde::Deserialize;
 
+use crate::audit::AuditRepository;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
 
@@ -35,6 +37,9 @@ pub enum ConfigError {
         "ids of repositories, communities and authorities are OIDs such as 1.3.6.1.4.1.99999.1, and `{0}` is none"
     )]
     Oid(String),
+    /// What is no audit repository.
+    #[error("[audit]: `{0}` is no repository such as tls://host:6514, tcp://host:601 or udp://host:514")]
+    AuditRepository(String),
     /// Assertions that cannot be believed or refused.
     #[error("[xua]: {0}")]
     Xua(String),
@@ -132,6 +137,29 @@ pub struct SettingsFile {
     pub peers: PeersFile,
     /// Who is believed of users.
     pub xua: XuaFile,
+    /// What is recorded.
+    pub audit: AuditFile,
+}
+
+/// The section `[audit]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditFile {
+    /// Whether transactions are recorded as AuditEvents.
+    pub record: bool,
+    /// How this server is called in what it records.
+    pub source_id: String,
+    /// The site.
+    pub enterprise_site: Option<String>,
+    /// Where AuditEvents are sent to as audit messages: `tls://host:6514`,
+    /// `tcp://host:port` or `udp://host:514`.
+    pub repository: Option<String>,
+}
+
+impl Default for AuditFile {
+    fn default() -> AuditFile {
+        AuditFile { record: true, source_id: "lanterna".to_owned(), enterprise_site: None, repository: None }
+    }
 }
 
 /// The section `[xua]`.
@@ -303,6 +331,10 @@ pub struct ServeSettings {
     pub peers: PeersFile,
     /// Who is believed of users.
     pub trust: Option<Trust>,
+    /// How this server is called in what it records; `None` when it does not.
+    pub recorder: Option<Recorder>,
+    /// Where AuditEvents are sent to.
+    pub audit_repository: Option<AuditRepository>,
 }
 
 impl Settings {
@@ -377,12 +409,21 @@ impl Settings {
             communities: communities(&self.file.xca)?,
             peers: self.file.peers.clone(),
             trust: trust(&self.file.xua)?,
+            recorder: self.file.audit.record.then(|| Recorder {
+                source_id: self.file.audit.source_id.clone(),
+                enterprise_site: self.file.audit.enterprise_site.clone(),
+            }),
+            audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
             tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
     }
+}
+
+fn audit_repository(address: &str) -> Result<AuditRepository, ConfigError> {
+    AuditRepository::parse(address).ok_or_else(|| ConfigError::AuditRepository(address.to_owned()))
 }
 
 /// By how many seconds clocks may differ where nothing is set.

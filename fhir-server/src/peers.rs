@@ -31,7 +31,11 @@ pub fn client(peers: &PeersFile) -> Result<reqwest::Client, ConfigError> {
         .map_err(|error| ConfigError::Tls(error.to_string()))
 }
 
-fn tls(peers: &PeersFile) -> Result<ClientConfig, ConfigError> {
+/// Makes the settings of TLS by which others are asked.
+///
+/// # Errors
+/// When certificates or keys cannot be used.
+pub fn tls(peers: &PeersFile) -> Result<ClientConfig, ConfigError> {
     let mut roots = RootCertStore::empty();
     // A machine without authorities trusts those that are named.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -59,6 +59,19 @@ impl Fhir<'_> {
         }
     }
 
+    /// Returns the first page of what a search finds.
+    ///
+    /// # Errors
+    /// As the search.
+    pub async fn first_page(&self, of: TypeId, parameters: &[(&str, &str)]) -> Result<Vec<Resource>, Issue> {
+        let parameters = parameters.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let request = SearchRequest { scope: Scope::Type(of), parameters, handling: Handling::Strict };
+        let bundle = self.resource(Interaction::Search(request)).await?;
+        let entries = bundle.root().children_named(name::ENTRY);
+        let resources = entries.filter_map(|e| e.child(name::RESOURCE)).filter(|r| r.ty() == of);
+        Ok(resources.map(|r| bundle.extract(r.id())).collect())
+    }
+
     /// Returns a resource; `None` when there is none, or it was deleted.
     ///
     /// # Errors

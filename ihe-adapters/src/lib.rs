@@ -2,6 +2,7 @@
 //!
 //! [`wire`] holds the protocols themselves, without IHE meaning.
 
+pub mod atna;
 pub mod documents;
 pub mod fhir_client;
 pub mod gateway;

@@ -8,9 +8,11 @@ use fhir_model::outcome::Issue;
 use ihe_adapters::gateway;
 use ihe_adapters::xua::Trust;
 
+use crate::audit::{AuditFeed, AuditStatistics};
 use crate::config::{ServeArguments, Settings};
 use crate::documents::DocumentFolder;
 use crate::interaction::Server;
+use crate::metrics::Numbers;
 use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
@@ -47,6 +49,7 @@ pub fn serve(
         cors_origins: serve.cors_origins,
         gateway: gateway::Settings {
             repository_unique_id: oid(&store, "repository_unique_id", serve.xds.repository_unique_id)?,
+            recorder: serve.recorder.clone(),
             trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,
@@ -64,17 +67,23 @@ pub fn serve(
     let api = Arc::new(api);
     let documents = Arc::new(super::documents(settings)?);
     let (sweeping, swept) = (Arc::clone(&store), Arc::clone(&documents));
-    let served = Served {
-        api: api.clone(),
-        documents,
-        readiness: vec![store.clone()],
-        numbers: vec![store, api.clone()],
-    };
+    let mut numbers: Vec<Arc<dyn Numbers>> = vec![store.clone(), api.clone()];
+    let mut feed = None;
+    if let Some(repository) = serve.audit_repository {
+        let statistics = Arc::new(AuditStatistics::default());
+        numbers.push(statistics.clone());
+        let tls = Arc::new(peers::tls(&serve.peers)?);
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let (api, store) = (api.clone(), store.clone());
+        feed = Some(AuditFeed { api, store, repository, tls, host: host.trim().to_owned(), statistics });
+    }
+    let served = Served { api: api.clone(), documents, readiness: vec![store.clone()], numbers };
     let listen = serve.listen;
     let publishing = Server::clone(&api);
     let serving = async move {
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
+        feed.map(|feed| tokio::task::spawn_local(feed.keep_sending()));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await
     };
     actix_web::rt::System::new().block_on(serving).map_err(|error| {

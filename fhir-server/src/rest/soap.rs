@@ -30,7 +30,8 @@ pub(super) async fn answer(
 ) -> HttpResponse {
     let begin = Instant::now();
     let _in_flight = shared.metrics.begin();
-    let caller = Caller::new(request_id(&request), base(&shared, &request));
+    let address = request.peer_addr().map(|peer| peer.ip());
+    let caller = Caller { address, ..Caller::new(request_id(&request), base(&shared, &request)) };
     let id = caller.request_id.clone();
     let tell = |interaction: &'static str, status: StatusCode, bytes: u64| {
         let took = begin.elapsed();

@@ -9,6 +9,7 @@
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
 
+mod audit;
 mod communities;
 mod incoming;
 mod outgoing;
@@ -20,10 +21,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fhir_model::interaction::{Caller, FhirApi};
+use fhir_model::interaction::{Caller, FhirApi, User};
 use futures_util::Stream;
 use jiff::Timestamp;
 
+use crate::atna::Recorder;
 use crate::documents::Documents;
 use crate::wire::mtom::Writer;
 use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
@@ -31,6 +33,9 @@ use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
 use crate::xua::{self, Trust};
 use incoming::Incoming;
+use transactions::meant;
+#[cfg(test)]
+pub(crate) use transactions::transaction_names;
 
 /// How the doors are set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub struct Settings {
     pub answer_seconds_max: u64,
     /// Who is believed of users; `None` when nobody is asked.
     pub trust: Option<Trust>,
+    /// How this server is called where it records what was done; `None` when it does not.
+    pub recorder: Option<Recorder>,
 }
 
 impl Default for Settings {
@@ -65,6 +72,7 @@ impl Default for Settings {
             communities: Vec::new(),
             answer_seconds_max: 30,
             trust: None,
+            recorder: None,
         }
     }
 }
@@ -212,11 +220,25 @@ impl Gateway {
             let fault = Fault { addressing: Some("OnlyAnonymousAddressSupported".to_owned()), ..fault };
             return fault_response(fault, version, &addressing);
         }
-        let caller = match self.identified(caller, &incoming) {
-            Ok(caller) => caller,
+        let caller = match self.identified(&caller, &incoming) {
+            Ok(user) => Caller { user, ..caller },
+            Err(fault) => {
+                self.record_refusal(&caller, door, &fault).await;
+                return fault_response(fault, version, &addressing);
+            }
+        };
+        let transaction = match meant(door, &incoming.envelope.body, addressing.action.as_deref()) {
+            Ok(transaction) => transaction,
             Err(fault) => return fault_response(fault, version, &addressing),
         };
-        match self.perform(door, &caller, &incoming, addressing.action.as_deref()).await {
+        let at = Timestamp::now();
+        let performed = self.perform(door, transaction, &caller, &incoming).await;
+        let recorded = self.record(&caller, door, &incoming, transaction.name, at, &performed).await;
+        match performed {
+            Ok(_) if recorded.is_err() => {
+                let fault = Fault::receiver("what was asked cannot be recorded, and is not answered");
+                fault_response(fault, version, &addressing)
+            }
             Ok(answer) => response(answer, version, &addressing),
             Err(fault) => fault_response(fault, version, &addressing),
         }
@@ -228,14 +250,14 @@ impl Gateway {
     ///
     /// # Errors
     /// When what it says of that is not believed, or missing and required.
-    fn identified(&self, caller: Caller, incoming: &Incoming) -> Result<Caller, Fault> {
-        let Some(trust) = &self.settings.trust else { return Ok(caller) };
+    fn identified(&self, caller: &Caller, incoming: &Incoming) -> Result<Option<Arc<User>>, Fault> {
+        let Some(trust) = &self.settings.trust else { return Ok(caller.user.clone()) };
         // An assertion that cannot be cut out is none that could be believed.
         if incoming.assertion.is_none() && xua::count(&incoming.envelope) > 0 {
             return Err(Fault::sender("the assertion about the user cannot be read"));
         }
         let user = xua::user(incoming.assertion.as_deref(), trust, Timestamp::now())?;
-        Ok(Caller { user: user.map(Arc::new), ..caller })
+        Ok(user.map(Arc::new))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::xds::submission::Submission;
 /// A transaction of a door.
 pub(super) struct Transaction {
     door: Door,
-    name: &'static str,
+    pub(super) name: &'static str,
     pub(super) action: &'static str,
     pub(super) answer: &'static str,
     /// The element that the body has.
@@ -149,31 +149,46 @@ pub(super) fn of_door(door: Door) -> impl Iterator<Item = &'static Transaction> 
     TRANSACTIONS.iter().filter(move |transaction| transaction.door == door)
 }
 
+/// Returns the names of all transactions.
+#[cfg(test)]
+pub(crate) fn transaction_names() -> impl Iterator<Item = &'static str> {
+    TRANSACTIONS.iter().map(|transaction| transaction.name)
+}
+
+/// Finds what a message is for. Without an action the first that has such a body
+/// is meant; an action that goes with another body is a mistake.
+///
+/// # Errors
+/// A fault, when it is for nothing that is performed here.
+pub(super) fn meant(door: Door, body: &Element, action: Option<&str>) -> Result<&'static Transaction, Fault> {
+    let is_meant =
+        |t: &&Transaction| body.is(t.body.0, t.body.1) && action.is_none_or(|action| action == t.action);
+    of_door(door).find(is_meant).ok_or_else(|| Fault::action_not_supported(action.unwrap_or(&body.local)))
+}
+
 impl Gateway {
-    /// Performs a message.
-    ///
-    /// # Errors
-    /// A fault, when it is for nothing that is performed here, or cannot be read.
-    pub(super) async fn perform(
-        &self,
-        door: Door,
-        caller: &Caller,
-        incoming: &Incoming,
-        action: Option<&str>,
-    ) -> Result<Answer, Fault> {
-        let body = &incoming.envelope.body;
-        // Without an action the first that has such a body is meant; an action
-        // that goes with another body is a mistake.
-        let is_meant =
-            |t: &&Transaction| body.is(t.body.0, t.body.1) && action.is_none_or(|action| action == t.action);
-        let transaction = of_door(door)
-            .find(is_meant)
-            .ok_or_else(|| Fault::action_not_supported(action.unwrap_or(&body.local)))?;
-        let registry = Registry {
+    /// Returns the registry as a caller sees it.
+    pub(super) fn registry<'g>(&'g self, caller: &'g Caller) -> Registry<'g> {
+        Registry {
             fhir: Fhir { api: &*self.api, caller },
             repository_unique_id: &self.settings.repository_unique_id,
             affinity_domain: self.settings.affinity_domain.as_deref(),
-        };
+        }
+    }
+
+    /// Performs a message.
+    ///
+    /// # Errors
+    /// A fault, when it cannot be read.
+    pub(super) async fn perform(
+        &self,
+        door: Door,
+        transaction: &Transaction,
+        caller: &Caller,
+        incoming: &Incoming,
+    ) -> Result<Answer, Fault> {
+        let body = &incoming.envelope.body;
+        let registry = self.registry(caller);
         let answer = |body: Element| Answer {
             action: transaction.answer,
             body,

@@ -1,0 +1,433 @@
+//! Transactions as AuditEvents.
+//!
+//! Spec: the sections "Security Considerations" of the transactions in ITI TF-2;
+//! ITI TF-2 3.40.4.2 for users; <https://hl7.org/fhir/R4/auditevent.html>
+
+use std::net::IpAddr;
+
+use fhir_model::interaction::{User, UserCode};
+use fhir_model::primitive::base64;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
+use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB};
+use crate::wire::xml::Element;
+use crate::xds::registry::stored_query::PATIENT_PARAMETERS;
+use crate::xds::values::Cx;
+use crate::xds::vocabulary::{SUBMISSION_SET_NODE, document_entry, submission_set};
+
+/// What is said of a kind of transaction.
+struct Kind {
+    transaction: &'static str,
+    title: &'static str,
+    /// The event: a code of DICOM, and its meaning.
+    event: (&'static str, &'static str),
+    action: &'static str,
+    /// Whether the data go from this server to who asks.
+    gives: bool,
+}
+
+const QUERIED: (&str, &str) = ("110112", "Query");
+const IMPORTED: (&str, &str) = ("110107", "Import");
+const EXPORTED: (&str, &str) = ("110106", "Export");
+const PATIENT_RECORD: (&str, &str) = ("110110", "Patient Record");
+
+const KINDS: &[Kind] = &[
+    kind("ITI-18", "Registry Stored Query", QUERIED, "E", false),
+    kind("ITI-38", "Cross Gateway Query", QUERIED, "E", false),
+    kind("ITI-51", "Multi-Patient Stored Query", QUERIED, "E", false),
+    kind("ITI-41", "Provide and Register Document Set-b", IMPORTED, "C", false),
+    kind("ITI-42", "Register Document Set-b", IMPORTED, "C", false),
+    kind("ITI-61", "Register On-Demand Document Entry", IMPORTED, "C", false),
+    kind("ITI-57", "Update Document Set", IMPORTED, "U", false),
+    kind("ITI-92", "Restricted Update Document Set", IMPORTED, "U", false),
+    kind("ITI-62", "Remove Metadata", PATIENT_RECORD, "D", false),
+    kind("ITI-86", "Remove Documents", PATIENT_RECORD, "D", false),
+    kind("ITI-43", "Retrieve Document Set", EXPORTED, "R", true),
+    kind("ITI-39", "Cross Gateway Retrieve", EXPORTED, "R", true),
+];
+
+const fn kind(
+    transaction: &'static str,
+    title: &'static str,
+    event: (&'static str, &'static str),
+    action: &'static str,
+    gives: bool,
+) -> Kind {
+    Kind { transaction, title, event, action, gives }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done, all or some of it.
+    Success,
+    /// It was refused.
+    MinorFailure,
+    /// It could not be performed.
+    SeriousFailure,
+}
+
+impl Outcome {
+    fn code(self) -> &'static str {
+        match self {
+            Outcome::Success => "0",
+            Outcome::MinorFailure => "4",
+            Outcome::SeriousFailure => "8",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub struct Happened<'h> {
+    /// The transaction: `ITI-18` ...
+    pub transaction: &'h str,
+    /// When.
+    pub at: Timestamp,
+    /// How it ended, and why.
+    pub outcome: (Outcome, Option<String>),
+    /// Who sent the message: its `wsa:ReplyTo` or `wsa:From`, if it says so.
+    pub sender: Option<&'h str>,
+    /// From where.
+    pub sender_address: Option<IpAddr>,
+    /// Where it came to: a URL.
+    pub receiver: &'h str,
+    /// The user behind it.
+    pub user: Option<&'h User>,
+    /// What was asked: the body of the message.
+    pub body: &'h Element,
+}
+
+/// What a message is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Objects {
+    /// Patients, as `id^^^&oid&ISO`.
+    pub patients: Vec<String>,
+    /// Unique ids of submission sets.
+    pub submission_sets: Vec<String>,
+    /// Documents: unique id, repository, community.
+    pub documents: Vec<(String, Option<String>, Option<String>)>,
+    /// UUIDs of registered objects.
+    pub registered: Vec<String>,
+    /// A stored query: its id, the community it is for, and the request.
+    pub query: Option<(String, Option<String>, String)>,
+}
+
+/// How many objects of a kind are told: messages may name thousands.
+const OBJECTS_MAX: usize = 200;
+
+impl Objects {
+    /// Tells what a message is about.
+    pub fn of(body: &Element) -> Objects {
+        let mut objects = Objects::default();
+        let submission = match body.child(LCM, "SubmitObjectsRequest") {
+            Some(inside) => inside,
+            None => body,
+        };
+        if let Some(list) = submission.child(RIM, "RegistryObjectList") {
+            objects.submitted(list);
+        }
+        if body.is(QUERY, "AdhocQueryRequest")
+            && let Some(query) = body.child(RIM, "AdhocQuery")
+        {
+            objects.patients.extend(patients_of(query).take(OBJECTS_MAX));
+            let id = query.attribute("id").unwrap_or_default().to_owned();
+            objects.query = Some((id, query.attribute("home").map(str::to_owned), body.to_xml()));
+        }
+        let documents = body.children_named(XDSB, "DocumentRequest").map(|document| {
+            let text = |local: &str| document.text_of(XDSB, local).filter(|text| !text.is_empty());
+            let unique_id = text("DocumentUniqueId").unwrap_or_default();
+            (unique_id, text("RepositoryUniqueId"), text("HomeCommunityId"))
+        });
+        objects.documents.extend(documents.take(OBJECTS_MAX));
+        let refs = body.child(RIM, "ObjectRefList").into_iter().flat_map(Element::elements);
+        let ids = refs.filter_map(|of| of.attribute("id").map(str::to_owned));
+        objects.registered.extend(ids.take(OBJECTS_MAX));
+        objects
+    }
+
+    fn submitted(&mut self, list: &Element) {
+        for object in list.elements() {
+            let ids = object.children_named(RIM, "ExternalIdentifier").filter_map(|id| {
+                Some((id.attribute("identificationScheme")?, id.attribute("value")?.to_owned()))
+            });
+            for (scheme, value) in ids {
+                match scheme {
+                    submission_set::UNIQUE_ID => self.submission_sets.push(value),
+                    submission_set::PATIENT_ID | document_entry::PATIENT_ID
+                        if !self.patients.contains(&value) && self.patients.len() < OBJECTS_MAX =>
+                    {
+                        self.patients.push(value);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn patients_of(query: &Element) -> impl Iterator<Item = String> {
+    let of_patient =
+        |slot: &&Element| slot.attribute("name").is_some_and(|name| PATIENT_PARAMETERS.contains(&name));
+    let slots = query.children_named(RIM, "Slot").filter(of_patient);
+    let values = slots.flat_map(|slot| slot.children_named(RIM, "ValueList")).flat_map(Element::elements);
+    values.flat_map(|value| {
+        let text = value.text();
+        let parts =
+            text.trim_matches(['(', ')']).split(',').map(|part| part.trim().trim_matches('\'').to_owned());
+        parts.filter(|part| !part.is_empty()).collect::<Vec<String>>()
+    })
+}
+
+/// Writes an AuditEvent. `places`: the patients that are known here, as
+/// `Patient/[id]`, in the order of the objects.
+pub fn audit_event(
+    happened: &Happened<'_>,
+    objects: &Objects,
+    places: &[Option<String>],
+    recorder: &Recorder,
+) -> Value {
+    let kind = KINDS.iter().find(|kind| kind.transaction == happened.transaction);
+    let (event, action, gives) = kind.map_or((IMPORTED, "E", false), |k| (k.event, k.action, k.gives));
+    let title = kind.map_or(happened.transaction, |kind| kind.title);
+    let mut audit = json!({
+        "resourceType": "AuditEvent",
+        "type": { "system": DCM, "code": event.0, "display": event.1 },
+        "subtype": [{ "system": IHE_TRANSACTIONS, "code": happened.transaction, "display": title }],
+        "action": action,
+        "recorded": happened.at.to_string(),
+        "outcome": happened.outcome.0.code(),
+        "agent": agents(happened, gives),
+        "source": source(recorder),
+    });
+    if let Some(why) = &happened.outcome.1 {
+        audit["outcomeDesc"] = json!(why);
+    }
+    let purposes = happened.user.map(|user| codes(&user.purposes)).unwrap_or_default();
+    if !purposes.is_empty() {
+        audit["purposeOfEvent"] = Value::Array(purposes);
+    }
+    let entities = entities(happened.transaction, objects, places);
+    if !entities.is_empty() {
+        audit["entity"] = Value::Array(entities);
+    }
+    audit
+}
+
+/// Writes the AuditEvent of a user who was not believed.
+///
+/// Spec: DICOM PS3.15 A.5.3.11
+pub fn not_authenticated(
+    at: Timestamp,
+    address: Option<IpAddr>,
+    receiver: &str,
+    why: &str,
+    recorder: &Recorder,
+) -> Value {
+    let mut client = agent(("110150", "Application"), "unknown", true);
+    client["network"] = network(address);
+    let mut server = agent(("110152", "Destination Role ID"), receiver, false);
+    server["network"] = json!({ "address": host_of(receiver), "type": "1" });
+    json!({
+        "resourceType": "AuditEvent",
+        "type": { "system": DCM, "code": "110114", "display": "User Authentication" },
+        "subtype": [{ "system": DCM, "code": "110122", "display": "Login" }],
+        "action": "E",
+        "recorded": at.to_string(),
+        "outcome": Outcome::MinorFailure.code(),
+        "outcomeDesc": why,
+        "agent": [client, server],
+        "source": source(recorder),
+    })
+}
+
+/// Writes the AuditEvent of this application's start or end.
+///
+/// Spec: DICOM PS3.15 A.5.3.1
+pub fn application_activity(at: Timestamp, is_start: bool, recorder: &Recorder) -> Value {
+    let (code, display) =
+        if is_start { ("110120", "Application Start") } else { ("110121", "Application Stop") };
+    json!({
+        "resourceType": "AuditEvent",
+        "type": { "system": DCM, "code": "110100", "display": "Application Activity" },
+        "subtype": [{ "system": DCM, "code": code, "display": display }],
+        "action": "E",
+        "recorded": at.to_string(),
+        "outcome": Outcome::Success.code(),
+        "agent": [agent(("110150", "Application"), &recorder.source_id, false)],
+        "source": source(recorder),
+    })
+}
+
+fn source(recorder: &Recorder) -> Value {
+    let mut source = json!({
+        "observer": { "identifier": { "value": recorder.source_id } },
+        "type": [{ "system": "http://terminology.hl7.org/CodeSystem/security-source-type", "code": "4",
+                   "display": "Application Server" }],
+    });
+    if let Some(site) = &recorder.enterprise_site {
+        source["site"] = json!(site);
+    }
+    source
+}
+
+fn agent(role: (&str, &str), id: &str, is_requestor: bool) -> Value {
+    json!({
+        "type": { "coding": [{ "system": DCM, "code": role.0, "display": role.1 }] },
+        "who": { "identifier": { "value": id } },
+        "requestor": is_requestor,
+    })
+}
+
+fn network(address: Option<IpAddr>) -> Value {
+    match address {
+        Some(address) => json!({ "address": address.to_string(), "type": "2" }),
+        None => json!({ "address": "unknown", "type": "5" }),
+    }
+}
+
+/// Returns the host of a URL.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?']).next().unwrap_or(rest);
+    match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => host,
+    }
+}
+
+fn agents(happened: &Happened<'_>, gives: bool) -> Value {
+    const SOURCE: (&str, &str) = ("110153", "Source Role ID");
+    const DESTINATION: (&str, &str) = ("110152", "Destination Role ID");
+    let (of_sender, of_receiver) = if gives { (DESTINATION, SOURCE) } else { (SOURCE, DESTINATION) };
+    let mut sender = agent(of_sender, happened.sender.unwrap_or("unknown"), happened.user.is_none());
+    sender["network"] = network(happened.sender_address);
+    let mut receiver = agent(of_receiver, happened.receiver, false);
+    receiver["network"] = json!({ "address": host_of(happened.receiver), "type": "1" });
+    receiver["altId"] = json!(std::process::id().to_string());
+    let mut agents = vec![sender, receiver];
+    if let Some(user) = happened.user {
+        let mut of_user = json!({
+            "type": { "coding": [{ "system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes",
+                                   "code": "UserSamlAgent", "display": "User SAML Agent participant" }] },
+            "who": { "identifier": { "system": user.issuer, "value": user.id } },
+            "requestor": true,
+        });
+        if let Some(name) = &user.name {
+            of_user["name"] = json!(name);
+        }
+        if !user.assertion.is_empty() {
+            of_user["policy"] = json!([user.assertion]);
+        }
+        for (element, list) in [("role", &user.roles), ("purposeOfUse", &user.purposes)] {
+            let codes = codes(list);
+            if !codes.is_empty() {
+                of_user[element] = Value::Array(codes);
+            }
+        }
+        agents.push(of_user);
+    }
+    Value::Array(agents)
+}
+
+fn codes(codes: &[UserCode]) -> Vec<Value> {
+    let concept = |code: &UserCode| {
+        let mut coding = json!({ "code": code.code });
+        if let Some(system) = &code.system {
+            coding["system"] = json!(system);
+        }
+        if let Some(display) = &code.display {
+            coding["display"] = json!(display);
+        }
+        json!({ "coding": [coding] })
+    };
+    codes.iter().map(concept).collect()
+}
+
+/// Makes an object. `id_type`: what its identifier is: system, code, meaning.
+fn entity(kind: &str, role: (&str, &str), id: Value, id_type: (&str, &str, &str)) -> Value {
+    let mut identifier = id;
+    let (system, code, display) = id_type;
+    identifier["type"] = json!({ "coding": [{ "system": system, "code": code, "display": display }] });
+    json!({
+        "what": { "identifier": identifier },
+        "type": { "system": ENTITY_TYPES, "code": kind },
+        "role": { "system": OBJECT_ROLES, "code": role.0, "display": role.1 },
+    })
+}
+
+fn detail(kind: &str, text: &str) -> Value {
+    json!({ "type": kind, "valueString": text })
+}
+
+fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> Vec<Value> {
+    const PERSON: &str = "1";
+    const THING: &str = "2";
+    let mut all = Vec::new();
+    for (at, patient) in objects.patients.iter().enumerate() {
+        let id = match Cx::parse(patient) {
+            Some(cx) => json!({ "system": cx.system(), "value": cx.id }),
+            None => json!({ "value": patient }),
+        };
+        let mut of_patient = entity(PERSON, ("1", "Patient"), id, (RFC_3881, "2", "Patient Number"));
+        if let Some(place) = places.get(at).and_then(Option::as_ref) {
+            of_patient["what"]["reference"] = json!(place);
+        }
+        all.push(of_patient);
+    }
+    if let Some((id, home, request)) = &objects.query {
+        let id_type = (IHE_TRANSACTIONS, transaction, "Stored Query");
+        let mut of_query = entity(THING, ("24", "Query"), json!({ "value": id }), id_type);
+        of_query["query"] = json!(base64::encode(request.as_bytes()));
+        let mut details = vec![detail("QueryEncoding", "UTF-8")];
+        details.extend(home.as_deref().map(|home| detail("urn:ihe:iti:xca:2010:homeCommunityId", home)));
+        of_query["detail"] = Value::Array(details);
+        all.push(of_query);
+    }
+    for unique_id in &objects.submission_sets {
+        let id_type = (XDS_METADATA, SUBMISSION_SET_NODE, "submission set classificationNode");
+        all.push(entity(THING, ("20", "Job"), json!({ "value": unique_id }), id_type));
+    }
+    for (unique_id, repository, home) in &objects.documents {
+        let id_type = (RFC_3881, "9", "Report Number");
+        let mut document = entity(THING, ("3", "Report"), json!({ "value": unique_id }), id_type);
+        let details: Vec<Value> = [("Repository Unique Id", repository), ("ihe:homeCommunityID", home)]
+            .iter()
+            .filter_map(|(kind, text)| Some(detail(kind, text.as_ref()?)))
+            .collect();
+        if !details.is_empty() {
+            document["detail"] = Value::Array(details);
+        }
+        all.push(document);
+    }
+    for uuid in &objects.registered {
+        let id_type =
+            ("urn:ihe:iti:2017:ObjectRef", "registry object reference", "registry object reference");
+        all.push(entity(THING, ("3", "Report"), json!({ "value": uuid }), id_type));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::transaction_names;
+
+    #[test]
+    fn every_transaction_is_audited_as_what_it_is() {
+        for name in transaction_names() {
+            assert!(KINDS.iter().any(|kind| kind.transaction == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_a_url_is_told() {
+        for (url, host) in
+            [("https://a.b:8443/x", "a.b"), ("http://a/x", "a"), ("a", "a"), ("http://[::1]:80/", "[::1]")]
+        {
+            assert_eq!(host_of(url), host);
+        }
+    }
+}

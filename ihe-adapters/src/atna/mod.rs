@@ -1,0 +1,36 @@
+//! ATNA (ITI-20): what was done, by whom, to what of whom.
+//!
+//! Each transaction becomes an AuditEvent, stored as every other resource; an
+//! audit repository gets it as a DICOM audit message by syslog.
+//!
+//! - [`event`] makes AuditEvents of transactions.
+//! - [`dicom`] writes an AuditEvent, whoever made it, as an audit message.
+//! - [`syslog`] frames it.
+//!
+//! Spec: ITI TF-2 3.20, IHE BALP, DICOM PS3.15 A.5, RFC 5424, RFC 5425
+
+pub mod dicom;
+pub mod event;
+pub mod syslog;
+
+/// The codes of DICOM.
+pub(crate) const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
+/// The codes of IHE transactions.
+pub(crate) const IHE_TRANSACTIONS: &str = "urn:ihe:event-type-code";
+/// What an object of an event is: a person, a thing of a system.
+pub(crate) const ENTITY_TYPES: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
+/// Which part an object has in it.
+pub(crate) const OBJECT_ROLES: &str = "http://terminology.hl7.org/CodeSystem/object-role";
+/// The codes of RFC 3881.
+pub(crate) const RFC_3881: &str = "urn:ietf:rfc:3881";
+/// The nodes of document metadata.
+pub(crate) const XDS_METADATA: &str = "urn:ihe:iti:xds:metadata";
+
+/// How this server is called in what it records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recorder {
+    /// The system that records: a name that the site gives it.
+    pub source_id: String,
+    /// The site.
+    pub enterprise_site: Option<String>,
+}

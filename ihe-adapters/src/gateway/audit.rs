@@ -1,0 +1,121 @@
+//! What is recorded of the messages of the doors.
+
+use fhir_model::interaction::Caller;
+use fhir_model::outcome::Issue;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::incoming::Incoming;
+use super::{Answer, Door, Gateway};
+use crate::atna::event::{Happened, Objects, Outcome, audit_event, not_authenticated};
+use crate::fhir_client::Fhir;
+use crate::wire::ebrs::{Severity, Status};
+use crate::wire::namespaces::RS;
+use crate::wire::soap::{Fault, FaultCode, ReplyTo};
+use crate::wire::xml::Element;
+use crate::xds::values::Cx;
+
+/// For how many patients of a message it is looked up who they are here.
+const PATIENTS_MAX: usize = 20;
+/// What `wsa:ReplyTo` says of who waits on the connection.
+const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
+
+impl Gateway {
+    /// Records a transaction, before it is answered.
+    ///
+    /// # Errors
+    /// When it cannot be recorded, and nothing was changed: then it has to stay
+    /// without an answer. What was changed is answered all the same, and logged.
+    pub(super) async fn record(
+        &self,
+        caller: &Caller,
+        door: Door,
+        incoming: &Incoming,
+        transaction: &str,
+        at: Timestamp,
+        performed: &Result<Answer, Fault>,
+    ) -> Result<(), Issue> {
+        let Some(recorder) = &self.settings.recorder else { return Ok(()) };
+        let body = &incoming.envelope.body;
+        let objects = Objects::of(body);
+        let registry = self.registry(caller);
+        let mut places = Vec::new();
+        for patient in objects.patients.iter().take(PATIENTS_MAX) {
+            let cx = Cx::parse(patient);
+            places.push(match cx {
+                Some(cx) => registry.patient(&cx).await.ok().flatten(),
+                None => None,
+            });
+        }
+        let addressing = incoming.envelope.addressing();
+        let sender = match &addressing.reply_to {
+            ReplyTo::Address(address) => address.as_str(),
+            ReplyTo::Anonymous | ReplyTo::None => ANONYMOUS,
+        };
+        let receiver = address_of(caller, door);
+        let happened = Happened {
+            transaction,
+            at,
+            outcome: outcome(performed),
+            sender: Some(sender),
+            sender_address: caller.address,
+            receiver: &receiver,
+            user: caller.user.as_deref(),
+            body,
+        };
+        let audit = audit_event(&happened, &objects, &places, recorder);
+        let reads = audit["action"] == "E" || audit["action"] == "R";
+        self.store(caller, audit).await.or_else(|issue| if reads { Err(issue) } else { Ok(()) })
+    }
+
+    /// Records that somebody was not believed.
+    pub(super) async fn record_refusal(&self, caller: &Caller, door: Door, fault: &Fault) {
+        let Some(recorder) = &self.settings.recorder else { return };
+        let receiver = address_of(caller, door);
+        let audit = not_authenticated(Timestamp::now(), caller.address, &receiver, &fault.reason, recorder);
+        // It is refused all the same, and the failure was logged.
+        let _ = self.store(caller, audit).await;
+    }
+
+    async fn store(&self, caller: &Caller, audit: Value) -> Result<(), Issue> {
+        let fhir = Fhir { api: &*self.api, caller };
+        let entry = json!({ "resource": audit, "request": { "method": "POST", "url": "AuditEvent" } });
+        let stored = fhir.transact(vec![entry], Vec::new()).await;
+        if let Err(issue) = &stored {
+            tracing::error!(
+                request = caller.request_id,
+                why = issue.diagnostics,
+                "an event cannot be recorded"
+            );
+        }
+        stored
+    }
+}
+
+/// Returns the address of a door, as the caller reached it.
+fn address_of(caller: &Caller, door: Door) -> String {
+    let base = caller.base.strip_suffix("/fhir").unwrap_or(&caller.base);
+    [base, door.path()].concat()
+}
+
+/// Tells how a transaction ended.
+fn outcome(performed: &Result<Answer, Fault>) -> (Outcome, Option<String>) {
+    let answer = match performed {
+        Ok(answer) => &answer.body,
+        Err(fault) if fault.code == FaultCode::Receiver => {
+            return (Outcome::SeriousFailure, Some(fault.reason.clone()));
+        }
+        Err(fault) => return (Outcome::MinorFailure, Some(fault.reason.clone())),
+    };
+    let response = answer.child(RS, "RegistryResponse").unwrap_or(answer);
+    let errors = response.child(RS, "RegistryErrorList").into_iter().flat_map(Element::elements);
+    let mut errors = errors.filter(|error| error.attribute("severity") != Some(Severity::Warning.urn()));
+    let why = errors.next().map(|error| {
+        let text = |name: &str| error.attribute(name).unwrap_or_default();
+        format!("{}: {}", text("errorCode"), text("codeContext"))
+    });
+    match response.attribute("status").and_then(Status::of_urn) {
+        Some(Status::Failure) => (Outcome::MinorFailure, why),
+        _ => (Outcome::Success, why),
+    }
+}
