@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use fhir_model::schema::TypeId;
 use ihe_adapters::atna::Recorder;
+use ihe_adapters::gateway::Images;
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::values::is_oid;
 use ihe_adapters::xua::{Policy, Trust, TrustedKeys};
@@ -43,8 +44,8 @@ pub enum ConfigError {
     /// Assertions that cannot be believed or refused.
     #[error("[xua]: {0}")]
     Xua(String),
-    /// What is no address of a door.
-    #[error("[[xca.communities]]: `{0}` is no address such as https://host/xca/query")]
+    /// What is no address of a service.
+    #[error("`{0}` is no address such as https://host/xca/query")]
     Address(String),
     /// A community that is in the directory twice.
     #[error("[[xca.communities]]: the community {0} is there twice")]
@@ -139,6 +140,20 @@ pub struct SettingsFile {
     pub xua: XuaFile,
     /// What is recorded.
     pub audit: AuditFile,
+    /// Where images are.
+    pub images: Option<ImagesFile>,
+}
+
+/// The section `[images]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesFile {
+    /// The address of a DICOMweb service.
+    pub url: String,
+    /// The `Authorization` by which it is asked.
+    pub authorization: Option<String>,
+    /// The OID by which manifests name it.
+    pub repository_unique_id: Option<String>,
 }
 
 /// The section `[audit]`.
@@ -335,6 +350,8 @@ pub struct ServeSettings {
     pub recorder: Option<Recorder>,
     /// Where AuditEvents are sent to.
     pub audit_repository: Option<AuditRepository>,
+    /// Where images are.
+    pub images: Option<Images>,
 }
 
 impl Settings {
@@ -409,6 +426,7 @@ impl Settings {
             communities: communities(&self.file.xca)?,
             peers: self.file.peers.clone(),
             trust: trust(&self.file.xua)?,
+            images: self.file.images.clone().map(images).transpose()?,
             recorder: self.file.audit.record.then(|| Recorder {
                 source_id: self.file.audit.source_id.clone(),
                 enterprise_site: self.file.audit.enterprise_site.clone(),
@@ -420,6 +438,22 @@ impl Settings {
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
     }
+}
+
+fn images(file: ImagesFile) -> Result<Images, ConfigError> {
+    let ImagesFile { url, authorization, repository_unique_id } = file;
+    if let Some(oid) = repository_unique_id.as_ref().filter(|oid| !is_oid(oid)) {
+        return Err(ConfigError::Oid(oid.clone()));
+    }
+    if !is_address(&url) {
+        return Err(ConfigError::Address(url));
+    }
+    Ok(Images { url: url.trim_end_matches('/').to_owned(), authorization, repository_unique_id })
+}
+
+/// Tells whether a text is an address to which requests can be sent.
+fn is_address(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| url.scheme().starts_with("http"))
 }
 
 fn audit_repository(address: &str) -> Result<AuditRepository, ConfigError> {
@@ -473,8 +507,7 @@ fn communities(file: &XcaFile) -> Result<Vec<Community>, ConfigError> {
             }
         }
         for address in [&query, &retrieve] {
-            let is_address = reqwest::Url::parse(address).is_ok_and(|url| url.scheme().starts_with("http"));
-            if !is_address {
+            if !is_address(address) {
                 return Err(ConfigError::Address(address.clone()));
             }
         }

@@ -9,4 +9,5 @@ pub mod gateway;
 pub mod wire;
 pub mod xca;
 pub mod xds;
+pub mod xdsi;
 pub mod xua;

@@ -345,9 +345,14 @@ fn what_is_no_message_is_a_fault() {
 fn each_door_describes_itself() {
     let data = tempfile::tempdir().expect("a folder");
     let (_server, peer) = start(data.path());
-    for (door, operations) in
-        [("xds/registry", 7), ("xds/repository", 3), ("xdr", 1), ("xca/query", 2), ("xca/retrieve", 2)]
-    {
+    for (door, operations) in [
+        ("xds/registry", 7),
+        ("xds/repository", 3),
+        ("xdr", 1),
+        ("xdsi", 1),
+        ("xca/query", 2),
+        ("xca/retrieve", 2),
+    ] {
         let get = |query: &str| peer.fhir.get(&format!("{}/{door}{query}", peer.origin));
         let answer = get("?wsdl");
         assert_eq!(answer.status, 200);

@@ -50,6 +50,7 @@ pub fn serve(
         gateway: gateway::Settings {
             repository_unique_id: oid(&store, "repository_unique_id", serve.xds.repository_unique_id)?,
             recorder: serve.recorder.clone(),
+            images: serve.images,
             trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,

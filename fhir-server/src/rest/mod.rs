@@ -13,6 +13,7 @@ mod binary;
 mod body;
 mod compress;
 mod cors;
+mod dicomweb;
 mod etag;
 mod heavy;
 mod negotiate;

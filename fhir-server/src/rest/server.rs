@@ -17,6 +17,7 @@ use ihe_adapters::gateway::{Door, Gateway};
 use super::admission::Admission;
 use super::answer;
 use super::body::Budget;
+use super::dicomweb;
 use super::heavy::Heavy;
 use super::soap;
 use crate::health::{self, Readiness};
@@ -129,6 +130,7 @@ pub async fn serve(
             .route("/health/ready", web::to(ready))
             .route("/metrics", web::to(metrics))
             .configure(soap_doors)
+            .service(web::scope(dicomweb::PATH).default_service(web::to(dicomweb::answer)))
             .default_service(web::to(answer::answer))
     })
     .workers(workers)

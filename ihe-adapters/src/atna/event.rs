@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
-use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB};
+use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB, XDSI};
 use crate::wire::xml::Element;
 use crate::xds::registry::stored_query::PATIENT_PARAMETERS;
 use crate::xds::values::Cx;
@@ -31,6 +31,7 @@ struct Kind {
 const QUERIED: (&str, &str) = ("110112", "Query");
 const IMPORTED: (&str, &str) = ("110107", "Import");
 const EXPORTED: (&str, &str) = ("110106", "Export");
+const TRANSFERRED: (&str, &str) = ("110104", "DICOM Instances Transferred");
 const PATIENT_RECORD: (&str, &str) = ("110110", "Patient Record");
 
 const KINDS: &[Kind] = &[
@@ -46,6 +47,10 @@ const KINDS: &[Kind] = &[
     kind("ITI-86", "Remove Documents", PATIENT_RECORD, "D", false),
     kind("ITI-43", "Retrieve Document Set", EXPORTED, "R", true),
     kind("ITI-39", "Cross Gateway Retrieve", EXPORTED, "R", true),
+    kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
+    kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
+    kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
+    kind("RAD-129", "QIDO-RS Query", QUERIED, "E", false),
 ];
 
 const fn kind(
@@ -96,19 +101,19 @@ pub struct Happened<'h> {
     pub receiver: &'h str,
     /// The user behind it.
     pub user: Option<&'h User>,
-    /// What was asked: the body of the message.
-    pub body: &'h Element,
 }
 
 /// What a message is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Objects {
-    /// Patients, as `id^^^&oid&ISO`.
+    /// Patients, as `id^^^&oid&ISO`; empty for one who is known by his place alone.
     pub patients: Vec<String>,
     /// Unique ids of submission sets.
     pub submission_sets: Vec<String>,
     /// Documents: unique id, repository, community.
     pub documents: Vec<(String, Option<String>, Option<String>)>,
+    /// UIDs of studies.
+    pub studies: Vec<String>,
     /// UUIDs of registered objects.
     pub registered: Vec<String>,
     /// A stored query: its id, the community it is for, and the request.
@@ -142,6 +147,9 @@ impl Objects {
             (unique_id, text("RepositoryUniqueId"), text("HomeCommunityId"))
         });
         objects.documents.extend(documents.take(OBJECTS_MAX));
+        let studies = body.children_named(XDSI, "StudyRequest");
+        let uids = studies.filter_map(|study| study.attribute("studyInstanceUID").map(str::to_owned));
+        objects.studies.extend(uids.take(OBJECTS_MAX));
         let refs = body.child(RIM, "ObjectRefList").into_iter().flat_map(Element::elements);
         let ids = refs.filter_map(|of| of.attribute("id").map(str::to_owned));
         objects.registered.extend(ids.take(OBJECTS_MAX));
@@ -213,7 +221,24 @@ pub fn audit_event(
     if !entities.is_empty() {
         audit["entity"] = Value::Array(entities);
     }
-    audit
+    pruned(audit).unwrap_or_default()
+}
+
+/// Takes out what is empty: messages leave much out, and FHIR has no empty values.
+fn pruned(value: Value) -> Option<Value> {
+    match value {
+        Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()).map(Value::String),
+        Value::Array(items) => {
+            let items: Vec<Value> = items.into_iter().filter_map(pruned).collect();
+            (!items.is_empty()).then_some(Value::Array(items))
+        }
+        Value::Object(members) => {
+            let members = members.into_iter().filter_map(|(name, value)| Some((name, pruned(value)?)));
+            let members: serde_json::Map<String, Value> = members.collect();
+            (!members.is_empty()).then_some(Value::Object(members))
+        }
+        other => Some(other),
+    }
 }
 
 /// Writes the AuditEvent of a user who was not believed.
@@ -372,6 +397,9 @@ fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> 
             None => json!({ "value": patient }),
         };
         let mut of_patient = entity(PERSON, ("1", "Patient"), id, (RFC_3881, "2", "Patient Number"));
+        if patient.is_empty() {
+            of_patient["what"] = json!({});
+        }
         if let Some(place) = places.get(at).and_then(Option::as_ref) {
             of_patient["what"]["reference"] = json!(place);
         }
@@ -402,6 +430,10 @@ fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> 
         }
         all.push(document);
     }
+    for study in &objects.studies {
+        let id_type = (DCM, "110180", "Study Instance UID");
+        all.push(entity(THING, ("3", "Report"), json!({ "value": study }), id_type));
+    }
     for uuid in &objects.registered {
         let id_type =
             ("urn:ihe:iti:2017:ObjectRef", "registry object reference", "registry object reference");
@@ -420,6 +452,12 @@ mod tests {
         for name in transaction_names() {
             assert!(KINDS.iter().any(|kind| kind.transaction == name), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_empty_is_left_out() {
+        let value = json!({ "a": "", "b": [{ "c": " " }, { "d": "x", "e": {} }], "f": true });
+        assert_eq!(pruned(value), Some(json!({ "b": [{ "d": "x" }], "f": true })));
     }
 
     #[test]

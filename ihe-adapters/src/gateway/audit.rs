@@ -61,7 +61,6 @@ impl Gateway {
             sender_address: caller.address,
             receiver: &receiver,
             user: caller.user.as_deref(),
-            body,
         };
         let audit = audit_event(&happened, &objects, &places, recorder);
         let reads = audit["action"] == "E" || audit["action"] == "R";
@@ -77,7 +76,7 @@ impl Gateway {
         let _ = self.store(caller, audit).await;
     }
 
-    async fn store(&self, caller: &Caller, audit: Value) -> Result<(), Issue> {
+    pub(super) async fn store(&self, caller: &Caller, audit: Value) -> Result<(), Issue> {
         let fhir = Fhir { api: &*self.api, caller };
         let entry = json!({ "resource": audit, "request": { "method": "POST", "url": "AuditEvent" } });
         let stored = fhir.transact(vec![entry], Vec::new()).await;

@@ -68,6 +68,40 @@ impl Incoming<Passing> {
     }
 }
 
+/// Takes in what is nothing but parts, for somebody else.
+///
+/// # Errors
+/// A fault, when it is broken or too large.
+pub(super) async fn receive_parts_to_pass_on(
+    content_type: &str,
+    mut body: Arriving,
+    documents: &Arc<dyn Documents>,
+    settings: &Settings,
+) -> Result<Vec<Passing>, Fault> {
+    let content_type = ContentType::parse(content_type).filter(|t| t.media_type == "multipart/related");
+    let content_type = content_type.ok_or_else(|| Fault::sender("the answer is not of several parts"))?;
+    let limits = mtom::Limits { bytes_max: settings.bytes_max, ..mtom::Limits::default() };
+    let mut reader = Reader::new(&content_type, limits)?;
+    let (mut parts, mut open) = (Vec::new(), None::<Receiving>);
+    while let Some(chunk) = body.next().await {
+        reader.push(&chunk.map_err(Fault::sender)?)?;
+        while let Some(event) = reader.next_event()? {
+            match (event, &mut open) {
+                (Event::Start(part), _) => open = Some(Receiving::begin(part, documents).await?),
+                (Event::Data(bytes), Some(receiving)) => receiving.write(bytes).await?,
+                (Event::End, receiving) => {
+                    if let Some(receiving) = receiving.take() {
+                        parts.push(receiving.pass_on().await?);
+                    }
+                }
+                (Event::Data(_) | Event::Finished, _) => {}
+            }
+        }
+    }
+    reader.finish()?;
+    Ok(parts)
+}
+
 async fn receive<P>(
     content_type: &str,
     body: Arriving,

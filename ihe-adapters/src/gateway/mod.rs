@@ -5,17 +5,20 @@
 //! | --- | --- |
 //! | `/xds/registry` | ITI-42, ITI-18, ITI-51, ITI-57, ITI-61, ITI-62, ITI-92 |
 //! | `/xds/repository` | ITI-41, ITI-43, ITI-86 |
+//! | `/xdsi` | RAD-69 |
 //! | `/xdr` | ITI-41, also with limited metadata |
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
 
 mod audit;
 mod communities;
+pub mod dicomweb;
 mod incoming;
 mod outgoing;
 mod transactions;
 mod wsdl;
 
+use std::fmt;
 use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,6 +62,26 @@ pub struct Settings {
     pub trust: Option<Trust>,
     /// How this server is called where it records what was done; `None` when it does not.
     pub recorder: Option<Recorder>,
+    /// Where images are; `None` when there are none.
+    pub images: Option<Images>,
+}
+
+/// A DICOMweb service that has images.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Images {
+    /// Its address, without a slash at the end.
+    pub url: String,
+    /// The `Authorization` by which it is asked.
+    pub authorization: Option<String>,
+    /// The OID by which manifests name it; `None` for that of this repository.
+    pub repository_unique_id: Option<String>,
+}
+
+impl fmt::Debug for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What it is asked with is a secret.
+        f.debug_struct("Images").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
@@ -73,6 +96,7 @@ impl Default for Settings {
             answer_seconds_max: 30,
             trust: None,
             recorder: None,
+            images: None,
         }
     }
 }
@@ -86,6 +110,8 @@ pub enum Door {
     Repository,
     /// `/xdr`.
     Recipient,
+    /// `/xdsi`.
+    ImagingSource,
     /// `/xca/query`.
     CrossGatewayQuery,
     /// `/xca/retrieve`.
@@ -98,6 +124,7 @@ impl Door {
         Door::Registry,
         Door::Repository,
         Door::Recipient,
+        Door::ImagingSource,
         Door::CrossGatewayQuery,
         Door::CrossGatewayRetrieve,
     ];
@@ -108,6 +135,7 @@ impl Door {
             Door::Registry => "DocumentRegistry",
             Door::Repository => "DocumentRepository",
             Door::Recipient => "DocumentRecipient",
+            Door::ImagingSource => "ImagingDocumentSource",
             Door::CrossGatewayQuery => "RespondingGateway_Query",
             Door::CrossGatewayRetrieve => "RespondingGateway_Retrieve",
         }
@@ -124,6 +152,7 @@ impl Door {
             Door::Registry => "/xds/registry",
             Door::Repository => "/xds/repository",
             Door::Recipient => "/xdr",
+            Door::ImagingSource => "/xdsi",
             Door::CrossGatewayQuery => "/xca/query",
             Door::CrossGatewayRetrieve => "/xca/retrieve",
         }

@@ -10,7 +10,7 @@ use super::{Answer, Chunk, Door, Gateway};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
-use crate::wire::namespaces::{DIRECT, LCM, QUERY, RIM, RMD, XDSB};
+use crate::wire::namespaces::{DIRECT, LCM, QUERY, RIM, RMD, XDSB, XDSI};
 use crate::wire::soap::Fault;
 use crate::wire::xml::Element;
 use crate::xca::cross_gateway_query::cross_gateway_query;
@@ -113,6 +113,13 @@ const TRANSACTIONS: &[Transaction] = &[
         action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
         answer: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse",
         body: (XDSB, "ProvideAndRegisterDocumentSetRequest"),
+    },
+    Transaction {
+        door: Door::ImagingSource,
+        name: "RAD-69",
+        action: "urn:ihe:rad:2009:RetrieveImagingDocumentSet",
+        answer: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
+        body: (XDSI, "RetrieveImagingDocumentSetRequest"),
     },
     Transaction {
         door: Door::CrossGatewayQuery,
@@ -237,6 +244,10 @@ impl Gateway {
                 let response = self.provide_and_register(&registry, incoming, taker).await?;
                 Answer { is_multipart: true, ..answer(response.to_element()) }
             }
+            "RAD-69" => {
+                let (body, parts) = self.retrieve_imaging_document_set(body).await;
+                Answer { parts, is_multipart: true, ..answer(body) }
+            }
             "ITI-38" => answer(cross_gateway_query(&registry, body, &self.home()).await),
             retrieval => {
                 let home = (retrieval == "ITI-39").then(|| self.home());
@@ -306,7 +317,11 @@ impl Gateway {
         if !errors.is_empty() {
             return Ok(RegistryResponse::of(errors));
         }
-        let done = provide_and_register(registry, submission, &received, taker).await;
+        let beside = match self.imaging_studies(&submission, &received).await {
+            Ok(studies) => studies,
+            Err(errors) => return Ok(RegistryResponse::of(errors)),
+        };
+        let done = provide_and_register(registry, submission, &received, taker, &beside).await;
         Ok(RegistryResponse::of(done.err().unwrap_or_default()))
     }
 
@@ -336,6 +351,7 @@ impl Gateway {
             };
             let chunk = match &document.bytes {
                 Bytes::Here(bytes) => Some(Chunk::Bytes(bytes.clone().into())),
+                Bytes::Passing => None,
                 Bytes::Stored(content) => {
                     let (documents, of) = (Arc::clone(&self.documents), *content);
                     let opened = tokio::task::spawn_blocking(move || documents.open(&of)).await;

@@ -1,6 +1,7 @@
 //! Protocols, without IHE meaning.
 
 pub mod content_type;
+pub mod dicom;
 pub mod ebrim;
 pub mod ebrs;
 pub mod hl7v2;

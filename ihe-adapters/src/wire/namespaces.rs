@@ -30,6 +30,8 @@ pub const QUERY: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0";
 pub const XDSB: &str = "urn:ihe:iti:xds-b:2007";
 /// IHE remove documents.
 pub const RMD: &str = "urn:ihe:iti:rmd:2017";
+/// IHE XDS-I.b.
+pub const XDSI: &str = "urn:ihe:rad:xdsi-b:2009";
 /// Direct: XDR between mail systems.
 pub const DIRECT: &str = "urn:direct:addressing";
 /// XML Schema instances.
@@ -54,6 +56,7 @@ pub fn prefix(namespace: &str) -> Option<&'static str> {
         QUERY => "query",
         XDSB => "xdsb",
         RMD => "rmd",
+        XDSI => "xdsi",
         XSI => "xsi",
         XML => "xml",
         _ => return None,

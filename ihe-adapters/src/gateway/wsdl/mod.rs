@@ -7,7 +7,7 @@
 
 use super::Door;
 use super::transactions::{Transaction, of_door};
-use crate::wire::namespaces::{QUERY, RMD, RS, XDSB};
+use crate::wire::namespaces::{QUERY, RMD, RS, XDSB, XDSI};
 use crate::wire::xml::Element;
 
 const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
@@ -79,7 +79,7 @@ pub(super) fn wsdl(door: Door, address: &str) -> String {
     // Prefixes of qualified names in values have to be declared by hand.
     definitions.push_str(&format!(
         "<definitions xmlns=\"{WSDL}\" name=\"{name}\" targetNamespace=\"{TARGET}\" xmlns:ihe=\"{TARGET}\" \
-         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:rmd=\"{RMD}\" xmlns:lcm=\"{}\">\n{TYPES}",
+         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:rmd=\"{RMD}\" xmlns:iherad=\"{XDSI}\" xmlns:lcm=\"{}\">\n{TYPES}",
         crate::wire::namespaces::LCM
     ));
     definitions.extend(parts);
@@ -93,6 +93,7 @@ fn prefix(namespace: &str) -> &'static str {
         QUERY => "query",
         RS => "rs",
         RMD => "rmd",
+        XDSI => "iherad",
         _ => "lcm",
     }
 }
@@ -107,7 +108,9 @@ fn operation(transaction: &Transaction) -> String {
 fn answer_of(transaction: &Transaction) -> (&'static str, &'static str) {
     match transaction.body.1 {
         "AdhocQueryRequest" => (QUERY, "AdhocQueryResponse"),
-        "RetrieveDocumentSetRequest" => (XDSB, "RetrieveDocumentSetResponse"),
+        "RetrieveDocumentSetRequest" | "RetrieveImagingDocumentSetRequest" => {
+            (XDSB, "RetrieveDocumentSetResponse")
+        }
         _ => (RS, "RegistryResponse"),
     }
 }

@@ -120,6 +120,8 @@ codes! {
     InvalidRequest = "XDSInvalidRequestException",
     /// An attribute is other, and must not be.
     UnmodifiableMetadata = "UnmodifiableMetadataError",
+    /// A request for images that is none.
+    ImagingRequest = "XDSIRequestError",
     /// An object would stay that nothing refers to.
     UnreferencedObject = "XDSUnreferencedObjectException",
     /// A document cannot be removed.

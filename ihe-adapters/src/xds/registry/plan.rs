@@ -86,6 +86,8 @@ pub(super) struct Planning {
     pub(super) binaries: HashMap<String, String>,
     /// Objects of the submission that are further versions of registered ones.
     pub(super) versions: HashSet<String>,
+    /// Resources that documents of the submission are as well.
+    pub(super) beside: Vec<Value>,
 }
 
 impl Planning {
@@ -109,6 +111,7 @@ impl Planning {
             added: Vec::new(),
             binaries: HashMap::new(),
             versions: HashSet::new(),
+            beside: Vec::new(),
         };
         if let Some(patient) = planning.patient.as_ref().filter(|_| planning.place.is_none()) {
             let error = RegistryError::new(ErrorCode::UnknownPatientId, patient.to_string());
@@ -236,7 +239,7 @@ impl Planning {
     /// Returns what to write, or what is wrong. `stored`: where the bytes are
     /// of the documents that came, in their order.
     pub(super) fn into_plan(self, stored: &[Option<Content>]) -> Result<Plan, Vec<RegistryError>> {
-        let Planning { submission, place, faults, known, added, binaries, versions, .. } = self;
+        let Planning { submission, place, faults, known, added, binaries, versions, beside, .. } = self;
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -276,6 +279,16 @@ impl Planning {
             // first. Versions share theirs.
             let unique_id = unique_id(&object).filter(|_| !versions.contains(&object.id));
             plan.put_new(list(&object, &members, &places), &object.id, unique_id);
+        }
+        for mut resource in beside {
+            resource["subject"] = match &place {
+                Some(place) => json!({ "reference": place }),
+                None => json!({ "display": "unknown" }),
+            };
+            let of = |name: &str| resource[name].as_str().unwrap_or_default();
+            let url = format!("{}/{}", of("resourceType"), of("id"));
+            let request = json!({ "method": "PUT", "url": url });
+            plan.entries.push(json!({ "resource": resource, "request": request }));
         }
         for Known { registered, becomes } in known.into_values() {
             if let Some(value) = becomes {

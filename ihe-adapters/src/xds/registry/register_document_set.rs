@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fhir_model::interaction::Content;
 use fhir_model::outcome::Issue;
+use serde_json::Value;
 
 use super::plan::{Planned, Planning, association_of, write};
 use super::{OBJECTS, Registry, ends_at, is_approved};
@@ -27,8 +28,21 @@ use crate::xds::vocabulary::{
 /// All that is wrong with it; nothing is registered then.
 pub(crate) async fn register(
     registry: &Registry<'_>,
-    mut submission: Submission,
+    submission: Submission,
     stored: &[Option<Content>],
+    taker: Taker,
+) -> Result<(), Vec<RegistryError>> {
+    register_beside(registry, submission, (stored, &[]), taker).await
+}
+
+/// Registers a submission, and resources beside it that are of its patient.
+///
+/// # Errors
+/// As [`register`].
+pub(crate) async fn register_beside(
+    registry: &Registry<'_>,
+    mut submission: Submission,
+    (stored, beside): (&[Option<Content>], &[Value]),
     taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
     let faults = check(&submission, taker);
@@ -40,7 +54,7 @@ pub(crate) async fn register(
         object.status = Some(APPROVED.to_owned());
         object.logical_id = Some(object.id.clone());
     }
-    write(registry, async || plan(registry, &submission, stored).await).await
+    write(registry, async || plan(registry, &submission, stored, beside).await).await
 }
 
 /// Registers documents that are made when they are asked for.
@@ -60,8 +74,14 @@ pub(crate) async fn register_on_demand(
     if faults.is_empty() { register(registry, submission, &[], Taker::Registry).await } else { Err(faults) }
 }
 
-async fn plan(registry: &Registry<'_>, submission: &Submission, stored: &[Option<Content>]) -> Planned {
+async fn plan(
+    registry: &Registry<'_>,
+    submission: &Submission,
+    stored: &[Option<Content>],
+    beside: &[Value],
+) -> Planned {
     let mut planning = Planning::begin(registry, submission.clone()).await?;
+    planning.beside = beside.to_vec();
     for object in submission.described() {
         planning.identity(registry, object).await?;
     }

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use fhir_model::interaction::Content;
+use serde_json::Value;
 
 use crate::wire::ebrim::RegistryObject;
 use crate::wire::ebrs::{ErrorCode, RegistryError};
@@ -13,7 +14,7 @@ use crate::wire::namespaces::XDSB;
 use crate::wire::xml::Element;
 use crate::xds::check::Taker;
 use crate::xds::registry::Registry;
-use crate::xds::registry::register_document_set::register;
+use crate::xds::registry::register_document_set::register_beside;
 use crate::xds::submission::Submission;
 use crate::xds::vocabulary::ON_DEMAND;
 
@@ -49,6 +50,7 @@ pub fn attached(request: &Element) -> Vec<(String, Attached)> {
 }
 
 /// Registers a submission whose documents were received: by the id of their entry.
+/// `beside`: resources that the documents are as well.
 ///
 /// # Errors
 /// All that is wrong with it; nothing is registered then.
@@ -57,6 +59,7 @@ pub(crate) async fn provide_and_register(
     mut submission: Submission,
     received: &[(String, Received)],
     taker: Taker,
+    beside: &[Value],
 ) -> Result<(), Vec<RegistryError>> {
     let mut faults = Vec::new();
     let mut stored = Vec::new();
@@ -90,7 +93,7 @@ pub(crate) async fn provide_and_register(
     if !faults.is_empty() {
         return Err(faults);
     }
-    register(registry, submission, &stored, taker).await
+    register_beside(registry, submission, (&stored, beside), taker).await
 }
 
 /// Compares what the metadata say of a document with what came.

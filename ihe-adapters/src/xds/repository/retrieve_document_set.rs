@@ -27,6 +27,18 @@ pub struct DocumentRequest {
     pub document: String,
 }
 
+impl DocumentRequest {
+    /// Reads a `DocumentRequest`.
+    pub fn of(document: &Element) -> DocumentRequest {
+        let text = |local: &str| document.text_of(XDSB, local).unwrap_or_default();
+        DocumentRequest {
+            home: document.text_of(XDSB, "HomeCommunityId").filter(|home| !home.is_empty()),
+            repository: text("RepositoryUniqueId"),
+            document: text("DocumentUniqueId"),
+        }
+    }
+}
+
 /// The bytes of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bytes {
@@ -34,6 +46,8 @@ pub enum Bytes {
     Stored(Content),
     /// At hand.
     Here(Vec<u8>),
+    /// On their way from somebody else.
+    Passing,
 }
 
 /// A document that is given out.
@@ -52,14 +66,8 @@ pub struct Retrieved {
 /// # Errors
 /// When it asks for too much.
 pub fn requests(request: &Element) -> Result<Vec<DocumentRequest>, RegistryError> {
-    let text = |document: &Element, local: &str| document.text_of(XDSB, local).unwrap_or_default();
-    let document = |document: &Element| DocumentRequest {
-        home: document.text_of(XDSB, "HomeCommunityId").filter(|home| !home.is_empty()),
-        repository: text(document, "RepositoryUniqueId"),
-        document: text(document, "DocumentUniqueId"),
-    };
     let requests: Vec<DocumentRequest> =
-        request.children_named(XDSB, "DocumentRequest").map(document).collect();
+        request.children_named(XDSB, "DocumentRequest").map(DocumentRequest::of).collect();
     if requests.len() > DOCUMENTS_MAX {
         let context = format!("more than {DOCUMENTS_MAX} documents at once");
         return Err(RegistryError::new(ErrorCode::Repository, context));
@@ -104,7 +112,7 @@ pub(super) fn not_here(request: &DocumentRequest) -> RegistryError {
     RegistryError::new(ErrorCode::DocumentUniqueId, context).at(clip(&request.document))
 }
 
-fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
