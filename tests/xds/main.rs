@@ -1,5 +1,6 @@
 //! Documents by SOAP and by FHIR: two doors to the same.
 
+mod agreement;
 mod audit;
 mod communities;
 mod doors;

@@ -63,6 +63,12 @@ const fn kind(
     Kind { transaction, title, event, action, gives }
 }
 
+/// Tells whether a transaction changes what is registered.
+pub(crate) fn changes(transaction: &str) -> bool {
+    let kind = KINDS.iter().find(|kind| kind.transaction == transaction);
+    kind.is_some_and(|kind| ["C", "U", "D"].contains(&kind.action))
+}
+
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

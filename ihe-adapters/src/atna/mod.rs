@@ -13,6 +13,10 @@ pub mod dicom;
 pub mod event;
 pub mod syslog;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
 /// The codes of DICOM.
 pub(crate) const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 /// The codes of IHE transactions.
@@ -25,6 +29,35 @@ pub(crate) const OBJECT_ROLES: &str = "http://terminology.hl7.org/CodeSystem/obj
 pub(crate) const RFC_3881: &str = "urn:ietf:rfc:3881";
 /// The nodes of document metadata.
 pub(crate) const XDS_METADATA: &str = "urn:ihe:iti:xds:metadata";
+
+/// An AuditEvent that is stored with what it tells of, in one transaction.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    event: Value,
+    is_stored: AtomicBool,
+}
+
+impl Recording {
+    /// Makes one of an AuditEvent of what will have been done.
+    pub(crate) fn new(event: Value) -> Recording {
+        Recording { event, is_stored: AtomicBool::new(false) }
+    }
+
+    /// Returns the entry of a transaction that stores it.
+    pub(crate) fn entry(&self) -> Value {
+        json!({ "resource": self.event, "request": { "method": "POST", "url": "AuditEvent" } })
+    }
+
+    /// Notes that the transaction was performed.
+    pub(crate) fn stored(&self) {
+        self.is_stored.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether it was.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.is_stored.load(Ordering::Relaxed)
+    }
+}
 
 /// How this server is called in what it records.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::incoming::Incoming;
 use super::{Answer, Door, Gateway};
-use crate::atna::event::{Happened, Objects, Outcome, audit_event, not_authenticated};
+use crate::atna::event::{Happened, Objects, Outcome, audit_event, changes, not_authenticated};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{Severity, Status};
 use crate::wire::namespaces::RS;
@@ -20,24 +20,26 @@ const PATIENTS_MAX: usize = 20;
 /// What `wsa:ReplyTo` says of who waits on the connection.
 const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 
+/// A message that came to a door.
+pub(super) struct Received<'m> {
+    pub(super) door: Door,
+    pub(super) incoming: &'m Incoming,
+    /// What it is for.
+    pub(super) transaction: &'static str,
+    pub(super) at: Timestamp,
+}
+
 impl Gateway {
-    /// Records a transaction, before it is answered.
-    ///
-    /// # Errors
-    /// When it cannot be recorded, and nothing was changed: then it has to stay
-    /// without an answer. What was changed is answered all the same, and logged.
-    pub(super) async fn record(
+    /// Makes the AuditEvent of a message; `None` when nothing is recorded.
+    pub(super) async fn event(
         &self,
         caller: &Caller,
-        door: Door,
-        incoming: &Incoming,
-        transaction: &str,
-        at: Timestamp,
-        performed: &Result<Answer, Fault>,
-    ) -> Result<(), Issue> {
-        let Some(recorder) = &self.settings.recorder else { return Ok(()) };
-        let body = &incoming.envelope.body;
-        let objects = Objects::of(body);
+        received: &Received<'_>,
+        outcome: (Outcome, Option<String>),
+    ) -> Option<Value> {
+        let recorder = self.settings.recorder.as_ref()?;
+        let envelope = &received.incoming.envelope;
+        let objects = Objects::of(&envelope.body);
         let registry = self.registry(caller);
         let mut places = Vec::new();
         for patient in objects.patients.iter().take(PATIENTS_MAX) {
@@ -47,24 +49,38 @@ impl Gateway {
                 None => None,
             });
         }
-        let addressing = incoming.envelope.addressing();
+        let addressing = envelope.addressing();
         let sender = match &addressing.reply_to {
             ReplyTo::Address(address) => address.as_str(),
             ReplyTo::Anonymous | ReplyTo::None => ANONYMOUS,
         };
-        let receiver = address_of(caller, door);
+        let receiver = address_of(caller, received.door);
         let happened = Happened {
-            transaction,
-            at,
-            outcome: outcome(performed),
+            transaction: received.transaction,
+            at: received.at,
+            outcome,
             sender: Some(sender),
             sender_address: caller.address,
             receiver: &receiver,
             user: caller.user.as_deref(),
         };
-        let audit = audit_event(&happened, &objects, &places, recorder);
-        let reads = audit["action"] == "E" || audit["action"] == "R";
-        self.store(caller, audit).await.or_else(|issue| if reads { Err(issue) } else { Ok(()) })
+        Some(audit_event(&happened, &objects, &places, recorder))
+    }
+
+    /// Records a message, before it is answered.
+    ///
+    /// # Errors
+    /// When it cannot be recorded, and nothing was changed: then it has to stay
+    /// without an answer. What was changed is answered all the same, and logged.
+    pub(super) async fn record(
+        &self,
+        caller: &Caller,
+        received: &Received<'_>,
+        performed: &Result<Answer, Fault>,
+    ) -> Result<(), Issue> {
+        let Some(audit) = self.event(caller, received, outcome(performed)).await else { return Ok(()) };
+        let stored = self.store(caller, audit).await;
+        if changes(received.transaction) { Ok(()) } else { stored }
     }
 
     /// Records that somebody was not believed.

@@ -28,13 +28,15 @@ use fhir_model::interaction::{Caller, FhirApi, User};
 use futures_util::Stream;
 use jiff::Timestamp;
 
-use crate::atna::Recorder;
+use crate::atna::event::{Outcome, changes};
+use crate::atna::{Recorder, Recording};
 use crate::documents::Documents;
 use crate::wire::mtom::Writer;
 use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
 use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
 use crate::xua::{self, Trust};
+use audit::Received;
 use incoming::Incoming;
 use transactions::meant;
 #[cfg(test)]
@@ -260,9 +262,18 @@ impl Gateway {
             Ok(transaction) => transaction,
             Err(fault) => return fault_response(fault, version, &addressing),
         };
-        let at = Timestamp::now();
-        let performed = self.perform(door, transaction, &caller, &incoming).await;
-        let recorded = self.record(&caller, door, &incoming, transaction.name, at, &performed).await;
+        let received =
+            Received { door, incoming: &incoming, transaction: transaction.name, at: Timestamp::now() };
+        // What changes something is recorded in the transaction that changes it.
+        let recording = match changes(transaction.name) {
+            true => self.event(&caller, &received, (Outcome::Success, None)).await.map(Recording::new),
+            false => None,
+        };
+        let performed = self.perform(door, transaction, &caller, &incoming, recording.as_ref()).await;
+        let recorded = match recording.is_some_and(|recording| recording.is_stored()) {
+            true => Ok(()),
+            false => self.record(&caller, &received, &performed).await,
+        };
         match performed {
             Ok(_) if recorded.is_err() => {
                 let fault = Fault::receiver("what was asked cannot be recorded, and is not answered");

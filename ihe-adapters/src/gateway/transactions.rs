@@ -7,6 +7,7 @@ use fhir_model::interaction::Caller;
 
 use super::incoming::{Incoming, store_inline};
 use super::{Answer, Chunk, Door, Gateway};
+use crate::atna::Recording;
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
@@ -180,10 +181,11 @@ impl Gateway {
             fhir: Fhir { api: &*self.api, caller },
             repository_unique_id: &self.settings.repository_unique_id,
             affinity_domain: self.settings.affinity_domain.as_deref(),
+            recording: None,
         }
     }
 
-    /// Performs a message.
+    /// Performs a message. `recording`: what is recorded of a change, with it.
     ///
     /// # Errors
     /// A fault, when it cannot be read.
@@ -193,9 +195,10 @@ impl Gateway {
         transaction: &Transaction,
         caller: &Caller,
         incoming: &Incoming,
+        recording: Option<&Recording>,
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
-        let registry = self.registry(caller);
+        let registry = Registry { recording, ..self.registry(caller) };
         let answer = |body: Element| Answer {
             action: transaction.answer,
             body,

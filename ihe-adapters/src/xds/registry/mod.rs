@@ -26,6 +26,7 @@ use super::fhir::{
 };
 use super::values::Cx;
 use super::vocabulary::{APPROVED, document_entry};
+use crate::atna::Recording;
 use crate::fhir_client::{Fhir, code_token, token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
@@ -52,6 +53,8 @@ pub(crate) struct Registry<'a> {
     pub(crate) repository_unique_id: &'a str,
     /// The OID of who assigns the identifiers of patients, if there is but one.
     pub(crate) affinity_domain: Option<&'a str>,
+    /// What is recorded of a change, with the change.
+    pub(crate) recording: Option<&'a Recording>,
 }
 
 impl Registry<'_> {

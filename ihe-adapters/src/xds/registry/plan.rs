@@ -12,6 +12,7 @@ use fhir_model::schema::name;
 use serde_json::{Value, json};
 
 use super::{OBJECTS, Registered, Registry, failure, is_approved, literal};
+use crate::atna::Recording;
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::check::{patient_id, unique_id};
@@ -47,9 +48,13 @@ pub(super) async fn write(
     let mut tries = 0;
     loop {
         tries += 1;
-        let planned = plan().await.map_err(|issue| vec![failure(&issue, ErrorCode::Registry)])??;
+        let mut planned = plan().await.map_err(|issue| vec![failure(&issue, ErrorCode::Registry)])??;
+        planned.entries.extend(registry.recording.map(Recording::entry));
         match registry.fhir.transact(planned.entries, planned.contents).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                registry.recording.inspect(|recording| recording.stored());
+                return Ok(());
+            }
             // Somebody changed what is changed here, or took a unique id: look again.
             Err(issue) if is_race(&issue) && tries < TRIES => {}
             Err(issue) => return Err(vec![failure(&issue, ErrorCode::Registry)]),
