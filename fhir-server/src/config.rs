@@ -11,6 +11,7 @@ use fhir_model::schema::TypeId;
 use ihe_adapters::atna::Recorder;
 use ihe_adapters::gateway::Images;
 use ihe_adapters::xca::initiating_gateway::Community;
+use ihe_adapters::xds::code_lists::CodeLists;
 use ihe_adapters::xds::values::is_oid;
 use ihe_adapters::xua::{Policy, Trust, TrustedKeys};
 use serde::Deserialize;
@@ -38,6 +39,9 @@ pub enum ConfigError {
         "ids of repositories, communities and authorities are OIDs such as 1.3.6.1.4.1.99999.1, and `{0}` is none"
     )]
     Oid(String),
+    /// Code lists that cannot be read.
+    #[error("[xds] codes: {0}")]
+    Codes(String),
     /// What is no audit repository.
     #[error("[audit]: `{0}` is no repository such as tls://host:6514, tcp://host:601 or udp://host:514")]
     AuditRepository(String),
@@ -248,6 +252,8 @@ pub struct XdsFile {
     pub home_community_id: Option<String>,
     /// The OID of who assigns the identifiers of patients.
     pub affinity_domain: Option<String>,
+    /// A file of the codes that the affinity domain allows.
+    pub codes: Option<PathBuf>,
 }
 
 /// The section `[tls]`.
@@ -340,6 +346,8 @@ pub struct ServeSettings {
     pub workers: usize,
     /// Document sharing.
     pub xds: XdsFile,
+    /// The codes that the affinity domain allows.
+    pub code_lists: Option<Arc<CodeLists>>,
     /// The other communities that are asked.
     pub communities: Vec<Community>,
     /// How others are asked.
@@ -421,7 +429,9 @@ impl Settings {
                 return Err(ConfigError::Oid(oid.clone()));
             }
         }
+        let code_lists = xds.codes.as_deref().map(code_lists).transpose()?.map(Arc::new);
         Ok(ServeSettings {
+            code_lists,
             xds,
             communities: communities(&self.file.xca)?,
             peers: self.file.peers.clone(),
@@ -438,6 +448,12 @@ impl Settings {
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
     }
+}
+
+fn code_lists(path: &Path) -> Result<CodeLists, ConfigError> {
+    let failed = |why: String| ConfigError::Codes(format!("`{}`: {why}", path.display()));
+    let xml = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    CodeLists::parse(&xml).map_err(|error| failed(error.to_string()))
 }
 
 fn images(file: ImagesFile) -> Result<Images, ConfigError> {

@@ -614,3 +614,29 @@ fn another_community_asks_and_retrieves() {
     let message = envelope("urn:ihe:iti:2007:RegisterDocumentSet-b", &submit("1.4.9", ""));
     assert_eq!(peer.post("xca/query", "application/soap+xml", message.as_bytes()).status, 400);
 }
+
+#[test]
+fn codes_that_the_affinity_domain_does_not_list_are_refused() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (codes, settings) = (data.path().join("codes.xml"), data.path().join("settings.toml"));
+    let list = "<Codes><CodeType name='typeCode' classScheme='urn:uuid:f0306f51-975f-434e-a61c-c59651d33983'>\
+                <Code code='REFERTO' display='Referto' codingScheme='1.2.3.4'/></CodeType></Codes>";
+    std::fs::write(&codes, list).expect("written");
+    std::fs::write(&settings, format!("[xds]\ncodes = {:?}\n", codes.display().to_string()))
+        .expect("written");
+    let arguments = ["--config", &settings.display().to_string()];
+    let server = tests::Server::start_with(&data.path().join("data"), &arguments, &[]);
+    let peer = Peer::of(&server);
+    create_patient(&peer);
+    let entry = document("d", "1.6.1", "");
+    let (before, type_code) =
+        entry.split_at(entry.rfind("<Classification").expect("the type code, the last one"));
+    for (code, expected) in [("CODE", "typeCode: the code `CODE`"), ("REFERTO", "ResponseStatusType:Success")]
+    {
+        let entry = [before, &type_code.replacen("CODE", code, 1)].concat();
+        let body = provide(&submit("1.6.2", &(entry + &members(&["d"]))), &[("d", "x")]);
+        let done = peer.provide(&body, &[("x", b"foo")]);
+        assert!(done.contains(expected), "{done}");
+    }
+    assert_eq!(peer.count("DocumentReference?_summary=count"), 1);
+}

@@ -54,6 +54,7 @@ pub fn serve(
             trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,
+            code_lists: serve.code_lists,
             communities: serve.communities,
             answer_seconds_max: serve.peers.answer_seconds_max.unwrap_or(doors.answer_seconds_max),
             ..doors

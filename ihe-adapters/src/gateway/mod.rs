@@ -35,6 +35,7 @@ use crate::wire::mtom::Writer;
 use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
 use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
+use crate::xds::code_lists::CodeLists;
 use crate::xua::{self, Trust};
 use audit::Received;
 use incoming::Incoming;
@@ -52,6 +53,8 @@ pub struct Settings {
     /// The OID of who assigns the identifiers of patients by which documents
     /// are registered; `None` for the first that a patient has.
     pub affinity_domain: Option<String>,
+    /// The codes that the affinity domain allows; `None` for all.
+    pub code_lists: Option<Arc<CodeLists>>,
     /// Bytes of a message without its documents.
     pub message_bytes_max: usize,
     /// Bytes of a message with its documents.
@@ -92,6 +95,7 @@ impl Default for Settings {
             repository_unique_id: String::new(),
             home_community_id: String::new(),
             affinity_domain: None,
+            code_lists: None,
             message_bytes_max: 64 << 20,
             bytes_max: 2 << 30,
             communities: Vec::new(),

@@ -181,6 +181,7 @@ impl Gateway {
             fhir: Fhir { api: &*self.api, caller },
             repository_unique_id: &self.settings.repository_unique_id,
             affinity_domain: self.settings.affinity_domain.as_deref(),
+            code_lists: self.settings.code_lists.as_deref(),
             recording: None,
         }
     }

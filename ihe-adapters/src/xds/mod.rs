@@ -14,6 +14,7 @@
 
 pub mod attributes;
 pub mod check;
+pub mod code_lists;
 pub mod fhir;
 pub mod registry;
 pub mod repository;

@@ -20,10 +20,12 @@ use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::{Element, Resource};
 
 use super::check::patient_id;
+use super::code_lists::CodeLists;
 use super::fhir::{
     ASSOCIATION_BASES, ASSOCIATION_PARAMETER, FOLDER, LIST_TYPES, SUBMISSION_SET, logical_id_token,
     memberships, registered_document, registered_package, relationships, resource_id, unique_id_token,
 };
+use super::submission::Submission;
 use super::values::Cx;
 use super::vocabulary::{APPROVED, document_entry};
 use crate::atna::Recording;
@@ -53,11 +55,18 @@ pub(crate) struct Registry<'a> {
     pub(crate) repository_unique_id: &'a str,
     /// The OID of who assigns the identifiers of patients, if there is but one.
     pub(crate) affinity_domain: Option<&'a str>,
+    /// The codes that are allowed; `None` for all.
+    pub(crate) code_lists: Option<&'a CodeLists>,
     /// What is recorded of a change, with the change.
     pub(crate) recording: Option<&'a Recording>,
 }
 
 impl Registry<'_> {
+    /// Tells which codes of a submission are not allowed.
+    fn unlisted_codes(&self, submission: &Submission) -> Vec<RegistryError> {
+        self.code_lists.map(|lists| lists.check(submission)).unwrap_or_default()
+    }
+
     /// Finds a patient of the affinity domain: `Patient/[id]`.
     pub(crate) async fn patient(&self, cx: &Cx) -> Result<Option<String>, Issue> {
         let token = token(&cx.system(), &cx.id);

@@ -45,7 +45,8 @@ pub(crate) async fn register_beside(
     (stored, beside): (&[Option<Content>], &[Value]),
     taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
-    let faults = check(&submission, taker);
+    let mut faults = check(&submission, taker);
+    faults.extend(registry.unlisted_codes(&submission));
     if !faults.is_empty() {
         return Err(faults);
     }

@@ -58,6 +58,7 @@ pub(crate) async fn update(
 ) -> Result<(), Vec<RegistryError>> {
     let (ordinary, operations) = operations_of(submission.clone(), allowed)?;
     let mut faults = check(&ordinary, Taker::Registry);
+    faults.extend(registry.unlisted_codes(&ordinary));
     faults.extend(unusual_associations(&submission, &operations));
     if !faults.is_empty() {
         return Err(faults);
