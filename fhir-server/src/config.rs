@@ -488,16 +488,12 @@ fn trust(file: &XuaFile) -> Result<Option<Trust>, ConfigError> {
             false => Ok(None),
         };
     }
-    let mut texts = Vec::new();
+    let mut keys = TrustedKeys::default();
     for path in &file.trusted {
         let failed = |why: String| ConfigError::Xua(format!("`{}`: {why}", path.display()));
-        texts.push(std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?);
-        // By itself, so that the file at fault is told.
-        let one = texts.last().map(String::as_str);
-        TrustedKeys::of_certificates(one).map_err(|error| failed(error.to_string()))?;
+        let certificates = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        keys.add(&certificates).map_err(|error| failed(error.to_string()))?;
     }
-    let keys = TrustedKeys::of_certificates(texts.iter().map(String::as_str))
-        .map_err(|error| ConfigError::Xua(error.to_string()))?;
     Ok(Some(Trust {
         keys: Arc::new(keys),
         audiences: file.audiences.clone(),

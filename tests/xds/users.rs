@@ -14,7 +14,8 @@ const US: &str = "https://lanterna.example/xds";
 const AUTHN_PASSWORD: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
 
 fn trust(of: &TokenService) -> Trust {
-    let keys = TrustedKeys::of_certificates([of.certificate.as_str()]).expect("a certificate");
+    let mut keys = TrustedKeys::default();
+    keys.add(&of.certificate).expect("a certificate");
     Trust {
         keys: Arc::new(keys),
         audiences: vec![US.to_owned()],

@@ -10,13 +10,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use fhir_model::interaction::Caller;
 use futures_util::{StreamExt, stream};
-use ihe_adapters::gateway::dicomweb::WebRequest;
+use ihe_adapters::gateway::dicomweb::{PATH, WebRequest};
 
 use super::answer::{base, request_id};
-use super::server::{BASE_PATH, Shared};
+use super::server::Shared;
 
-/// Where it begins.
-pub(super) const PATH: &str = "/dicomweb";
 /// How many chunks wait for a store that is slower than who sends.
 const CHUNKS_WAITING: usize = 8;
 
@@ -47,15 +45,12 @@ pub(super) async fn answer(shared: Data<Shared>, request: HttpRequest, payload: 
         return HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).finish();
     };
     let address = request.peer_addr().map(|peer| peer.ip());
-    let base = base(&shared, &request);
-    let receiver = [base.strip_suffix(BASE_PATH).unwrap_or(&base), PATH].concat();
-    let caller = Caller { address, ..Caller::new(request_id(&request), base.as_str()) };
+    let caller = Caller { address, ..Caller::new(request_id(&request), base(&shared, &request)) };
     let header = |name| Some((request.headers().get(name)?.to_str().ok()?).to_owned());
     let headers = [("accept", header(ACCEPT)), ("content-type", header(CONTENT_TYPE))];
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     let passed = WebRequest {
         caller,
-        receiver,
         stores,
         path: path.strip_prefix(PATH).unwrap_or_default().to_owned(),
         headers: headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),

@@ -12,6 +12,7 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use fhir_model::interaction::FhirApi;
 use ihe_adapters::documents::Documents;
+use ihe_adapters::gateway::dicomweb::PATH as DICOMWEB_PATH;
 use ihe_adapters::gateway::{Door, Gateway};
 
 use super::admission::Admission;
@@ -130,7 +131,7 @@ pub async fn serve(
             .route("/health/ready", web::to(ready))
             .route("/metrics", web::to(metrics))
             .configure(soap_doors)
-            .service(web::scope(dicomweb::PATH).default_service(web::to(dicomweb::answer)))
+            .service(web::scope(DICOMWEB_PATH).default_service(web::to(dicomweb::answer)))
             .default_service(web::to(answer::answer))
     })
     .workers(workers)

@@ -97,8 +97,6 @@ pub struct Happened<'h> {
     pub transaction: &'h str,
     /// When.
     pub at: Timestamp,
-    /// How it ended, and why.
-    pub outcome: (Outcome, Option<String>),
     /// Who sent the message: its `wsa:ReplyTo` or `wsa:From`, if it says so.
     pub sender: Option<&'h str>,
     /// From where.
@@ -195,7 +193,16 @@ fn patients_of(query: &Element) -> impl Iterator<Item = String> {
     })
 }
 
-/// Writes an AuditEvent. `places`: the patients that are known here, as
+/// Says in an AuditEvent how it ended, and why.
+pub fn ended(audit: &mut Value, outcome: Outcome, why: Option<&str>) {
+    audit["outcome"] = json!(outcome.code());
+    if let Some(why) = why.filter(|why| !why.trim().is_empty()) {
+        audit["outcomeDesc"] = json!(why);
+    }
+}
+
+/// Writes an AuditEvent of what succeeds; [`ended`] says where it does not.
+/// `places`: the patients that are known here, as
 /// `Patient/[id]`, in the order of the objects.
 pub fn audit_event(
     happened: &Happened<'_>,
@@ -212,13 +219,10 @@ pub fn audit_event(
         "subtype": [{ "system": IHE_TRANSACTIONS, "code": happened.transaction, "display": title }],
         "action": action,
         "recorded": happened.at.to_string(),
-        "outcome": happened.outcome.0.code(),
+        "outcome": Outcome::Success.code(),
         "agent": agents(happened, gives),
         "source": source(recorder),
     });
-    if let Some(why) = &happened.outcome.1 {
-        audit["outcomeDesc"] = json!(why);
-    }
     let purposes = happened.user.map(|user| codes(&user.purposes)).unwrap_or_default();
     if !purposes.is_empty() {
         audit["purposeOfEvent"] = Value::Array(purposes);

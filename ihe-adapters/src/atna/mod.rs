@@ -30,22 +30,27 @@ pub(crate) const RFC_3881: &str = "urn:ietf:rfc:3881";
 /// The nodes of document metadata.
 pub(crate) const XDS_METADATA: &str = "urn:ihe:iti:xds:metadata";
 
+/// Returns the entry of a transaction that stores an AuditEvent.
+pub(crate) fn entry(event: &Value) -> Value {
+    json!({ "resource": event, "request": { "method": "POST", "url": "AuditEvent" } })
+}
+
 /// An AuditEvent that is stored with what it tells of, in one transaction.
 #[derive(Debug)]
-pub(crate) struct Recording {
-    event: Value,
+pub(crate) struct Recording<'e> {
+    event: &'e Value,
     is_stored: AtomicBool,
 }
 
-impl Recording {
+impl<'e> Recording<'e> {
     /// Makes one of an AuditEvent of what will have been done.
-    pub(crate) fn new(event: Value) -> Recording {
+    pub(crate) fn new(event: &'e Value) -> Recording<'e> {
         Recording { event, is_stored: AtomicBool::new(false) }
     }
 
-    /// Returns the entry of a transaction that stores it.
+    /// Returns the entry of the transaction that stores it.
     pub(crate) fn entry(&self) -> Value {
-        json!({ "resource": self.event, "request": { "method": "POST", "url": "AuditEvent" } })
+        entry(self.event)
     }
 
     /// Notes that the transaction was performed.

@@ -3,22 +3,21 @@
 use fhir_model::interaction::Caller;
 use fhir_model::outcome::Issue;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::incoming::Incoming;
 use super::{Answer, Door, Gateway};
-use crate::atna::event::{Happened, Objects, Outcome, audit_event, changes, not_authenticated};
+use crate::atna::entry;
+use crate::atna::event::{Happened, Objects, Outcome, audit_event, changes, ended, not_authenticated};
 use crate::fhir_client::Fhir;
-use crate::wire::ebrs::{Severity, Status};
+use crate::wire::ebrs::{Status, is_error};
 use crate::wire::namespaces::RS;
-use crate::wire::soap::{Fault, FaultCode, ReplyTo};
+use crate::wire::soap::{ANONYMOUS, Fault, FaultCode, ReplyTo};
 use crate::wire::xml::Element;
 use crate::xds::values::Cx;
 
 /// For how many patients of a message it is looked up who they are here.
 const PATIENTS_MAX: usize = 20;
-/// What `wsa:ReplyTo` says of who waits on the connection.
-const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 
 /// A message that came to a door.
 pub(super) struct Received<'m> {
@@ -30,13 +29,9 @@ pub(super) struct Received<'m> {
 }
 
 impl Gateway {
-    /// Makes the AuditEvent of a message; `None` when nothing is recorded.
-    pub(super) async fn event(
-        &self,
-        caller: &Caller,
-        received: &Received<'_>,
-        outcome: (Outcome, Option<String>),
-    ) -> Option<Value> {
+    /// Makes the AuditEvent of a message that will have been performed; `None`
+    /// when nothing is recorded.
+    pub(super) async fn event(&self, caller: &Caller, received: &Received<'_>) -> Option<Value> {
         let recorder = self.settings.recorder.as_ref()?;
         let envelope = &received.incoming.envelope;
         let objects = Objects::of(&envelope.body);
@@ -54,11 +49,10 @@ impl Gateway {
             ReplyTo::Address(address) => address.as_str(),
             ReplyTo::Anonymous | ReplyTo::None => ANONYMOUS,
         };
-        let receiver = address_of(caller, received.door);
+        let receiver = address_of(caller, received.door.path());
         let happened = Happened {
             transaction: received.transaction,
             at: received.at,
-            outcome,
             sender: Some(sender),
             sender_address: caller.address,
             receiver: &receiver,
@@ -75,27 +69,28 @@ impl Gateway {
     pub(super) async fn record(
         &self,
         caller: &Caller,
-        received: &Received<'_>,
+        transaction: &str,
+        mut event: Value,
         performed: &Result<Answer, Fault>,
     ) -> Result<(), Issue> {
-        let Some(audit) = self.event(caller, received, outcome(performed)).await else { return Ok(()) };
-        let stored = self.store(caller, audit).await;
-        if changes(received.transaction) { Ok(()) } else { stored }
+        let (outcome, why) = outcome(performed);
+        ended(&mut event, outcome, why.as_deref());
+        let stored = self.store(caller, &event).await;
+        if changes(transaction) { Ok(()) } else { stored }
     }
 
     /// Records that somebody was not believed.
     pub(super) async fn record_refusal(&self, caller: &Caller, door: Door, fault: &Fault) {
         let Some(recorder) = &self.settings.recorder else { return };
-        let receiver = address_of(caller, door);
+        let receiver = address_of(caller, door.path());
         let audit = not_authenticated(Timestamp::now(), caller.address, &receiver, &fault.reason, recorder);
         // It is refused all the same, and the failure was logged.
-        let _ = self.store(caller, audit).await;
+        let _ = self.store(caller, &audit).await;
     }
 
-    pub(super) async fn store(&self, caller: &Caller, audit: Value) -> Result<(), Issue> {
+    pub(super) async fn store(&self, caller: &Caller, audit: &Value) -> Result<(), Issue> {
         let fhir = Fhir { api: &*self.api, caller };
-        let entry = json!({ "resource": audit, "request": { "method": "POST", "url": "AuditEvent" } });
-        let stored = fhir.transact(vec![entry], Vec::new()).await;
+        let stored = fhir.transact(vec![entry(audit)], Vec::new()).await;
         if let Err(issue) = &stored {
             tracing::error!(
                 request = caller.request_id,
@@ -107,10 +102,10 @@ impl Gateway {
     }
 }
 
-/// Returns the address of a door, as the caller reached it.
-fn address_of(caller: &Caller, door: Door) -> String {
+/// Returns the address of a path beside FHIR, as the caller reached it.
+pub(super) fn address_of(caller: &Caller, path: &str) -> String {
     let base = caller.base.strip_suffix("/fhir").unwrap_or(&caller.base);
-    [base, door.path()].concat()
+    [base, path].concat()
 }
 
 /// Tells how a transaction ended.
@@ -124,7 +119,7 @@ fn outcome(performed: &Result<Answer, Fault>) -> (Outcome, Option<String>) {
     };
     let response = answer.child(RS, "RegistryResponse").unwrap_or(answer);
     let errors = response.child(RS, "RegistryErrorList").into_iter().flat_map(Element::elements);
-    let mut errors = errors.filter(|error| error.attribute("severity") != Some(Severity::Warning.urn()));
+    let mut errors = errors.filter(|error| is_error(error));
     let why = errors.next().map(|error| {
         let text = |name: &str| error.attribute(name).unwrap_or_default();
         format!("{}: {}", text("errorCode"), text("codeContext"))

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::incoming::{Incoming, Passing};
 use super::outgoing::{Outgoing, Unanswered};
-use super::{Chunk, Gateway};
+use super::{Chunk, Gateway, Parts};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::wire::mtom::{include, included};
 use crate::wire::namespaces::{RIM, XDSB};
@@ -23,9 +23,6 @@ use crate::xds::registry::stored_query::{self, PATIENT_PARAMETERS, StoredQuery};
 use crate::xds::registry::{Registry, failure};
 use crate::xds::repository::retrieve_document_set::{DocumentRequest, content_id, requests, response};
 use crate::xds::values::Cx;
-
-/// Documents of an answer: content id, media type, bytes.
-type Parts = Vec<(String, String, Chunk)>;
 
 impl Gateway {
     /// Answers a stored query from all communities that it is for.

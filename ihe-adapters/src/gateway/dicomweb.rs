@@ -13,16 +13,16 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::audit::address_of;
 use super::incoming::{Passing, receive_parts_to_pass_on};
-use super::{Arriving, Chunk, Gateway, Images};
-use crate::atna::event::{Happened, Objects, Outcome, audit_event};
+use super::outgoing::arriving;
+use super::{Chunk, Gateway, Images, Parts};
+use crate::atna::event::{Happened, Objects, Outcome, audit_event, ended};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::wire::xml::Element;
 use crate::xds::repository::provide_and_register::Received;
-use crate::xds::repository::retrieve_document_set::{
-    Bytes as DocumentBytes, Retrieved, clip, content_id, response,
-};
+use crate::xds::repository::retrieve_document_set::{clip, content_id, response};
 use crate::xds::submission::Submission;
 use crate::xds::vocabulary::document_entry;
 use crate::xdsi::imaging_study::{id_of, imaging_studies};
@@ -34,16 +34,16 @@ const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 /// How many images are fetched at once.
 const AT_ONCE: usize = 8;
 const DICOM: &str = "application/dicom";
+/// The path below which requests are passed through.
+pub const PATH: &str = "/dicomweb";
 
 /// A request that is passed through.
 pub struct WebRequest {
     /// Who asks.
     pub caller: Caller,
-    /// The address that it came to.
-    pub receiver: String,
     /// Whether it stores (STOW-RS), or asks.
     pub stores: bool,
-    /// What comes after `/dicomweb`: path, and query if there is one.
+    /// What comes after [`PATH`]: path, and query if there is one.
     pub path: String,
     /// `Accept` and `Content-Type`.
     pub headers: Vec<(&'static str, String)>,
@@ -147,10 +147,7 @@ impl Gateway {
     }
 
     /// Gives out images, which are fetched from where they are.
-    pub(super) async fn retrieve_imaging_document_set(
-        &self,
-        body: &Element,
-    ) -> (Element, Vec<(String, String, Chunk)>) {
+    pub(super) async fn retrieve_imaging_document_set(&self, body: &Element) -> (Element, Parts) {
         let (images, syntaxes) = match images(body) {
             Ok(asked) => asked,
             Err(error) => return (response(&[], vec![error]), Vec::new()),
@@ -165,12 +162,7 @@ impl Gateway {
             match fetched {
                 Ok(chunk) => {
                     parts.push((content_id(retrieved.len()), DICOM.to_owned(), chunk));
-                    let request = image.document;
-                    retrieved.push(Retrieved {
-                        request,
-                        media_type: DICOM.to_owned(),
-                        bytes: DocumentBytes::Passing,
-                    });
+                    retrieved.push((image.document, DICOM.to_owned()));
                 }
                 Err(error) => errors.push(error),
             }
@@ -197,15 +189,9 @@ impl Gateway {
             let asked = self.ask(source, reqwest::Method::GET, &path).header("accept", accept).send().await;
             let answer =
                 asked.map_err(|_| error(ErrorCode::Repository, "the images cannot be reached".to_owned()))?;
-            let content_type =
-                answer.headers().get("content-type").and_then(|t| t.to_str().ok()).map(str::to_owned);
             match answer.status().as_u16() {
                 200 => {
-                    let chunks = answer.bytes_stream();
-                    let body: Arriving = Box::pin(
-                        chunks.map(|chunk| chunk.map_err(|_| "the image did not arrive whole".to_owned())),
-                    );
-                    let content_type = content_type.unwrap_or_default();
+                    let (content_type, body) = arriving(answer);
                     let parts =
                         receive_parts_to_pass_on(&content_type, body, &self.documents, &self.settings).await;
                     let parts = parts.map_err(|fault| error(ErrorCode::Repository, fault.reason))?;
@@ -246,7 +232,7 @@ impl Gateway {
         const UNRECORDED: Refusal = (503, "what was asked cannot be recorded, and is not answered");
         let source = self.settings.images.as_ref().ok_or(NOT_HERE)?;
         let transaction = transaction(&request.path, request.stores).ok_or(NO_RESOURCE)?;
-        let WebRequest { caller, receiver, stores, path, headers, body } = request;
+        let WebRequest { caller, stores, path, headers, body } = request;
         let method = if stores { reqwest::Method::POST } else { reqwest::Method::GET };
         let mut outgoing = self.ask(source, method, &path);
         for (name, value) in headers {
@@ -262,7 +248,7 @@ impl Gateway {
             Ok(answer) => (Outcome::MinorFailure, Some(format!("HTTP status {}", answer.status().as_u16()))),
             Err(_) => (Outcome::SeriousFailure, Some("the images cannot be reached".to_owned())),
         };
-        let recorded = self.record_web(&caller, &receiver, (transaction, at), &path, outcome).await;
+        let recorded = self.record_web(&caller, (transaction, at), &path, outcome).await;
         let answer = answer.map_err(|_| UNREACHABLE)?;
         if recorded.is_err() && !stores {
             return Err(UNRECORDED);
@@ -281,7 +267,6 @@ impl Gateway {
     async fn record_web(
         &self,
         caller: &Caller,
-        receiver: &str,
         (transaction, at): (&str, Timestamp),
         path: &str,
         outcome: (Outcome, Option<String>),
@@ -306,16 +291,18 @@ impl Gateway {
         if transaction == "RAD-129" {
             objects.query = Some((path.to_owned(), None, query.to_owned()));
         }
+        let receiver = address_of(caller, PATH);
         let happened = Happened {
             transaction,
             at,
-            outcome,
             sender: None,
             sender_address: caller.address,
-            receiver,
+            receiver: &receiver,
             user: caller.user.as_deref(),
         };
-        self.store(caller, audit_event(&happened, &objects, &places, recorder)).await
+        let mut audit = audit_event(&happened, &objects, &places, recorder);
+        ended(&mut audit, outcome.0, outcome.1.as_deref());
+        self.store(caller, &audit).await
     }
 }
 

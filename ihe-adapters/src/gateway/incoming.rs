@@ -74,31 +74,14 @@ impl Incoming<Passing> {
 /// A fault, when it is broken or too large.
 pub(super) async fn receive_parts_to_pass_on(
     content_type: &str,
-    mut body: Arriving,
+    body: Arriving,
     documents: &Arc<dyn Documents>,
     settings: &Settings,
 ) -> Result<Vec<Passing>, Fault> {
     let content_type = ContentType::parse(content_type).filter(|t| t.media_type == "multipart/related");
     let content_type = content_type.ok_or_else(|| Fault::sender("the answer is not of several parts"))?;
-    let limits = mtom::Limits { bytes_max: settings.bytes_max, ..mtom::Limits::default() };
-    let mut reader = Reader::new(&content_type, limits)?;
-    let (mut parts, mut open) = (Vec::new(), None::<Receiving>);
-    while let Some(chunk) = body.next().await {
-        reader.push(&chunk.map_err(Fault::sender)?)?;
-        while let Some(event) = reader.next_event()? {
-            match (event, &mut open) {
-                (Event::Start(part), _) => open = Some(Receiving::begin(part, documents).await?),
-                (Event::Data(bytes), Some(receiving)) => receiving.write(bytes).await?,
-                (Event::End, receiving) => {
-                    if let Some(receiving) = receiving.take() {
-                        parts.push(receiving.pass_on().await?);
-                    }
-                }
-                (Event::Data(_) | Event::Finished, _) => {}
-            }
-        }
-    }
-    reader.finish()?;
+    let (_, parts) =
+        take_parts(&content_type, body, documents, settings, |_| false, Receiving::pass_on).await?;
     Ok(parts)
 }
 
@@ -112,9 +95,7 @@ async fn receive<P>(
     let content_type = ContentType::parse(content_type);
     let multipart = content_type.filter(|t| t.media_type == "multipart/related");
     let (xml, parts) = match multipart {
-        Some(content_type) => {
-            receive_parts(&content_type, body, Arc::clone(documents), settings, end).await?
-        }
+        Some(content_type) => receive_parts(&content_type, body, documents, settings, end).await?,
         None => (gather(body, settings.message_bytes_max).await?, Vec::new()),
     };
     let limits = Limits { bytes_max: settings.message_bytes_max, ..Limits::default() };
@@ -160,15 +141,32 @@ fn not_stored(error: &io::Error) -> Fault {
 
 async fn receive_parts<P>(
     content_type: &ContentType,
-    mut body: Arriving,
-    documents: Arc<dyn Documents>,
+    body: Arriving,
+    documents: &Arc<dyn Documents>,
     settings: &Settings,
     end: impl AsyncFn(Receiving) -> Result<P, Fault>,
 ) -> Result<(Bytes, Vec<P>), Fault> {
-    let limits = mtom::Limits { bytes_max: settings.bytes_max, ..mtom::Limits::default() };
-    let mut reader = Reader::new(content_type, limits)?;
     // Without a word the first part is the message.
     let start = content_type.parameter("start").map(|s| s.trim_matches(['<', '>']).to_owned());
+    let is_message = |part: &Part| start.as_ref().is_none_or(|start| part.content_id.as_ref() == Some(start));
+    let (message, parts) = take_parts(content_type, body, documents, settings, is_message, end).await?;
+    let message =
+        message.ok_or_else(|| Fault::sender("no part of the message is the one that `start` names"))?;
+    Ok((message.freeze(), parts))
+}
+
+/// Takes parts in: the first that is the message into memory, the others to the
+/// document store, each ended by `end`.
+async fn take_parts<P>(
+    content_type: &ContentType,
+    mut body: Arriving,
+    documents: &Arc<dyn Documents>,
+    settings: &Settings,
+    is_message: impl Fn(&Part) -> bool,
+    end: impl AsyncFn(Receiving) -> Result<P, Fault>,
+) -> Result<(Option<BytesMut>, Vec<P>), Fault> {
+    let limits = mtom::Limits { bytes_max: settings.bytes_max, ..mtom::Limits::default() };
+    let mut reader = Reader::new(content_type, limits)?;
     let mut message: Option<BytesMut> = None;
     let mut parts = Vec::new();
     let mut open: Option<Receiving> = None;
@@ -176,16 +174,11 @@ async fn receive_parts<P>(
         reader.push(&chunk.map_err(Fault::sender)?)?;
         while let Some(event) = reader.next_event()? {
             match event {
-                Event::Start(part) => {
-                    let is_message = message.is_none()
-                        && start.as_ref().is_none_or(|start| part.content_id.as_ref() == Some(start));
-                    open = if is_message {
-                        message = Some(BytesMut::new());
-                        None
-                    } else {
-                        Some(Receiving::begin(part, &documents).await?)
-                    };
+                Event::Start(part) if message.is_none() && is_message(&part) => {
+                    message = Some(BytesMut::new());
+                    open = None;
                 }
+                Event::Start(part) => open = Some(Receiving::begin(part, documents).await?),
                 Event::Data(bytes) => match (&mut open, &mut message) {
                     (Some(receiving), _) => receiving.write(bytes).await?,
                     (None, Some(message)) => {
@@ -206,9 +199,7 @@ async fn receive_parts<P>(
         }
     }
     reader.finish()?;
-    let message =
-        message.ok_or_else(|| Fault::sender("no part of the message is the one that `start` names"))?;
-    Ok((message.freeze(), parts))
+    Ok((message, parts))
 }
 
 /// A document that is being received.

@@ -28,7 +28,7 @@ use fhir_model::interaction::{Caller, FhirApi, User};
 use futures_util::Stream;
 use jiff::Timestamp;
 
-use crate::atna::event::{Outcome, changes};
+use crate::atna::event::changes;
 use crate::atna::{Recorder, Recording};
 use crate::documents::Documents;
 use crate::wire::mtom::Writer;
@@ -44,7 +44,7 @@ use transactions::meant;
 pub(crate) use transactions::transaction_names;
 
 /// How the doors are set up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The OID of this repository; without one no document is found in it.
     pub repository_unique_id: String,
@@ -72,7 +72,7 @@ pub struct Settings {
 }
 
 /// A DICOMweb service that has images.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Images {
     /// Its address, without a slash at the end.
     pub url: String,
@@ -219,12 +219,15 @@ pub struct Gateway {
     http: reqwest::Client,
 }
 
+/// Documents of an answer: content id, media type, bytes.
+type Parts = Vec<(String, String, Chunk)>;
+
 /// What a transaction answers with.
 struct Answer {
     action: &'static str,
     body: Element,
-    /// Documents beside it: id, media type, bytes.
-    parts: Vec<(String, String, Chunk)>,
+    /// Documents beside it.
+    parts: Parts,
     /// Whether the answer is of several parts even without documents.
     is_multipart: bool,
     transaction: &'static str,
@@ -268,15 +271,14 @@ impl Gateway {
         };
         let received =
             Received { door, incoming: &incoming, transaction: transaction.name, at: Timestamp::now() };
+        let event = self.event(&caller, &received).await;
         // What changes something is recorded in the transaction that changes it.
-        let recording = match changes(transaction.name) {
-            true => self.event(&caller, &received, (Outcome::Success, None)).await.map(Recording::new),
-            false => None,
-        };
+        let recording = event.as_ref().filter(|_| changes(transaction.name)).map(Recording::new);
         let performed = self.perform(door, transaction, &caller, &incoming, recording.as_ref()).await;
-        let recorded = match recording.is_some_and(|recording| recording.is_stored()) {
-            true => Ok(()),
-            false => self.record(&caller, &received, &performed).await,
+        let is_recorded = recording.is_some_and(|recording| recording.is_stored());
+        let recorded = match event.filter(|_| !is_recorded) {
+            Some(event) => self.record(&caller, transaction.name, event, &performed).await,
+            None => Ok(()),
         };
         match performed {
             Ok(_) if recorded.is_err() => {

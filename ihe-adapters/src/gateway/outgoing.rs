@@ -13,6 +13,7 @@ use crate::wire::mtom::Writer;
 use crate::wire::namespaces::WSSE;
 use crate::wire::soap::{Addressing, Envelope, Fault, Version};
 use crate::wire::xml::Element;
+use crate::xds::repository::retrieve_document_set::clip;
 
 /// Why there is no answer of somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,13 +84,7 @@ impl Outgoing<'_> {
                 false => Unanswered::Unreachable,
             })?;
         let status = answer.status().as_u16();
-        let content_type = answer.headers().get("content-type").and_then(|t| t.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        let body: Arriving = Box::pin(
-            answer
-                .bytes_stream()
-                .map(|chunk| chunk.map_err(|_| "the answer did not arrive whole".to_owned())),
-        );
+        let (content_type, body) = arriving(answer);
         let received = Incoming::receive_to_pass_on(&content_type, body, documents, settings).await;
         let incoming = received.map_err(|fault| match status {
             200 => unreadable(&fault),
@@ -102,14 +97,19 @@ impl Outgoing<'_> {
     }
 }
 
+/// Returns the media type of an answer of somebody else, and its bytes as they arrive.
+pub(super) fn arriving(answer: reqwest::Response) -> (String, Arriving) {
+    let content_type = answer.headers().get("content-type").and_then(|t| t.to_str().ok());
+    let content_type = content_type.unwrap_or_default().to_owned();
+    let chunks = answer.bytes_stream();
+    let chunks = chunks.map(|chunk| chunk.map_err(|_| "the answer did not arrive whole".to_owned()));
+    (content_type, Box::pin(chunks))
+}
+
 fn unreadable(fault: &Fault) -> Unanswered {
     Unanswered::Fault(format!("its answer cannot be read: {}", clip(&fault.reason)))
 }
 
 fn told(fault: &Fault) -> Unanswered {
     Unanswered::Fault(format!("it answered with a fault: {}", clip(&fault.reason)))
-}
-
-fn clip(text: &str) -> String {
-    text.chars().take(200).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fhir_model::interaction::Caller;
 
 use super::incoming::{Incoming, store_inline};
-use super::{Answer, Chunk, Door, Gateway};
+use super::{Answer, Chunk, Door, Gateway, Parts};
 use crate::atna::Recording;
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
@@ -196,7 +196,7 @@ impl Gateway {
         transaction: &Transaction,
         caller: &Caller,
         incoming: &Incoming,
-        recording: Option<&Recording>,
+        recording: Option<&Recording<'_>>,
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
         let registry = Registry { recording, ..self.registry(caller) };
@@ -335,7 +335,7 @@ impl Gateway {
         registry: &Registry<'_>,
         body: &Element,
         home: Option<&str>,
-    ) -> Result<(Element, Vec<(String, String, Chunk)>), Fault> {
+    ) -> Result<(Element, Parts), Fault> {
         let requests = match requests(body) {
             Ok(requests) => requests,
             Err(error) => return Ok((response(&[], vec![error]), Vec::new())),
@@ -355,7 +355,6 @@ impl Gateway {
             };
             let chunk = match &document.bytes {
                 Bytes::Here(bytes) => Some(Chunk::Bytes(bytes.clone().into())),
-                Bytes::Passing => None,
                 Bytes::Stored(content) => {
                     let (documents, of) = (Arc::clone(&self.documents), *content);
                     let opened = tokio::task::spawn_blocking(move || documents.open(&of)).await;
@@ -365,7 +364,7 @@ impl Gateway {
             match chunk {
                 Some(chunk) => {
                     parts.push((content_id(retrieved.len()), document.media_type.clone(), chunk));
-                    retrieved.push(document);
+                    retrieved.push((document.request, document.media_type));
                 }
                 None => {
                     let context = "the document is registered, and cannot be read";

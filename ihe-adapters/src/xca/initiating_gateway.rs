@@ -3,7 +3,7 @@
 //!
 //! Spec: ITI TF-1 18.2.2, ITI TF-2 3.38.4.1.3, 3.39.4.1.3
 
-use crate::wire::ebrs::{ErrorCode, RegistryError, Severity, Status, error_list};
+use crate::wire::ebrs::{ErrorCode, RegistryError, Severity, Status, error_list, is_error};
 use crate::wire::namespaces::{QUERY, RIM, RS, XDSB};
 use crate::wire::xml::{Element, Node};
 
@@ -134,7 +134,6 @@ impl Consolidated {
     }
 
     fn status(&self) -> Status {
-        let is_error = |error: &Element| error.attribute("severity") != Some(Severity::Warning.urn());
         match (self.errors.iter().any(is_error), self.has_success) {
             (false, _) => Status::Success,
             (true, true) => Status::PartialSuccess,
@@ -144,7 +143,6 @@ impl Consolidated {
 
     fn error_list(&mut self) -> Option<Element> {
         let errors = std::mem::take(&mut self.errors);
-        let is_error = |error: &Element| error.attribute("severity") != Some(Severity::Warning.urn());
         let highest = if errors.iter().any(is_error) { Severity::Error } else { Severity::Warning };
         (!errors.is_empty()).then(|| {
             Element::new(RS, "RegistryErrorList")

@@ -62,16 +62,6 @@ impl fmt::Debug for Trust {
     }
 }
 
-impl PartialEq for Trust {
-    fn eq(&self, other: &Trust) -> bool {
-        Arc::ptr_eq(&self.keys, &other.keys)
-            && (&self.audiences, self.skew_seconds, self.is_required, &self.policy)
-                == (&other.audiences, other.skew_seconds, other.is_required, &other.policy)
-    }
-}
-
-impl Eq for Trust {}
-
 /// Why an assertion is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {

@@ -55,30 +55,32 @@ pub enum TrustError {
     Empty,
 }
 
+impl Default for TrustedKeys {
+    /// Nobody is trusted.
+    fn default() -> TrustedKeys {
+        TrustedKeys { context: DsigContext::new(KeysManager::new()) }
+    }
+}
+
 impl TrustedKeys {
-    /// Takes the keys of certificates: PEM, one text for each file. That a
-    /// certificate is still good is not asked: it counts as long as it is listed.
+    /// Trusts the keys of the certificates in a text, PEM. That a certificate is
+    /// still good is not asked: it counts as long as it is listed.
     ///
     /// # Errors
-    /// When one of them cannot be used, or a file has none.
-    pub fn of_certificates<'t>(files: impl IntoIterator<Item = &'t str>) -> Result<TrustedKeys, TrustError> {
+    /// When one of them cannot be used, or there is none.
+    pub fn add(&mut self, certificates: &str) -> Result<(), TrustError> {
         const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         const END: &str = "-----END CERTIFICATE-----";
-        let mut keys = KeysManager::new();
-        for text in files {
-            let before = keys.len();
-            for rest in text.split(BEGIN).skip(1) {
-                let body = rest.split(END).next().unwrap_or_default();
-                let pem = format!("{BEGIN}{body}{END}\n");
-                let key = load_x509_cert_pem(pem.as_bytes())
-                    .map_err(|error| TrustError::Certificate(error.to_string()))?;
-                keys.add_key(key);
-            }
-            if keys.len() == before {
-                return Err(TrustError::Empty);
-            }
+        let keys = &mut self.context.keys_manager;
+        let before = keys.len();
+        for rest in certificates.split(BEGIN).skip(1) {
+            let body = rest.split(END).next().unwrap_or_default();
+            let pem = format!("{BEGIN}{body}{END}\n");
+            let key = load_x509_cert_pem(pem.as_bytes())
+                .map_err(|error| TrustError::Certificate(error.to_string()))?;
+            keys.add_key(key);
         }
-        Ok(TrustedKeys { context: DsigContext::new(keys) })
+        if keys.len() == before { Err(TrustError::Empty) } else { Ok(()) }
     }
 }
 

@@ -7,4 +7,4 @@ mod registry_error;
 mod registry_response;
 
 pub use registry_error::{ErrorCode, RegistryError, Severity};
-pub use registry_response::{RegistryResponse, Status, error_list};
+pub use registry_response::{RegistryResponse, Status, error_list, is_error};

@@ -83,6 +83,11 @@ impl RegistryResponse {
     }
 }
 
+/// Tells whether a `RegistryError`, as an element, is more than a warning.
+pub fn is_error(error: &Element) -> bool {
+    error.attribute("severity") != Some(Severity::Warning.urn())
+}
+
 /// Writes a list of errors; `None` when there are none.
 pub fn error_list(errors: &[RegistryError]) -> Option<Element> {
     let highest = errors.iter().map(|error| error.severity).max()?;

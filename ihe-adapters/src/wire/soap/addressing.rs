@@ -5,7 +5,8 @@
 use super::super::namespaces::{WSA, WSA_2004};
 use super::super::xml::Element;
 
-const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
+/// What `wsa:ReplyTo` says of who waits on the connection.
+pub const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 const NONE: &str = "http://www.w3.org/2005/08/addressing/none";
 
 /// Where an answer goes.

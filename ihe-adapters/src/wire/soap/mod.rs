@@ -9,7 +9,7 @@
 mod addressing;
 mod fault;
 
-pub use addressing::{Addressing, ReplyTo};
+pub use addressing::{ANONYMOUS, Addressing, ReplyTo};
 pub use fault::{Fault, FaultCode, Security};
 
 use super::namespaces::{SOAP_11, SOAP_12, WSA, WSA_2004, WSSE};

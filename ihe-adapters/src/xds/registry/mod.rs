@@ -58,7 +58,7 @@ pub(crate) struct Registry<'a> {
     /// The codes that are allowed; `None` for all.
     pub(crate) code_lists: Option<&'a CodeLists>,
     /// What is recorded of a change, with the change.
-    pub(crate) recording: Option<&'a Recording>,
+    pub(crate) recording: Option<&'a Recording<'a>>,
 }
 
 impl Registry<'_> {

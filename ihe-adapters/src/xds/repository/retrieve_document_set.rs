@@ -46,8 +46,6 @@ pub enum Bytes {
     Stored(Content),
     /// At hand.
     Here(Vec<u8>),
-    /// On their way from somebody else.
-    Passing,
 }
 
 /// A document that is given out.
@@ -134,21 +132,22 @@ async fn find(registry: &Registry<'_>, unique_id: &str) -> Result<Option<(String
     Ok(None)
 }
 
-/// Writes the answer; documents stand in parts of the ids `[number]@lanterna`.
-pub(crate) fn response(retrieved: &[Retrieved], errors: Vec<RegistryError>) -> Element {
+/// Writes the answer: what was asked for and is given, each with its media type.
+/// Documents stand in parts of the ids `[number]@lanterna`.
+pub(crate) fn response(retrieved: &[(DocumentRequest, String)], errors: Vec<RegistryError>) -> Element {
     let status = Status::of(&errors, !retrieved.is_empty());
     let mut response = Element::new(XDSB, "RetrieveDocumentSetResponse")
         .with_child(RegistryResponse { status, errors }.to_element());
-    for (at, document) in retrieved.iter().enumerate() {
+    for (at, (request, media_type)) in retrieved.iter().enumerate() {
         let text = |local: &str, text: &str| Element::new(XDSB, local).with_text(text);
-        let home = document.request.home.as_deref().map(|home| text("HomeCommunityId", home));
+        let home = request.home.as_deref().map(|home| text("HomeCommunityId", home));
         let bytes = Element::new(XDSB, "Document").with_child(include(&content_id(at)));
         response = response.with_child(
             Element::new(XDSB, "DocumentResponse")
                 .with_children(home)
-                .with_child(text("RepositoryUniqueId", &document.request.repository))
-                .with_child(text("DocumentUniqueId", &document.request.document))
-                .with_child(text("mimeType", &document.media_type))
+                .with_child(text("RepositoryUniqueId", &request.repository))
+                .with_child(text("DocumentUniqueId", &request.document))
+                .with_child(text("mimeType", media_type))
                 .with_child(bytes),
         );
     }
