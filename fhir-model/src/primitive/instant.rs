@@ -9,7 +9,7 @@ use jiff::Timestamp;
 /// Microseconds since 1970-01-01T00:00:00Z.
 ///
 /// The server's stamps grow strictly, so an instant also names a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(pub i64);
 
 impl Instant {

@@ -154,6 +154,23 @@ pub trait Reads {
         rows.into_iter().map(stored).collect()
     }
 
+    /// Returns up to `limit` versions of some types that were stored after an instant, oldest
+    /// first: what changed, in the order in which it did. No two have the same instant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn changes(
+        &mut self,
+        of: &[TypeId],
+        after: Instant,
+        limit: usize,
+    ) -> Result<Vec<StoredResource>, StorageError> {
+        let statement = changes_statement(of, after, limit);
+        type Types = (BigInt, Text, Text, Integer, BigInt, Integer, Integer, Integer, Binary);
+        let rows = statement.load::<Types, ResourceRow>(self.resource_connection())?;
+        rows.into_iter().map(stored).collect()
+    }
+
     /// Returns how many resources of a type live, or of all types.
     ///
     /// # Errors
@@ -215,6 +232,29 @@ impl Reads for SqliteConnection {
 pub const RESOURCE_COLUMNS: &str = "resource.key, resource.type_name, resource.id, resource.version, resource.updated, \
      resource.operation, resource.deleted, resource.hole, resource.body";
 
+/// What is selected of each version, by table.
+const VERSION_COLUMNS: &str = "SELECT * FROM (SELECT v.key, r.type_name, r.id, v.version, v.updated AS updated, \
+     v.operation, v.deleted, v.hole, v.body FROM ";
+
+fn changes_statement(of: &[TypeId], after: Instant, limit: usize) -> RenderedSql {
+    let mut binds = Vec::new();
+    let mut parts = Vec::new();
+    for table in ["resource", "version"] {
+        for of in of {
+            parts.push(format!(
+                "{VERSION_COLUMNS}{table} v JOIN resource r ON r.key = v.key \
+                 WHERE v.type = ? AND v.updated > ? ORDER BY v.updated LIMIT ?)"
+            ));
+            binds.push(Bind::Integer(TypeCode::of(*of).0.into()));
+            binds.push(Bind::Integer(after.0));
+            binds.push(Bind::Integer(limit as i64));
+        }
+    }
+    let sql = format!("SELECT * FROM ({}) ORDER BY updated LIMIT ?", parts.join(" UNION ALL "));
+    binds.push(Bind::Integer(limit as i64));
+    RenderedSql { sql, binds, is_rare: false }
+}
+
 fn history_statement(scope: &HistoryScope, bounds: &HistoryBounds, limit: usize) -> RenderedSql {
     let mut binds = Vec::new();
     let mut sql = String::from("SELECT * FROM (");
@@ -222,10 +262,7 @@ fn history_statement(scope: &HistoryScope, bounds: &HistoryBounds, limit: usize)
         if part > 0 {
             sql.push_str(" UNION ALL ");
         }
-        sql.push_str(
-            "SELECT * FROM (SELECT v.key, r.type_name, r.id, v.version, v.updated AS updated, \
-             v.operation, v.deleted, v.hole, v.body FROM ",
-        );
+        sql.push_str(VERSION_COLUMNS);
         sql.push_str(table);
         sql.push_str(" v JOIN resource r ON r.key = v.key WHERE 1");
         match scope {

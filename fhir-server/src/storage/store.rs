@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -231,9 +231,9 @@ impl Store {
         sqlite::open_reader(&self.path).map_or_else(|error| error, |_| StorageError::Busy("reads"))
     }
 
-    /// Sets who is told of commits; the first one set stays.
+    /// Adds somebody who is told of commits.
     pub fn observe(&self, observer: Observer) {
-        let _ = self.shared.observer.set(observer);
+        self.shared.observers.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
     }
 
     /// Bounds the size of the database, in bytes: what exceeds it is refused

@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Moment};
 
@@ -80,7 +80,7 @@ pub(super) struct Writer {
 pub(super) struct Shared {
     /// The size that the database may not exceed, in bytes; 0 for no bound.
     pub(super) size_bytes_max: AtomicU64,
-    pub(super) observer: OnceLock<Observer>,
+    pub(super) observers: Mutex<Vec<Observer>>,
     pub(super) cache: ReadCache,
 }
 
@@ -218,7 +218,7 @@ impl State {
             self.batch.forget();
             self.overwrite_what_failed();
         } else {
-            self.tell_observer();
+            self.tell_observers();
         }
         for job in done {
             // Nothing that waits for an answer may end the writer.
@@ -315,14 +315,16 @@ impl State {
         Ok(())
     }
 
-    fn tell_observer(&mut self) {
-        if let Some(observer) = self.shared.observer.get()
-            && !self.batch.effects.is_empty()
-            && catch_unwind(AssertUnwindSafe(|| observer(&self.batch.effects))).is_err()
-        {
-            tracing::error!("the observer of commits has panicked");
+    fn tell_observers(&mut self) {
+        let effects = std::mem::take(&mut self.batch.effects);
+        if effects.is_empty() {
+            return;
         }
-        self.batch.effects.clear();
+        for observer in &*self.shared.observers.lock().unwrap_or_else(PoisonError::into_inner) {
+            if catch_unwind(AssertUnwindSafe(|| observer(&effects))).is_err() {
+                tracing::error!("an observer of commits has panicked");
+            }
+        }
     }
 
     fn checkpoint(&mut self, is_idle: bool) {

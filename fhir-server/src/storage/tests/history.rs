@@ -36,6 +36,21 @@ fn history_is_newest_first_within_its_bounds() {
         history(&store, &patients, none),
         ["Patient/a/3", "Patient/a/2", "Patient/b/1", "Patient/a/1"]
     );
+    // What changed is the same the other way round, whatever is taken at a time.
+    let types = [a.resource_type, o.resource_type];
+    for limit in [1, 2, 100] {
+        let (mut after, mut changed) = (Instant(0), Vec::new());
+        loop {
+            let page = store.reader().expect("reader").changes(&types, after, limit).expect("changes");
+            let Some(last) = page.last() else { break };
+            after = last.updated;
+            changed.extend(
+                page.iter().map(|v| format!("{}/{}/{}", v.key.resource_type.name(), v.key.id, v.version)),
+            );
+        }
+        changed.reverse();
+        assert_eq!(changed, expected, "{limit} at a time");
+    }
     let instance = HistoryScope::Instance(a);
     assert_eq!(history(&store, &instance, none), ["Patient/a/3", "Patient/a/2", "Patient/a/1"]);
     let absent = HistoryScope::Instance(key("Patient", "c"));
