@@ -10,6 +10,7 @@ use clap::Args;
 use fhir_model::schema::TypeId;
 use ihe_adapters::atna::Recorder;
 use ihe_adapters::gateway::Images;
+use ihe_adapters::gateway::callbacks::Callbacks;
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::code_lists::CodeLists;
 use ihe_adapters::xds::values::is_oid;
@@ -51,6 +52,9 @@ pub enum ConfigError {
     /// What is no address of a service.
     #[error("`{0}` is no address such as https://host/xca/query")]
     Address(String),
+    /// What is no origin.
+    #[error("[peers] callbacks: `{0}` is no origin such as https://host:8443, nor `*`")]
+    Origin(String),
     /// A community that is in the directory twice.
     #[error("[[xca.communities]]: the community {0} is there twice")]
     CommunityTwice(String),
@@ -239,6 +243,8 @@ pub struct PeersFile {
     pub key: Option<PathBuf>,
     /// How long one waits for an answer, in seconds.
     pub answer_seconds_max: Option<u64>,
+    /// Where others may have answers and notifications sent to.
+    pub callbacks: Vec<String>,
 }
 
 /// The section `[xds]`.
@@ -352,6 +358,8 @@ pub struct ServeSettings {
     pub communities: Vec<Community>,
     /// How others are asked.
     pub peers: PeersFile,
+    /// Where others may have messages sent to.
+    pub callbacks: Callbacks,
     /// Who is believed of users.
     pub trust: Option<Trust>,
     /// How this server is called in what it records; `None` when it does not.
@@ -435,6 +443,7 @@ impl Settings {
             xds,
             communities: communities(&self.file.xca)?,
             peers: self.file.peers.clone(),
+            callbacks: Callbacks::parse(&self.file.peers.callbacks).map_err(ConfigError::Origin)?,
             trust: trust(&self.file.xua)?,
             images: self.file.images.clone().map(images).transpose()?,
             recorder: self.file.audit.record.then(|| Recorder {

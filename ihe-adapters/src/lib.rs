@@ -4,6 +4,7 @@
 
 pub mod atna;
 pub mod documents;
+pub mod dsub;
 pub mod fhir_client;
 pub mod gateway;
 pub mod wire;

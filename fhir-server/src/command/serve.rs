@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir_model::outcome::Issue;
-use ihe_adapters::gateway;
+use ihe_adapters::gateway::{self, Gateway};
 use ihe_adapters::xua::Trust;
 
 use crate::audit::{AuditFeed, AuditStatistics};
@@ -17,6 +17,7 @@ use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 use crate::storage::{Store, is_content};
+use crate::subscription::{Broker, NotificationStatistics, Waker};
 
 /// How often documents are looked through that nothing refers to, and how old
 /// those are that are removed: far older than any submission lasts.
@@ -56,6 +57,7 @@ pub fn serve(
             affinity_domain: serve.xds.affinity_domain,
             code_lists: serve.code_lists,
             communities: serve.communities,
+            callbacks: serve.callbacks,
             answer_seconds_max: serve.peers.answer_seconds_max.unwrap_or(doors.answer_seconds_max),
             ..doors
         },
@@ -79,12 +81,25 @@ pub fn serve(
         let (api, store) = (api.clone(), store.clone());
         feed = Some(AuditFeed { api, store, repository, tls, host: host.trim().to_owned(), statistics });
     }
+    let (gateway_settings, client) = (server_settings.gateway.clone(), server_settings.peers.clone());
+    let waker = Waker::default();
+    let notifications = Arc::new(NotificationStatistics::default());
+    numbers.push(notifications.clone());
+    let broker = Broker {
+        gateway: Gateway::new(api.clone(), documents.clone(), gateway_settings, client),
+        store: store.clone(),
+        base: settings.base.clone().unwrap_or_else(|| format!("{scheme}://{}/fhir", serve.listen)),
+        waker: waker.clone(),
+        statistics: notifications,
+    };
+    store.observe(Box::new(move |effects| waker.committed(effects)));
     let served = Served { api: api.clone(), documents, readiness: vec![store.clone()], numbers };
     let listen = serve.listen;
     let publishing = Server::clone(&api);
     let serving = async move {
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
+        tokio::task::spawn_local(broker.keep_telling());
         feed.map(|feed| tokio::task::spawn_local(feed.keep_sending()));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await
     };

@@ -165,8 +165,12 @@ fn soap_doors(app: &mut web::ServiceConfig) {
             soap::answer(door, shared, request, payload)
         };
         let get = move |shared: Data<Shared>, request: HttpRequest| soap::describe(door, shared, request);
-        let resource = web::resource(door.path()).route(web::post().to(post)).route(web::get().to(get));
-        app.service(resource.default_service(web::to(soap::other_method)));
+        let below = format!("{}/{{below}}", door.path());
+        let paths = [Some(door.path()), door.has_places_below().then_some(below.as_str())];
+        for path in paths.into_iter().flatten() {
+            let resource = web::resource(path).route(web::post().to(post)).route(web::get().to(get));
+            app.service(resource.default_service(web::to(soap::other_method)));
+        }
     }
 }
 

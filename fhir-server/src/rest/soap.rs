@@ -62,6 +62,7 @@ pub(super) async fn answer(
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let incoming = Request {
         door,
+        below: request.match_info().get("below").map(str::to_owned),
         content_type: content_type.to_owned(),
         caller,
         body: arriving(payload, shared.settings.limits.clone()),
@@ -74,10 +75,13 @@ pub(super) async fn answer(
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let size = response.body.iter().map(Chunk::size).sum();
     tell(response.transaction, status, size);
-    HttpResponse::build(status)
+    let mut answer = HttpResponse::build(status);
+    answer.insert_header((CACHE_CONTROL, "no-store")).insert_header(("X-Request-Id", id.as_str()));
+    if size == 0 {
+        return answer.finish();
+    }
+    answer
         .insert_header((CONTENT_TYPE, response.content_type))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("X-Request-Id", id.as_str()))
         .body(body::SizedStream::new(size, chunks(response.body)))
 }
 

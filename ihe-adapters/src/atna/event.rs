@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
-use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB, XDSI};
+use crate::wire::ebrim::{RegistryObject, registry_object};
+use crate::wire::namespaces::{LCM, QUERY, RIM, WSNT, XDSB, XDSI};
 use crate::wire::xml::Element;
 use crate::xds::registry::stored_query::PATIENT_PARAMETERS;
 use crate::xds::values::Cx;
@@ -47,6 +48,9 @@ const KINDS: &[Kind] = &[
     kind("ITI-86", "Remove Documents", PATIENT_RECORD, "D", false),
     kind("ITI-43", "Retrieve Document Set", EXPORTED, "R", true),
     kind("ITI-39", "Cross Gateway Retrieve", EXPORTED, "R", true),
+    kind("ITI-52", "Document Metadata Subscribe", QUERIED, "C", false),
+    kind("ITI-53", "Document Metadata Notify", EXPORTED, "R", false),
+    kind("ITI-54", "Document Metadata Publish", IMPORTED, "C", false),
     kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
     kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
     kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
@@ -135,11 +139,13 @@ impl Objects {
             Some(inside) => inside,
             None => body,
         };
-        if let Some(list) = submission.child(RIM, "RegistryObjectList") {
+        let list = submission.child(RIM, "RegistryObjectList").or_else(|| published(body));
+        if let Some(list) = list {
             objects.submitted(list);
         }
-        if body.is(QUERY, "AdhocQueryRequest")
-            && let Some(query) = body.child(RIM, "AdhocQuery")
+        let filter = body.child(WSNT, "Filter").unwrap_or(body);
+        if (body.is(QUERY, "AdhocQueryRequest") || body.is(WSNT, "Subscribe"))
+            && let Some(query) = filter.child(RIM, "AdhocQuery")
         {
             objects.patients.extend(patients_of(query).take(OBJECTS_MAX));
             let id = query.attribute("id").unwrap_or_default().to_owned();
@@ -157,6 +163,18 @@ impl Objects {
         let refs = body.child(RIM, "ObjectRefList").into_iter().flat_map(Element::elements);
         let ids = refs.filter_map(|of| of.attribute("id").map(str::to_owned));
         objects.registered.extend(ids.take(OBJECTS_MAX));
+        objects
+    }
+
+    /// Tells what a notification of an object is about.
+    pub fn told(object: &RegistryObject) -> Objects {
+        let mut objects = Objects::default();
+        let list = Element::new(RIM, "RegistryObjectList").with_child(registry_object(object));
+        objects.submitted(&list);
+        if let Some(unique_id) = object.identifier(document_entry::UNIQUE_ID) {
+            let repository = object.slot_value("repositoryUniqueId").map(str::to_owned);
+            objects.documents.push((unique_id.to_owned(), repository, object.home.clone()));
+        }
         objects
     }
 
@@ -178,6 +196,12 @@ impl Objects {
             }
         }
     }
+}
+
+/// Returns the list of what a message publishes.
+fn published(body: &Element) -> Option<&Element> {
+    let message = body.child(WSNT, "NotificationMessage")?.child(WSNT, "Message")?;
+    message.child(LCM, "SubmitObjectsRequest")?.child(RIM, "RegistryObjectList")
 }
 
 fn patients_of(query: &Element) -> impl Iterator<Item = String> {

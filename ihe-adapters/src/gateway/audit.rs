@@ -11,7 +11,7 @@ use crate::atna::entry;
 use crate::atna::event::{Happened, Objects, Outcome, audit_event, changes, ended, not_authenticated};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{Status, is_error};
-use crate::wire::namespaces::RS;
+use crate::wire::namespaces::{RS, WSNT};
 use crate::wire::soap::{ANONYMOUS, Fault, FaultCode, ReplyTo};
 use crate::wire::xml::Element;
 use crate::xds::values::Cx;
@@ -58,7 +58,11 @@ impl Gateway {
             receiver: &receiver,
             user: caller.user.as_deref(),
         };
-        Some(audit_event(&happened, &objects, &places, recorder))
+        let mut event = audit_event(&happened, &objects, &places, recorder);
+        if envelope.body.is(WSNT, "Unsubscribe") {
+            event["action"] = "D".into();
+        }
+        Some(event)
     }
 
     /// Records a message, before it is answered.

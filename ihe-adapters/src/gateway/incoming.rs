@@ -28,6 +28,8 @@ pub(super) struct Incoming<P = Received> {
     pub(super) assertion: Option<String>,
     /// The documents beside it.
     pub(super) parts: Vec<P>,
+    /// What the address that it came to names below the door.
+    pub(super) below: Option<String>,
 }
 
 /// A document that only passes through.
@@ -106,7 +108,7 @@ async fn receive<P>(
         1 => source_of(&xml, &xua::path(envelope.version.namespace())),
         _ => return Err(Fault::sender("the message has several assertions about its user: one is taken")),
     };
-    Ok(Incoming { envelope, assertion, parts })
+    Ok(Incoming { envelope, assertion, parts, below: None })
 }
 
 async fn gather(mut body: Arriving, bytes_max: usize) -> Result<Bytes, Fault> {

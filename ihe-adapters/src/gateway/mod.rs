@@ -7,14 +7,18 @@
 //! | `/xds/repository` | ITI-41, ITI-43, ITI-86 |
 //! | `/xdsi` | RAD-69 |
 //! | `/xdr` | ITI-41, also with limited metadata |
+//! | `/dsub` | ITI-52, ITI-54 |
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
 
 mod audit;
+pub mod callbacks;
 mod communities;
 pub mod dicomweb;
 mod incoming;
+pub mod notifications;
 mod outgoing;
+mod reply;
 mod transactions;
 mod wsdl;
 
@@ -32,12 +36,13 @@ use crate::atna::event::changes;
 use crate::atna::{Recorder, Recording};
 use crate::documents::Documents;
 use crate::wire::mtom::Writer;
-use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
+use crate::wire::soap::{Addressing, Envelope, Fault, Version};
 use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
 use crate::xds::code_lists::CodeLists;
 use crate::xua::{self, Trust};
 use audit::Received;
+use callbacks::Callbacks;
 use incoming::Incoming;
 use transactions::meant;
 #[cfg(test)]
@@ -63,6 +68,8 @@ pub struct Settings {
     pub communities: Vec<Community>,
     /// How long one waits for the answer of somebody else, in seconds.
     pub answer_seconds_max: u64,
+    /// Where others may have messages sent to.
+    pub callbacks: Callbacks,
     /// Who is believed of users; `None` when nobody is asked.
     pub trust: Option<Trust>,
     /// How this server is called where it records what was done; `None` when it does not.
@@ -100,6 +107,7 @@ impl Default for Settings {
             bytes_max: 2 << 30,
             communities: Vec::new(),
             answer_seconds_max: 30,
+            callbacks: Callbacks::default(),
             trust: None,
             recorder: None,
             images: None,
@@ -118,6 +126,8 @@ pub enum Door {
     Recipient,
     /// `/xdsi`.
     ImagingSource,
+    /// `/dsub`.
+    NotificationBroker,
     /// `/xca/query`.
     CrossGatewayQuery,
     /// `/xca/retrieve`.
@@ -131,6 +141,7 @@ impl Door {
         Door::Repository,
         Door::Recipient,
         Door::ImagingSource,
+        Door::NotificationBroker,
         Door::CrossGatewayQuery,
         Door::CrossGatewayRetrieve,
     ];
@@ -142,9 +153,15 @@ impl Door {
             Door::Repository => "DocumentRepository",
             Door::Recipient => "DocumentRecipient",
             Door::ImagingSource => "ImagingDocumentSource",
+            Door::NotificationBroker => "DocumentMetadataNotificationBroker",
             Door::CrossGatewayQuery => "RespondingGateway_Query",
             Door::CrossGatewayRetrieve => "RespondingGateway_Retrieve",
         }
+    }
+
+    /// Tells whether things have addresses below it: subscriptions.
+    pub fn has_places_below(self) -> bool {
+        self == Door::NotificationBroker
     }
 
     /// Describes it in WSDL 1.1, as what is at an address.
@@ -159,6 +176,7 @@ impl Door {
             Door::Repository => "/xds/repository",
             Door::Recipient => "/xdr",
             Door::ImagingSource => "/xdsi",
+            Door::NotificationBroker => "/dsub",
             Door::CrossGatewayQuery => "/xca/query",
             Door::CrossGatewayRetrieve => "/xca/retrieve",
         }
@@ -172,6 +190,8 @@ pub type Arriving = Pin<Box<dyn Stream<Item = Result<Bytes, String>>>>;
 pub struct Request {
     /// Where it came to.
     pub door: Door,
+    /// What its address names below the door: a subscription.
+    pub below: Option<String>,
     /// Its `Content-Type`.
     pub content_type: String,
     /// Who asks.
@@ -208,6 +228,8 @@ pub struct Response {
     pub body: Vec<Chunk>,
     /// The transaction, for logs: `ITI-42` ...
     pub transaction: &'static str,
+    /// Whether it tells what is wrong with the message.
+    is_fault: bool,
 }
 
 /// Performs what comes in by SOAP.
@@ -244,21 +266,25 @@ impl Gateway {
         Gateway { api, documents, settings, http }
     }
 
-    /// Answers a request.
+    /// Answers a request: on the connection, or, where the message says so, with nothing
+    /// but that it was taken, and at the address that it names.
     pub async fn answer(&self, request: Request) -> Response {
-        let Request { door, content_type, caller, body } = request;
+        let Request { door, below, content_type, caller, body } = request;
         let incoming = match Incoming::receive(&content_type, body, &self.documents, &self.settings).await {
-            Ok(incoming) => incoming,
+            Ok(incoming) => Incoming { below, ..incoming },
             Err(fault) => return fault_response(fault, Version::Soap12, &Addressing::default()),
         };
-        let (version, addressing) = (incoming.envelope.version, incoming.envelope.addressing());
-        if let ReplyTo::Address(_) = addressing.reply_to {
-            let fault =
-                Fault::sender("answers are sent back on the connection: leave `wsa:ReplyTo` anonymous");
-            let fault = Fault { addressing: Some("OnlyAnonymousAddressSupported".to_owned()), ..fault };
-            return fault_response(fault, version, &addressing);
+        let addressing = incoming.envelope.addressing();
+        if let Err(fault) = self.can_answer(&addressing) {
+            return fault_response(fault, incoming.envelope.version, &Addressing::default());
         }
-        let caller = match self.identified(&caller, &incoming) {
+        let response = self.answer_message(door, caller, &incoming).await;
+        self.deliver(response, &addressing)
+    }
+
+    async fn answer_message(&self, door: Door, caller: Caller, incoming: &Incoming) -> Response {
+        let (version, addressing) = (incoming.envelope.version, incoming.envelope.addressing());
+        let caller = match self.identified(&caller, incoming) {
             Ok(user) => Caller { user, ..caller },
             Err(fault) => {
                 self.record_refusal(&caller, door, &fault).await;
@@ -269,12 +295,11 @@ impl Gateway {
             Ok(transaction) => transaction,
             Err(fault) => return fault_response(fault, version, &addressing),
         };
-        let received =
-            Received { door, incoming: &incoming, transaction: transaction.name, at: Timestamp::now() };
+        let received = Received { door, incoming, transaction: transaction.name, at: Timestamp::now() };
         let event = self.event(&caller, &received).await;
         // What changes something is recorded in the transaction that changes it.
         let recording = event.as_ref().filter(|_| changes(transaction.name)).map(Recording::new);
-        let performed = self.perform(door, transaction, &caller, &incoming, recording.as_ref()).await;
+        let performed = self.perform(door, transaction, &caller, incoming, recording.as_ref()).await;
         let is_recorded = recording.is_some_and(|recording| recording.is_stored());
         let recorded = match event.filter(|_| !is_recorded) {
             Some(event) => self.record(&caller, transaction.name, event, &performed).await,
@@ -308,12 +333,16 @@ impl Gateway {
 }
 
 fn response(answer: Answer, version: Version, addressing: &Addressing) -> Response {
+    let transaction = answer.transaction;
+    // Of what is only told nobody waits for an answer.
+    if answer.action.is_empty() {
+        return Response::taken(transaction);
+    }
     let envelope = Envelope { version, headers: addressing.answer(answer.action), body: answer.body };
     let xml = envelope.into_element().to_xml();
-    let transaction = answer.transaction;
     if !answer.is_multipart {
         let content_type = format!("{}; charset=UTF-8", version.media_type());
-        return Response { status: 200, content_type, body: vec![Chunk::Bytes(xml.into())], transaction };
+        return answered(content_type, vec![Chunk::Bytes(xml.into())], transaction);
     }
     let writer = Writer::new(version);
     let mut body = vec![Chunk::Bytes(writer.root(&xml).into())];
@@ -322,10 +351,20 @@ fn response(answer: Answer, version: Version, addressing: &Addressing) -> Respon
         body.push(chunk);
     }
     body.push(Chunk::Bytes(writer.end().into()));
-    Response { status: 200, content_type: writer.content_type(), body, transaction }
+    answered(writer.content_type(), body, transaction)
+}
+
+fn answered(content_type: String, body: Vec<Chunk>, transaction: &'static str) -> Response {
+    Response { status: 200, content_type, body, transaction, is_fault: false }
 }
 
 impl Response {
+    /// Makes the answer to a message that is answered elsewhere, or not at all.
+    fn taken(transaction: &'static str) -> Response {
+        let (content_type, body) = (String::new(), Vec::new());
+        Response { status: 202, content_type, body, transaction, is_fault: false }
+    }
+
     /// Makes the answer to a message whose handling broke: nothing is said of why.
     pub fn unexpected() -> Response {
         let fault = Fault::receiver("an unexpected error");
@@ -335,7 +374,8 @@ impl Response {
 
 fn fault_response(fault: Fault, version: Version, addressing: &Addressing) -> Response {
     let status = fault.status(version);
-    let xml = fault.into_envelope(version, addressing).into_element().to_xml();
+    let xml = fault.into_envelope(version, &addressing.of_fault()).into_element().to_xml();
     let content_type = format!("{}; charset=UTF-8", version.media_type());
-    Response { status, content_type, body: vec![Chunk::Bytes(xml.into())], transaction: "fault" }
+    let body = vec![Chunk::Bytes(xml.into())];
+    Response { status, content_type, body, transaction: "fault", is_fault: true }
 }

@@ -61,28 +61,11 @@ impl Outgoing<'_> {
         settings: &Settings,
     ) -> Result<Incoming<Passing>, Unanswered> {
         let seconds = settings.answer_seconds_max;
-        let version = Version::Soap12;
-        let mut headers = Addressing::default().answer(self.action);
-        headers.extend(Addressing::to(self.address));
-        headers.extend(self.assertion.map(|_| Element::new(WSSE, "Security").with_text(ASSERTION)));
-        let mut xml = Envelope { version, headers, body: self.body }.into_element().to_xml();
-        if let Some(assertion) = self.assertion {
-            xml = xml.replacen(ASSERTION, assertion, 1);
-        }
-        let (content_type, bytes) = if self.is_multipart {
-            let writer = Writer::new(version);
-            (writer.content_type(), [writer.root(&xml), writer.end()].concat())
-        } else {
-            let content_type = format!("{}; charset=UTF-8; action=\"{}\"", version.media_type(), self.action);
-            (content_type, xml.into_bytes())
-        };
-        let sent = http.post(self.address).header("content-type", content_type).body(bytes).send();
+        let address = self.address;
+        let (content_type, bytes) = self.into_message();
+        let sent = http.post(address).header("content-type", content_type).body(bytes).send();
         let sent = tokio::time::timeout(Duration::from_secs(seconds), sent).await;
-        let answer =
-            sent.map_err(|_| Unanswered::TooSlow(seconds))?.map_err(|error| match error.is_timeout() {
-                true => Unanswered::TooSlow(seconds),
-                false => Unanswered::Unreachable,
-            })?;
+        let answer = sent.map_err(|_| Unanswered::TooSlow(seconds))?.map_err(|e| not_sent(&e, seconds))?;
         let status = answer.status().as_u16();
         let (content_type, body) = arriving(answer);
         let received = Incoming::receive_to_pass_on(&content_type, body, documents, settings).await;
@@ -95,6 +78,46 @@ impl Outgoing<'_> {
             None => Ok(incoming),
         }
     }
+
+    /// Sends it to somebody who only takes it.
+    ///
+    /// # Errors
+    /// When it is not taken in time.
+    pub(super) async fn tell(self, http: &reqwest::Client, patience: Duration) -> Result<(), Unanswered> {
+        let seconds = patience.as_secs();
+        let address = self.address;
+        let (content_type, bytes) = self.into_message();
+        let sent = http.post(address).header("content-type", content_type).body(bytes).send();
+        let sent = tokio::time::timeout(patience, sent).await;
+        let answer = sent.map_err(|_| Unanswered::TooSlow(seconds))?.map_err(|e| not_sent(&e, seconds))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(Unanswered::Status(status.as_u16())),
+        }
+    }
+
+    /// Returns its media type and its bytes.
+    fn into_message(self) -> (String, Vec<u8>) {
+        let version = Version::Soap12;
+        let mut headers = Addressing::default().answer(self.action);
+        headers.extend(Addressing::to(self.address));
+        headers.extend(self.assertion.map(|_| Element::new(WSSE, "Security").with_text(ASSERTION)));
+        let mut xml = Envelope { version, headers, body: self.body }.into_element().to_xml();
+        if let Some(assertion) = self.assertion {
+            xml = xml.replacen(ASSERTION, assertion, 1);
+        }
+        if self.is_multipart {
+            let writer = Writer::new(version);
+            (writer.content_type(), [writer.root(&xml), writer.end()].concat())
+        } else {
+            let content_type = format!("{}; charset=UTF-8; action=\"{}\"", version.media_type(), self.action);
+            (content_type, xml.into_bytes())
+        }
+    }
+}
+
+fn not_sent(error: &reqwest::Error, seconds: u64) -> Unanswered {
+    if error.is_timeout() { Unanswered::TooSlow(seconds) } else { Unanswered::Unreachable }
 }
 
 /// Returns the media type of an answer of somebody else, and its bytes as they arrive.

@@ -11,7 +11,7 @@ use crate::atna::Recording;
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
-use crate::wire::namespaces::{DIRECT, LCM, QUERY, RIM, RMD, XDSB, XDSI};
+use crate::wire::namespaces::{DIRECT, LCM, QUERY, RIM, RMD, WSNT, XDSB, XDSI};
 use crate::wire::soap::Fault;
 use crate::wire::xml::Element;
 use crate::xca::cross_gateway_query::cross_gateway_query;
@@ -32,6 +32,7 @@ pub(super) struct Transaction {
     door: Door,
     pub(super) name: &'static str,
     pub(super) action: &'static str,
+    /// The action of its answer; empty where nobody waits for one.
     pub(super) answer: &'static str,
     /// The element that the body has.
     pub(super) body: (&'static str, &'static str),
@@ -121,6 +122,27 @@ const TRANSACTIONS: &[Transaction] = &[
         action: "urn:ihe:rad:2009:RetrieveImagingDocumentSet",
         answer: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
         body: (XDSI, "RetrieveImagingDocumentSetRequest"),
+    },
+    Transaction {
+        door: Door::NotificationBroker,
+        name: "ITI-52",
+        action: "http://docs.oasis-open.org/wsn/bw-2/NotificationProducer/SubscribeRequest",
+        answer: "http://docs.oasis-open.org/wsn/bw-2/NotificationProducer/SubscribeResponse",
+        body: (WSNT, "Subscribe"),
+    },
+    Transaction {
+        door: Door::NotificationBroker,
+        name: "ITI-52",
+        action: "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager/UnsubscribeRequest",
+        answer: "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager/UnsubscribeResponse",
+        body: (WSNT, "Unsubscribe"),
+    },
+    Transaction {
+        door: Door::NotificationBroker,
+        name: "ITI-54",
+        action: "http://docs.oasis-open.org/wsn/bw-2/NotificationConsumer/Notify",
+        answer: "",
+        body: (WSNT, "Notify"),
     },
     Transaction {
         door: Door::CrossGatewayQuery,
@@ -251,6 +273,12 @@ impl Gateway {
             "RAD-69" => {
                 let (body, parts) = self.retrieve_imaging_document_set(body).await;
                 Answer { parts, is_multipart: true, ..answer(body) }
+            }
+            "ITI-52" if body.local == "Subscribe" => answer(self.subscribe(&registry, body).await?),
+            "ITI-52" => answer(self.unsubscribe(&registry, incoming).await?),
+            "ITI-54" => {
+                self.publish(&registry, body).await?;
+                answer(Element::new("", ""))
             }
             "ITI-38" => answer(cross_gateway_query(&registry, body, &self.home()).await),
             retrieval => {

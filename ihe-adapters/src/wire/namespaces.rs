@@ -32,6 +32,12 @@ pub const XDSB: &str = "urn:ihe:iti:xds-b:2007";
 pub const RMD: &str = "urn:ihe:iti:rmd:2017";
 /// IHE XDS-I.b.
 pub const XDSI: &str = "urn:ihe:rad:xdsi-b:2009";
+/// WS-BaseNotification: subscriptions and what they bring.
+pub const WSNT: &str = "http://docs.oasis-open.org/wsn/b-2";
+/// WS-BaseFaults.
+pub const WSRF_BF: &str = "http://docs.oasis-open.org/wsrf/bf-2";
+/// WS-Resource: what is at an address, or is not.
+pub const WSRF_R: &str = "http://docs.oasis-open.org/wsrf/r-2";
 /// Direct: XDR between mail systems.
 pub const DIRECT: &str = "urn:direct:addressing";
 /// XML Schema instances.
@@ -57,6 +63,9 @@ pub fn prefix(namespace: &str) -> Option<&'static str> {
         XDSB => "xdsb",
         RMD => "rmd",
         XDSI => "xdsi",
+        WSNT => "wsnt",
+        WSRF_BF => "wsrf-bf",
+        WSRF_R => "wsrf-r",
         XSI => "xsi",
         XML => "xml",
         _ => return None,

@@ -17,7 +17,7 @@ use fhir_model::interaction::User;
 use jiff::Timestamp;
 
 use crate::wire::namespaces::{SAML, WSSE};
-use crate::wire::soap::{Envelope, Fault, Security};
+use crate::wire::soap::{Envelope, Fault, Security, Subcode};
 
 pub use signature::{TrustError, TrustedKeys};
 
@@ -83,7 +83,7 @@ impl From<Refused> for Fault {
             Refused::Signature(_) => Security::FailedCheck,
             Refused::Condition(_) => Security::FailedAuthentication,
         };
-        Fault { security: Some(security), ..Fault::sender(refused.to_string()) }
+        Fault::sender(refused.to_string()).of_kind(Subcode::Security(security))
     }
 }
 
@@ -112,7 +112,7 @@ pub fn user(assertion: Option<&str>, trust: &Trust, now: Timestamp) -> Result<Op
     let Some(text) = assertion else {
         if trust.is_required {
             let reason = "the message says not who is behind it: a Security header with one SAML 2.0 Assertion is needed";
-            return Err(Fault { security: Some(Security::InvalidSecurity), ..Fault::sender(reason) });
+            return Err(Fault::sender(reason).of_kind(Subcode::Security(Security::InvalidSecurity)));
         }
         return Ok(None);
     };

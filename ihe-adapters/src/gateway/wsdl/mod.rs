@@ -7,7 +7,7 @@
 
 use super::Door;
 use super::transactions::{Transaction, of_door};
-use crate::wire::namespaces::{QUERY, RMD, RS, XDSB, XDSI};
+use crate::wire::namespaces::{QUERY, RMD, RS, WSNT, XDSB, XDSI};
 use crate::wire::xml::Element;
 
 const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
@@ -33,7 +33,8 @@ pub(super) fn wsdl(door: Door, address: &str) -> String {
                 .with_attribute("element", format!("{}:{local}", prefix(namespace)));
             element("message").with_attribute("name", format!("{}{suffix}", operation(t))).with_child(part)
         };
-        [message("Request", request), message("Response", answer)]
+        let answer = (!t.answer.is_empty()).then(|| message("Response", answer));
+        std::iter::once(message("Request", request)).chain(answer)
     });
     let port_type = transactions.iter().map(|t| {
         let end = |local: &str, suffix: &str, action: &str| {
@@ -44,7 +45,7 @@ pub(super) fn wsdl(door: Door, address: &str) -> String {
         element("operation")
             .with_attribute("name", operation(t))
             .with_child(end("input", "Request", t.action))
-            .with_child(end("output", "Response", t.answer))
+            .with_children((!t.answer.is_empty()).then(|| end("output", "Response", t.answer)))
     });
     let soap = |local: &str| Element::new(WSDL_SOAP_12, local);
     let bound = transactions.iter().map(|t| {
@@ -56,7 +57,7 @@ pub(super) fn wsdl(door: Door, address: &str) -> String {
             .with_attribute("name", operation(t))
             .with_child(operation_of)
             .with_child(body("input"))
-            .with_child(body("output"))
+            .with_children((!t.answer.is_empty()).then(|| body("output")))
     });
     let binding = element("binding")
         .with_attribute("name", format!("{name}_Binding_Soap12"))
@@ -79,7 +80,7 @@ pub(super) fn wsdl(door: Door, address: &str) -> String {
     // Prefixes of qualified names in values have to be declared by hand.
     definitions.push_str(&format!(
         "<definitions xmlns=\"{WSDL}\" name=\"{name}\" targetNamespace=\"{TARGET}\" xmlns:ihe=\"{TARGET}\" \
-         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:rmd=\"{RMD}\" xmlns:iherad=\"{XDSI}\" xmlns:lcm=\"{}\">\n{TYPES}",
+         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:rmd=\"{RMD}\" xmlns:iherad=\"{XDSI}\" xmlns:wsnt=\"{WSNT}\" xmlns:lcm=\"{}\">\n{TYPES}",
         crate::wire::namespaces::LCM
     ));
     definitions.extend(parts);
@@ -94,13 +95,14 @@ fn prefix(namespace: &str) -> &'static str {
         RS => "rs",
         RMD => "rmd",
         XDSI => "iherad",
+        WSNT => "wsnt",
         _ => "lcm",
     }
 }
 
 /// Returns the name of an operation: that of its action.
 fn operation(transaction: &Transaction) -> String {
-    let action = transaction.action.rsplit(':').next().unwrap_or_default();
+    let action = transaction.action.rsplit([':', '/']).next().unwrap_or_default();
     action.replace("-b", "_b")
 }
 
@@ -111,6 +113,8 @@ fn answer_of(transaction: &Transaction) -> (&'static str, &'static str) {
         "RetrieveDocumentSetRequest" | "RetrieveImagingDocumentSetRequest" => {
             (XDSB, "RetrieveDocumentSetResponse")
         }
+        "Subscribe" => (WSNT, "SubscribeResponse"),
+        "Unsubscribe" => (WSNT, "UnsubscribeResponse"),
         _ => (RS, "RegistryResponse"),
     }
 }

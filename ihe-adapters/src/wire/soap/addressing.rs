@@ -34,6 +34,8 @@ pub struct Addressing {
     pub to: Option<String>,
     /// Where its answer goes.
     pub reply_to: ReplyTo,
+    /// Where it is told what is wrong, if not where its answer goes.
+    pub fault_to: Option<ReplyTo>,
 }
 
 impl Addressing {
@@ -43,8 +45,8 @@ impl Addressing {
             headers.iter().find(|h| h.local == local && matches!(&*h.namespace, WSA | WSA_2004))
         };
         let text = |local: &str| header(local).map(Element::text).filter(|text| !text.is_empty());
-        let reply_to = header("ReplyTo").and_then(|reply| {
-            let address = reply.elements().find(|e| e.local == "Address")?.text();
+        let place = |local: &str| {
+            let address = header(local)?.elements().find(|e| e.local == "Address")?.text();
             Some(match address.as_str() {
                 "" | ANONYMOUS => ReplyTo::Anonymous,
                 NONE => ReplyTo::None,
@@ -52,14 +54,15 @@ impl Addressing {
                 other if other.ends_with("/role/anonymous") => ReplyTo::Anonymous,
                 _ => ReplyTo::Address(address),
             })
-        });
+        };
         Addressing {
             // Some clients send a word for nothing.
             action: text("Action").filter(|action| !action.eq_ignore_ascii_case("none")),
             message_id: text("MessageID"),
             relates_to: text("RelatesTo"),
             to: text("To"),
-            reply_to: reply_to.unwrap_or_default(),
+            reply_to: place("ReplyTo").unwrap_or_default(),
+            fault_to: place("FaultTo"),
         }
     }
 
@@ -68,6 +71,13 @@ impl Addressing {
     pub fn to(address: &str) -> [Element; 2] {
         let anonymous = Element::new(WSA, "Address").with_text(ANONYMOUS);
         [Element::new(WSA, "To").with_text(address), Element::new(WSA, "ReplyTo").with_child(anonymous)]
+    }
+
+    /// Returns this addressing as who is told what is wrong sees it: the answer goes there.
+    #[must_use]
+    pub fn of_fault(&self) -> Addressing {
+        let reply_to = self.fault_to.clone().unwrap_or_else(|| self.reply_to.clone());
+        Addressing { reply_to, ..self.clone() }
     }
 
     /// Returns the headers of an answer with this action and a new id.

@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://www.w3.org/TR/soap12-part1/#soapfault>
 
-use super::super::namespaces::{SOAP_11, SOAP_12, WSA, WSSE, XML};
+use super::super::namespaces::{SOAP_11, SOAP_12, WSA, WSNT, WSRF_BF, WSRF_R, WSSE, XML};
 use super::super::xml::Element;
 use super::{Addressing, Envelope, Version};
 
@@ -10,6 +10,8 @@ use super::{Addressing, Envelope, Version};
 const ACTION: &str = "http://www.w3.org/2005/08/addressing/soap/fault";
 /// The action of a fault of the addressing itself.
 const ADDRESSING_ACTION: &str = "http://www.w3.org/2005/08/addressing/fault";
+/// The action of a fault of a subscription.
+const NOTIFICATION_ACTION: &str = "http://docs.oasis-open.org/wsn/fault";
 
 /// Whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +52,86 @@ impl Security {
     }
 }
 
+/// What is wrong with a subscription.
+///
+/// Spec: WS-BaseNotification 1.3, 4 and 6; ITI TF-2 3.52.4.1.3
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notification {
+    /// A filter that is not understood.
+    InvalidFilter,
+    /// Topics are said in a way that is not known.
+    TopicExpressionDialectUnknown,
+    /// What stands for a topic is none.
+    InvalidTopicExpression,
+    /// A topic that nothing is told of.
+    TopicNotSupported,
+    /// It cannot end when it should.
+    UnacceptableInitialTerminationTime,
+    /// It cannot be made.
+    SubscribeCreationFailed,
+    /// It cannot be ended.
+    UnableToDestroySubscription,
+    /// There is none.
+    ResourceUnknown,
+}
+
+impl Notification {
+    /// Returns the name of the fault, and the namespace it is of.
+    fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Notification::InvalidFilter => (WSNT, "InvalidFilterFault"),
+            Notification::TopicExpressionDialectUnknown => (WSNT, "TopicExpressionDialectUnknownFault"),
+            Notification::InvalidTopicExpression => (WSNT, "InvalidTopicExpressionFault"),
+            Notification::TopicNotSupported => (WSNT, "TopicNotSupportedFault"),
+            Notification::UnacceptableInitialTerminationTime => {
+                (WSNT, "UnacceptableInitialTerminationTimeFault")
+            }
+            Notification::SubscribeCreationFailed => (WSNT, "SubscribeCreationFailedFault"),
+            Notification::UnableToDestroySubscription => (WSNT, "UnableToDestroySubscriptionFault"),
+            Notification::ResourceUnknown => (WSRF_R, "ResourceUnknownFault"),
+        }
+    }
+
+    /// Writes the detail that tells of it.
+    fn detail(self, reason: &str) -> Element {
+        let (namespace, local) = self.name();
+        let now = jiff::Timestamp::now().to_string();
+        let mut detail = Element::new(namespace, local)
+            .with_child(Element::new(WSRF_BF, "Timestamp").with_text(now.as_str()))
+            .with_child(Element::new(WSRF_BF, "Description").with_text(reason));
+        match self {
+            // The prefix is that of the detail.
+            Notification::InvalidFilter => {
+                detail = detail.with_child(Element::new(WSNT, "UnknownFilter").with_text("wsnt:Filter"));
+            }
+            Notification::UnacceptableInitialTerminationTime => {
+                detail = detail.with_child(Element::new(WSNT, "MinimumTime").with_text(now));
+            }
+            _ => {}
+        }
+        detail
+    }
+}
+
+/// What exactly is wrong, in the words of a specification above SOAP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subcode {
+    /// A fault of WS-Addressing, such as `ActionNotSupported`.
+    Addressing(String),
+    /// What is wrong with the security of the message.
+    Security(Security),
+    /// What is wrong with a subscription.
+    Notification(Notification),
+}
+
 /// A fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Fault {
     /// Whose fault it is.
     pub code: FaultCode,
-    /// The name of a fault of WS-Addressing, such as `ActionNotSupported`.
-    pub addressing: Option<String>,
-    /// What is wrong with the security of the message, if that is it.
-    pub security: Option<Security>,
+    /// What exactly, where a specification has a name for it.
+    pub subcode: Option<Subcode>,
     /// What is wrong, for a reader.
     pub reason: String,
 }
@@ -67,19 +139,30 @@ pub struct Fault {
 impl Fault {
     /// Makes a fault of the sender.
     pub fn sender(reason: impl Into<String>) -> Fault {
-        Fault { code: FaultCode::Sender, addressing: None, security: None, reason: reason.into() }
+        Fault { code: FaultCode::Sender, subcode: None, reason: reason.into() }
     }
 
     /// Makes a fault of ours.
     pub fn receiver(reason: impl Into<String>) -> Fault {
-        Fault { code: FaultCode::Receiver, addressing: None, security: None, reason: reason.into() }
+        Fault { code: FaultCode::Receiver, subcode: None, reason: reason.into() }
+    }
+
+    /// Says what exactly is wrong.
+    #[must_use]
+    pub fn of_kind(self, subcode: Subcode) -> Fault {
+        Fault { subcode: Some(subcode), ..self }
+    }
+
+    /// Makes the fault of a subscription.
+    pub fn notification(what: Notification, reason: impl Into<String>) -> Fault {
+        Fault::sender(reason).of_kind(Subcode::Notification(what))
     }
 
     /// Makes the fault of an action that nobody here performs.
     pub fn action_not_supported(action: &str) -> Fault {
         let action: String = action.chars().take(200).collect();
-        let addressing = Some("ActionNotSupported".to_owned());
-        Fault { addressing, ..Fault::sender(format!("the action `{action}` is not performed here")) }
+        let fault = Fault::sender(format!("the action `{action}` is not performed here"));
+        fault.of_kind(Subcode::Addressing("ActionNotSupported".to_owned()))
     }
 
     /// Returns the HTTP status that it is sent with.
@@ -95,7 +178,11 @@ impl Fault {
     /// Returns the message that tells of it, to who sent a message with this
     /// addressing.
     pub fn into_envelope(self, version: Version, addressing: &Addressing) -> Envelope {
-        let action = if self.addressing.is_some() { ADDRESSING_ACTION } else { ACTION };
+        let action = match self.subcode {
+            Some(Subcode::Addressing(_)) => ADDRESSING_ACTION,
+            Some(Subcode::Notification(_)) => NOTIFICATION_ACTION,
+            Some(Subcode::Security(_)) | None => ACTION,
+        };
         let body = match version {
             Version::Soap12 => self.in_soap_12(),
             Version::Soap11 => self.in_soap_11(),
@@ -112,24 +199,20 @@ impl Fault {
             FaultCode::MustUnderstand => "MustUnderstand",
         };
         let mut code = element("Code").with_child(element("Value").with_text(format!("soap:{code}")));
-        if let Some(name) = self.addressing {
-            // The prefix is that of the headers beside the body.
-            let value = element("Value").with_text(format!("wsa:{name}"));
-            code = code.with_child(element("Subcode").with_child(value));
+        // The prefixes of names in values are those of the headers beside the body, or of the detail.
+        let subcode = |value: String| element("Subcode").with_child(element("Value").with_text(value));
+        let detail = self.detail().map(|detail| element("Detail").with_child(detail));
+        match self.subcode {
+            Some(Subcode::Addressing(name)) => code = code.with_child(subcode(format!("wsa:{name}"))),
+            Some(Subcode::Security(what)) => code = code.with_child(subcode(format!("wsse:{}", what.name()))),
+            Some(Subcode::Notification(_)) | None => {}
         }
         let text = element("Text").with_attribute_of(XML, "lang", "en").with_text(self.reason);
-        let mut detail = None;
-        if let Some(security) = self.security {
-            // The prefix is that of the detail.
-            let value = element("Value").with_text(format!("wsse:{}", security.name()));
-            code = code.with_child(element("Subcode").with_child(value));
-            detail = Some(element("Detail").with_child(Element::new(WSSE, security.name())));
-        }
         element("Fault").with_child(code).with_child(element("Reason").with_child(text)).with_children(detail)
     }
 
     fn in_soap_11(self) -> Element {
-        let security = self.security.map(|security| Element::new(WSSE, security.name()));
+        let detail = self.detail();
         let code = match self.code {
             FaultCode::Sender => "Client",
             FaultCode::Receiver => "Server",
@@ -139,7 +222,16 @@ impl Fault {
         Element::new(SOAP_11, "Fault")
             .with_child(Element::new("", "faultcode").with_text(format!("soap:{code}")))
             .with_child(Element::new("", "faultstring").with_text(self.reason))
-            .with_children(security.map(|security| Element::new("", "detail").with_child(security)))
+            .with_children(detail.map(|detail| Element::new("", "detail").with_child(detail)))
+    }
+
+    /// Writes what exactly is wrong as an element.
+    fn detail(&self) -> Option<Element> {
+        match &self.subcode {
+            Some(Subcode::Security(what)) => Some(Element::new(WSSE, what.name())),
+            Some(Subcode::Notification(what)) => Some(what.detail(&self.reason)),
+            Some(Subcode::Addressing(_)) | None => None,
+        }
     }
 
     /// Reads a fault that a peer sent; `None` when the body is none.
@@ -149,15 +241,15 @@ impl Fault {
             return None;
         }
         let plain = |name: &str| name.rsplit(':').next().unwrap_or(name).to_owned();
-        let (code, addressing, reason) = match envelope.version {
+        let (code, subcode, reason) = match envelope.version {
             Version::Soap12 => {
                 let code = body.child(SOAP_12, "Code");
                 let subcode = code.and_then(|c| c.child(SOAP_12, "Subcode")?.text_of(SOAP_12, "Value"));
                 let reason = body.child(SOAP_12, "Reason").and_then(|r| r.text_of(SOAP_12, "Text"));
                 let is_addressing =
                     envelope.header(WSA, "Action").is_some_and(|a| a.text() == ADDRESSING_ACTION);
-                let addressing = subcode.as_deref().map(plain).filter(|_| is_addressing);
-                (code.and_then(|c| c.text_of(SOAP_12, "Value")), addressing, reason)
+                let subcode = subcode.as_deref().map(plain).filter(|_| is_addressing);
+                (code.and_then(|c| c.text_of(SOAP_12, "Value")), subcode.map(Subcode::Addressing), reason)
             }
             Version::Soap11 => (body.text_of("", "faultcode"), None, body.text_of("", "faultstring")),
         };
@@ -167,7 +259,7 @@ impl Fault {
             "MustUnderstand" => FaultCode::MustUnderstand,
             _ => FaultCode::Receiver,
         };
-        Some(Fault { code, addressing, security: None, reason: reason.unwrap_or_default() })
+        Some(Fault { code, subcode, reason: reason.unwrap_or_default() })
     }
 }
 
@@ -180,7 +272,7 @@ mod tests {
     fn a_fault_is_told_and_understood_in_both_versions() {
         let not_supported = Fault::action_not_supported("urn:x");
         let mut of_soap_11 = not_supported.clone();
-        of_soap_11.addressing = None;
+        of_soap_11.subcode = None;
         for (version, fault, understood, status) in [
             (Version::Soap12, Fault::sender("a < b"), Fault::sender("a < b"), 400),
             (Version::Soap12, Fault::receiver("x"), Fault::receiver("x"), 500),

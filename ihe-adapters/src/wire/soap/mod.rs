@@ -10,7 +10,7 @@ mod addressing;
 mod fault;
 
 pub use addressing::{ANONYMOUS, Addressing, ReplyTo};
-pub use fault::{Fault, FaultCode, Security};
+pub use fault::{Fault, FaultCode, Notification, Security, Subcode};
 
 use super::namespaces::{SOAP_11, SOAP_12, WSA, WSA_2004, WSSE};
 use super::xml::Element;

@@ -14,10 +14,12 @@ pub mod update_document_set;
 use std::collections::HashMap;
 
 use fhir_model::interaction::ResourceKey;
+use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::{Element, Resource};
+use serde_json::Value;
 
 use super::check::patient_id;
 use super::code_lists::CodeLists;
@@ -172,11 +174,7 @@ impl Registry<'_> {
             if patient_id(&registered.object).is_some() {
                 continue;
             }
-            let subject = registered.resource.root().child(name::SUBJECT);
-            let literal = subject.and_then(|s| Literal::parse(s.text_of(name::REFERENCE)?));
-            let Some(key) = literal.map(|l| l.key).filter(|key| key.resource_type == ty::PATIENT) else {
-                continue;
-            };
+            let Some(key) = subject_of(&registered.resource) else { continue };
             let patient = self.fhir.read(ty::PATIENT, key.id.as_str()).await?;
             let known = patient.as_ref().map(identifiers).unwrap_or_default();
             let is_of_domain = |cx: &&Cx| self.affinity_domain.is_none_or(|domain| cx.authority == domain);
@@ -187,6 +185,22 @@ impl Registry<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// Sees a resource as the object that it is, with what its patient is known by; `None` when
+    /// it is none.
+    pub(crate) async fn with_known_patients(
+        &self,
+        resource: Resource,
+    ) -> Result<Option<(RegistryObject, Vec<Cx>)>, Issue> {
+        let Some(registered) = self.registered(resource, None) else { return Ok(None) };
+        let patient = match subject_of(&registered.resource) {
+            Some(key) => self.fhir.read(ty::PATIENT, key.id.as_str()).await?,
+            None => None,
+        };
+        let known = patient.as_ref().map(identifiers).unwrap_or_default();
+        let complete = self.with_patients(vec![registered]).await?.pop();
+        Ok(complete.map(|registered| (registered.object, known)))
     }
 
     /// Returns the objects of a unique id.
@@ -293,6 +307,21 @@ pub(crate) fn last_versions(all: &mut Vec<Registered>) {
         *known = version.max(*known);
     }
     all.retain(|r| last.get(&logical_id(&r.object)) == Some(&version_of(&r.object)));
+}
+
+/// Returns the patient whom a resource says that it is about.
+fn subject_of(resource: &Resource) -> Option<ResourceKey> {
+    let reference = resource.root().child(name::SUBJECT)?.text_of(name::REFERENCE)?;
+    Literal::parse(reference).map(|literal| literal.key).filter(|key| key.resource_type == ty::PATIENT)
+}
+
+/// Returns a stored resource as JSON, to be changed.
+///
+/// # Errors
+/// When it is none that can be.
+pub(crate) fn json_of_resource(resource: &Resource) -> Result<Value, Issue> {
+    let unreadable = |_| Issue::fatal(IssueType::Exception).text("a stored resource cannot be changed");
+    serde_json::from_slice(&json::to_json(resource)).map_err(unreadable)
 }
 
 /// Returns `Type/[id]`.

@@ -5,13 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fhir_model::interaction::Content;
-use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::percent;
 use fhir_model::schema::name;
 use serde_json::{Value, json};
 
-use super::{OBJECTS, Registered, Registry, failure, is_approved, literal};
+use super::{OBJECTS, Registered, Registry, failure, is_approved, json_of_resource, literal};
 use crate::atna::Recording;
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
@@ -397,8 +396,7 @@ pub(super) fn association_of(kind: &str, source: &str, target: &str) -> Registry
 }
 
 pub(super) fn json_of(registered: &Registered) -> Result<Value, Issue> {
-    let unreadable = |_| Issue::fatal(IssueType::Exception).text("a stored resource cannot be changed");
-    serde_json::from_slice(&json::to_json(&registered.resource)).map_err(unreadable)
+    json_of_resource(&registered.resource)
 }
 
 /// Returns the time, as metadata have it.

@@ -63,7 +63,7 @@ const FOLDER: &[Row] = &[
 ];
 
 /// Tells whether an object has all that the parameters ask of its sort.
-pub(super) fn holds(object: &RegistryObject, of: Of, parameters: &Parameters) -> bool {
+pub(crate) fn holds(object: &RegistryObject, of: Of, parameters: &Parameters) -> bool {
     let rows = match of {
         Of::DocumentEntry => DOCUMENT,
         Of::SubmissionSet => SUBMISSION_SET,

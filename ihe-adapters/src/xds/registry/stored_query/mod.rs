@@ -7,6 +7,7 @@ mod filter;
 mod parameters;
 mod queries;
 
+pub(crate) use filter::holds;
 pub(crate) use queries::perform;
 
 use crate::wire::ebrim::{RegistryObject, object_ref, registry_object};

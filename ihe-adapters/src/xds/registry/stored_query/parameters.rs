@@ -21,7 +21,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When a value is not written as it should be, or there are too many.
-    pub(super) fn of(query: &Element) -> Result<Parameters, RegistryError> {
+    pub(crate) fn of(query: &Element) -> Result<Parameters, RegistryError> {
         let mut parameters = Parameters::default();
         let mut count = 0;
         for slot in query.children_named(RIM, "Slot") {
@@ -50,9 +50,14 @@ impl Parameters {
     }
 
     /// Returns all values of a parameter.
-    pub(super) fn values<'p>(&'p self, name: &str) -> Vec<&'p str> {
+    pub(crate) fn values<'p>(&'p self, name: &str) -> Vec<&'p str> {
         let of_name = self.all.iter().filter(|(n, _)| n == name);
         of_name.flat_map(|(_, values)| values).map(String::as_str).collect()
+    }
+
+    /// Returns the names of those that are given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|(name, _)| name.as_str())
     }
 
     /// Tells whether a parameter is given.
@@ -80,7 +85,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When it is not, or more than once.
-    pub(super) fn required<'p>(&'p self, name: &str) -> Result<&'p str, RegistryError> {
+    pub(crate) fn required<'p>(&'p self, name: &str) -> Result<&'p str, RegistryError> {
         self.single(name)?.ok_or_else(|| missing(name))
     }
 }
