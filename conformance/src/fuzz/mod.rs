@@ -7,6 +7,7 @@
 
 mod fhirpath;
 mod mapping;
+mod messages;
 mod mutate;
 mod package;
 mod resource;
@@ -83,6 +84,30 @@ pub const TARGETS: &[Target] = &[
         what: "resources in XML: read, written as JSON and XML, read again the same",
         dictionary: resource::XML_WORDS,
         prepare: resource::prepare_xml,
+    },
+    Target {
+        name: "soap",
+        what: "messages of IHE: envelopes, queries, submissions, subscriptions; read, checked, written",
+        dictionary: messages::SOAP_WORDS,
+        prepare: messages::prepare_soap,
+    },
+    Target {
+        name: "multipart",
+        what: "messages of several parts, as they arrive: at once and byte by byte the same",
+        dictionary: messages::MULTIPART_WORDS,
+        prepare: messages::prepare_multipart,
+    },
+    Target {
+        name: "saml",
+        what: "assertions about users: nobody is believed whom nobody trusted has signed for",
+        dictionary: messages::SOAP_WORDS,
+        prepare: messages::prepare_saml,
+    },
+    Target {
+        name: "dicom",
+        what: "DICOM files: read, and seen as manifests of studies",
+        dictionary: messages::DICOM_WORDS,
+        prepare: messages::prepare_dicom,
     },
 ];
 
