@@ -2,8 +2,10 @@
 //! their hash, read and written as streams.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use fhir_model::interaction::Content;
+use ring::digest;
 
 /// Keeps the bytes of documents. All of it blocks.
 pub trait Documents: Send + Sync {
@@ -40,4 +42,23 @@ pub trait Upload: Send {
     /// # Errors
     /// When it cannot be read back.
     fn pass_on(self: Box<Self>) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// Stores a document that is in memory.
+///
+/// # Errors
+/// When it cannot be made durable.
+pub(crate) async fn store(bytes: Vec<u8>, documents: &Arc<dyn Documents>) -> io::Result<Content> {
+    let documents = Arc::clone(documents);
+    let stored = move || {
+        let mut upload = documents.begin()?;
+        upload.write(&bytes)?;
+        upload.finish()
+    };
+    tokio::task::spawn_blocking(stored).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+}
+
+/// Returns the SHA-1 of bytes, by which metadata know documents.
+pub(crate) fn sha1(bytes: &[u8]) -> digest::Digest {
+    digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes)
 }

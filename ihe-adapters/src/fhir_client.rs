@@ -97,15 +97,20 @@ impl Fhir<'_> {
     }
 
     /// Performs a transaction of these entries: resource, method, URL, and
-    /// what is more to be said of the request.
+    /// what is more to be said of the request. Returns the Bundle of what each
+    /// led to.
     ///
     /// # Errors
     /// As the transaction; nothing is stored then.
-    pub async fn transact(&self, entries: Vec<Value>, contents: Vec<(String, Content)>) -> Result<(), Issue> {
+    pub async fn transact(
+        &self,
+        entries: Vec<Value>,
+        contents: Vec<(String, Content)>,
+    ) -> Result<Performed, Issue> {
         let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
         let bundle = json::read(bundle.to_string()).map_err(Issue::from)?;
         let request = BundleRequest { bundle, contents, handling: Handling::Strict };
-        self.api.perform(self.caller, Interaction::Bundle(request)).await.map(drop)
+        self.api.perform(self.caller, Interaction::Bundle(request)).await
     }
 
     async fn resource(&self, interaction: Interaction) -> Result<Resource, Issue> {
@@ -143,8 +148,8 @@ pub fn code_token(code: &str) -> String {
     token
 }
 
-/// Decodes the query of a URL that this server wrote.
-fn decoded(query: &str) -> Option<Vec<(String, String)>> {
+/// Decodes the query of a URL; `None` when it cannot be.
+pub(crate) fn decoded(query: &str) -> Option<Vec<(String, String)>> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| Some((percent::decode_form(name)?, percent::decode_form(value)?))).collect()
 }

@@ -83,6 +83,8 @@ fn by_mhd(peer: &Peer, number: usize, unique_id: &str) {
     };
     let uri = |value: String| json!({ "system": "urn:ietf:rfc:3986", "value": value });
     let list = json!({ "resourceType": "List", "status": "current", "mode": "working",
+        "extension": [{ "url": "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-sourceId",
+            "valueIdentifier": { "value": "urn:oid:1.2.3.9" } }],
         "identifier": [uri(format!("urn:oid:{unique_id}.9"))],
         "code": { "coding": [{ "system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "submissionset" }] },
         "subject": { "reference": "Patient/p1" }, "date": "2026-11-24T10:00:00Z",
@@ -92,6 +94,7 @@ fn by_mhd(peer: &Peer, number: usize, unique_id: &str) {
         "content": [{ "attachment": { "contentType": "text/plain", "url": binary, "title": unique_id } }] });
     let bytes = json!({ "resourceType": "Binary", "contentType": "text/plain", "data": "aGVsbG8=" });
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction",
+        "meta": { "profile": ["https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.ProvideBundle"] },
         "entry": [entry(&set, list), entry(&reference, document), entry(&binary, bytes)] });
     let answer = peer.fhir.json("POST", "", &[], &bundle).expect("an answer");
     assert_eq!(answer.status, 200, "{}", text(&answer));

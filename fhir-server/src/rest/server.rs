@@ -73,7 +73,6 @@ pub struct Served {
 
 /// What all requests share.
 pub(super) struct Shared {
-    pub(super) api: Arc<dyn FhirApi>,
     pub(super) documents: Arc<dyn Documents>,
     pub(super) metrics: Metrics,
     pub(super) settings: ServerSettings,
@@ -102,17 +101,12 @@ pub async fn serve(
     let limits = settings.limits.clone();
     let listener = listen(settings.listen, &limits)?;
     let (workers, tls) = (settings.workers, settings.tls.clone());
-    let gateway = Gateway::new(
-        served.api.clone(),
-        served.documents.clone(),
-        settings.gateway.clone(),
-        settings.peers.clone(),
-    );
+    let gateway =
+        Gateway::new(served.api, served.documents.clone(), settings.gateway.clone(), settings.peers.clone());
     let soap_limits = Limits { running_max: limits.running_max.min(SOAP_AT_ONCE), ..limits.clone() };
     let shared = Data::new(Shared {
         gateway,
         soap_admission: Admission::new(&soap_limits),
-        api: served.api,
         documents: served.documents,
         readiness: served.readiness,
         numbers: served.numbers,

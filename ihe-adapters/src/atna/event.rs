@@ -40,6 +40,7 @@ const KINDS: &[Kind] = &[
     kind("ITI-51", "Multi-Patient Stored Query", QUERIED, "E", false),
     kind("ITI-41", "Provide and Register Document Set-b", IMPORTED, "C", false),
     kind("ITI-42", "Register Document Set-b", IMPORTED, "C", false),
+    kind("ITI-65", "Provide Document Bundle", IMPORTED, "C", false),
     kind("ITI-61", "Register On-Demand Document Entry", IMPORTED, "C", false),
     kind("ITI-57", "Update Document Set", IMPORTED, "U", false),
     kind("ITI-92", "Restricted Update Document Set", IMPORTED, "U", false),

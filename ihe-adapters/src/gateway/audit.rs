@@ -90,7 +90,7 @@ impl Gateway {
 
     pub(super) async fn store(&self, caller: &Caller, audit: &Value) -> Result<(), Issue> {
         let fhir = Fhir { api: &*self.api, caller };
-        let stored = fhir.transact(vec![entry(audit)], Vec::new()).await;
+        let stored = fhir.transact(vec![entry(audit)], Vec::new()).await.map(drop);
         if let Err(issue) = &stored {
             tracing::error!(
                 request = caller.request_id,

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use super::{Arriving, Chunk, Settings};
-use crate::documents::{Documents, Upload};
+use crate::documents::{Documents, Upload, sha1, store};
 use crate::wire::content_type::ContentType;
 use crate::wire::mtom::{self, Event, MtomError, Part, Reader};
 use crate::wire::soap::{Envelope, Fault};
@@ -287,7 +287,7 @@ async fn blocking<T: Send + 'static>(
 pub(super) async fn store_inline(text: &str, documents: &Arc<dyn Documents>) -> Result<Received, Fault> {
     let bytes = base64::decode(text);
     let bytes = bytes.ok_or_else(|| Fault::sender("a document in the message is not base64"))?;
-    let mut receiving = Receiving::begin(Part::default(), documents).await?;
-    receiving.write(bytes.into()).await?;
-    receiving.finish().await
+    let sha1 = hexadecimal::encode(sha1(&bytes).as_ref());
+    let content = store(bytes, documents).await.map_err(|error| not_stored(&error))?;
+    Ok(Received { content_id: None, content, sha1 })
 }

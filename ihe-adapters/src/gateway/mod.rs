@@ -9,12 +9,15 @@
 //! | `/xdr` | ITI-41, also with limited metadata |
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
+//!
+//! What comes by FHIR REST passes here as well: ITI-65 is a submission.
 
 mod audit;
 mod communities;
 pub mod dicomweb;
 mod incoming;
 mod outgoing;
+mod rest;
 mod transactions;
 mod wsdl;
 

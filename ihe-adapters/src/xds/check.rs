@@ -212,14 +212,14 @@ fn service_times(document: &RegistryObject, faults: &mut Faults) {
 }
 
 /// Returns the patient of an object, whatever it is.
-pub(super) fn patient_id(object: &RegistryObject) -> Option<&str> {
+pub(crate) fn patient_id(object: &RegistryObject) -> Option<&str> {
     use super::vocabulary::{folder, submission_set};
     let schemes = [document_entry::PATIENT_ID, submission_set::PATIENT_ID, folder::PATIENT_ID];
     schemes.iter().find_map(|scheme| object.identifier(scheme))
 }
 
 /// Returns the unique id of an object, whatever it is.
-pub(super) fn unique_id(object: &RegistryObject) -> Option<&str> {
+pub(crate) fn unique_id(object: &RegistryObject) -> Option<&str> {
     use super::vocabulary::{folder, submission_set};
     let schemes = [document_entry::UNIQUE_ID, submission_set::UNIQUE_ID, folder::UNIQUE_ID];
     schemes.iter().find_map(|scheme| object.identifier(scheme))

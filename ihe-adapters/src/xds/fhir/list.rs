@@ -13,8 +13,9 @@ use super::document_reference::{
 };
 use super::people::{author, read_author};
 use super::{
-    association_status, deprecated, entry_uuid, extensions, identifiers, of_all_objects, part, put_localized,
-    read_localized, read_of_all_objects, read_unique_identifier, resource_id, slots, unique_identifier,
+    association_status, deprecated, entry_uuid, extensions, identifiers, is_entry_uuid, of_all_objects, part,
+    put_localized, read_localized, read_of_all_objects, read_unique_identifier, resource_id, slots,
+    unique_id_identifier, unique_identifier,
 };
 use crate::wire::ebrim::{Classification, Ends, ObjectKind, RegistryObject, Slot};
 use crate::xds::vocabulary::{
@@ -78,7 +79,7 @@ pub fn list(object: &RegistryObject, members: &[Member<'_>], places: &Places) ->
         put("extension", Value::Array(extensions));
     }
     let mut identifiers = identifiers(object);
-    identifiers.extend(object.identifier(schemes.unique_id).map(|id| unique_identifier(id, "usual")));
+    identifiers.extend(object.identifier(schemes.unique_id).map(unique_id_identifier));
     put("identifier", Value::Array(identifiers));
     let is_deprecated = object.status.as_deref() == Some(DEPRECATED);
     put("status", json!(if is_deprecated { "retired" } else { "current" }));
@@ -201,8 +202,7 @@ pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<
     if let Some(patient) = of_subject.as_deref().or(patient) {
         object.external_identifiers.push(external_identifier(schemes.patient_id, patient.to_owned()));
     }
-    let is_unique_id = |i: &Element<'_>| !matches!(i.text_of(name::USE), Some("official" | "secondary"));
-    let unique = root.children_named(name::IDENTIFIER).find(is_unique_id);
+    let unique = root.children_named(name::IDENTIFIER).find(|identifier| !is_entry_uuid(*identifier));
     if let Some(unique_id) = unique.and_then(read_unique_identifier) {
         object.external_identifiers.push(external_identifier(schemes.unique_id, unique_id));
     }

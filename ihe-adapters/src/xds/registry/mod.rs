@@ -1,15 +1,18 @@
 //! The document registry: what is registered, seen through FHIR.
 //!
-//! - [`register_document_set`] is ITI-42.
+//! - [`register_document_set`] is ITI-42; [`register_resources`] is the same for what
+//!   came as FHIR.
 //! - [`stored_query`] is ITI-18 and ITI-51.
 //! - [`update_document_set`] is ITI-57.
 //! - [`remove_metadata`] is ITI-62.
 
 mod plan;
 pub mod register_document_set;
+pub mod register_resources;
 pub mod remove_metadata;
 pub mod stored_query;
 pub mod update_document_set;
+mod write;
 
 use std::collections::HashMap;
 
@@ -17,17 +20,18 @@ use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Resource;
 
 use super::check::patient_id;
 use super::code_lists::CodeLists;
 use super::fhir::{
     ASSOCIATION_BASES, ASSOCIATION_PARAMETER, FOLDER, LIST_TYPES, SUBMISSION_SET, logical_id_token,
-    memberships, registered_document, registered_package, relationships, resource_id, unique_id_token,
+    memberships, read_cx, registered_document, registered_package, relationships, resource_id,
+    unique_id_token,
 };
 use super::submission::Submission;
 use super::values::Cx;
-use super::vocabulary::{APPROVED, document_entry};
+use super::vocabulary::{APPROVED, LIMITED_METADATA, document_entry};
 use crate::atna::Recording;
 use crate::fhir_client::{Fhir, code_token, token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
@@ -72,6 +76,12 @@ impl Registry<'_> {
         let token = token(&cx.system(), &cx.id);
         let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
         Ok(found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?))))
+    }
+
+    /// Returns the identifier by which documents of a patient are registered.
+    pub(crate) fn identifier_of(&self, patient: &Resource) -> Option<Cx> {
+        let is_of_domain = |cx: &Cx| self.affinity_domain.is_none_or(|domain| cx.authority == domain);
+        identifiers(patient).into_iter().find(is_of_domain)
     }
 
     /// Returns the identifier that another authority gave to a patient.
@@ -143,8 +153,9 @@ impl Registry<'_> {
 
     /// Sees a resource as the object that it is; `None` when it is none, or was
     /// entered in error. A document that came by FHIR has a unique id and a
-    /// repository as well, so that it can be retrieved by both.
-    fn registered(&self, resource: Resource, patient: Option<&str>) -> Option<Registered> {
+    /// repository as well, so that it can be retrieved by both; and who does not
+    /// say how he knows the patient knows him as everybody does.
+    pub(crate) fn registered(&self, resource: Resource, patient: Option<&str>) -> Option<Registered> {
         let mut registered = registered(resource, patient)?;
         if registered.object.kind != ObjectKind::ExtrinsicObject {
             return Some(registered);
@@ -161,7 +172,14 @@ impl Registry<'_> {
         }
         if object.slot("repositoryUniqueId").is_empty() && binary_of(&registered.resource).is_some() {
             let here = vec![self.repository_unique_id.to_owned()];
-            registered.object.set_slot("repositoryUniqueId", here);
+            object.set_slot("repositoryUniqueId", here);
+        }
+        let is_limited = LIMITED_METADATA.iter().any(|node| object.is_of_node(node));
+        if object.slot("sourcePatientId").is_empty()
+            && !is_limited
+            && let Some(patient) = patient_id(object).map(str::to_owned)
+        {
+            object.set_slot("sourcePatientId", vec![patient]);
         }
         Some(registered)
     }
@@ -178,9 +196,7 @@ impl Registry<'_> {
                 continue;
             };
             let patient = self.fhir.read(ty::PATIENT, key.id.as_str()).await?;
-            let known = patient.as_ref().map(identifiers).unwrap_or_default();
-            let is_of_domain = |cx: &&Cx| self.affinity_domain.is_none_or(|domain| cx.authority == domain);
-            let Some(cx) = known.iter().find(is_of_domain) else { continue };
+            let Some(cx) = patient.as_ref().and_then(|patient| self.identifier_of(patient)) else { continue };
             let (text, resource) = (cx.to_string(), registered.resource.clone());
             if let Some(complete) = self.registered(resource, Some(&text)) {
                 *registered = complete;
@@ -317,17 +333,12 @@ fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
 
 /// Returns the identifiers of a patient that have an OID for who assigned them.
 fn identifiers(patient: &Resource) -> Vec<Cx> {
-    let identifiers = patient.root().children_named(name::IDENTIFIER);
-    let cx = |identifier: Element<'_>| {
-        let authority = identifier.text_of(name::SYSTEM)?.strip_prefix("urn:oid:")?.to_owned();
-        Some(Cx { id: identifier.text_of(name::VALUE)?.to_owned(), authority })
-    };
-    identifiers.filter_map(cx).collect()
+    patient.root().children_named(name::IDENTIFIER).filter_map(read_cx).collect()
 }
 
 /// Returns the unique id of a document that came without one: its UUID as an
 /// OID, by ITU-T X.667.
-fn unique_id_of_uuid(uuid: &str) -> Option<String> {
+pub(crate) fn unique_id_of_uuid(uuid: &str) -> Option<String> {
     let uuid: uuid::Uuid = resource_id(uuid)?.parse().ok()?;
     Some(format!("2.25.{}", uuid.as_u128()))
 }

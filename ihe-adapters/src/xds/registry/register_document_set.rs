@@ -9,7 +9,8 @@ use fhir_model::interaction::Content;
 use fhir_model::outcome::Issue;
 use serde_json::Value;
 
-use super::plan::{Planned, Planning, association_of, write};
+use super::plan::{Planned, Planning, association_of};
+use super::write::write;
 use super::{OBJECTS, Registry, ends_at, is_approved};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
@@ -45,8 +46,7 @@ pub(crate) async fn register_beside(
     (stored, beside): (&[Option<Content>], &[Value]),
     taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
-    let mut faults = check(&submission, taker);
-    faults.extend(registry.unlisted_codes(&submission));
+    let faults = faults(registry, &submission, taker);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -56,6 +56,14 @@ pub(crate) async fn register_beside(
         object.logical_id = Some(object.id.clone());
     }
     write(registry, async || plan(registry, &submission, stored, beside).await).await
+}
+
+/// Tells what is wrong with a submission, as far as that can be told without
+/// what is registered.
+pub(crate) fn faults(registry: &Registry<'_>, submission: &Submission, taker: Taker) -> Vec<RegistryError> {
+    let mut faults = check(submission, taker);
+    faults.extend(registry.unlisted_codes(submission));
+    faults
 }
 
 /// Registers documents that are made when they are asked for.
@@ -81,8 +89,14 @@ async fn plan(
     stored: &[Option<Content>],
     beside: &[Value],
 ) -> Planned {
-    let mut planning = Planning::begin(registry, submission.clone()).await?;
+    let mut planning = planned(registry, submission).await?;
     planning.beside = beside.to_vec();
+    Ok(planning.into_plan(stored))
+}
+
+/// Finds out what a submission means for what is registered.
+pub(super) async fn planned(registry: &Registry<'_>, submission: &Submission) -> Result<Planning, Issue> {
+    let mut planning = Planning::begin(registry, submission.clone()).await?;
     for object in submission.described() {
         planning.identity(registry, object).await?;
     }
@@ -94,7 +108,7 @@ async fn plan(
             planning.relationship(registry, association, ends).await?;
         }
     }
-    Ok(planning.into_plan(stored))
+    Ok(planning)
 }
 
 impl Planning {

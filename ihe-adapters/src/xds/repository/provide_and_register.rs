@@ -84,7 +84,7 @@ pub(crate) async fn provide_and_register(
             stored.push(None);
             continue;
         };
-        compare(document, received, &mut faults);
+        faults.extend(differences(document, received.content.size, &received.sha1));
         document.set_slot("hash", vec![received.sha1.clone()]);
         document.set_slot("size", vec![received.content.size.to_string()]);
         document.set_slot("repositoryUniqueId", vec![registry.repository_unique_id.to_owned()]);
@@ -97,14 +97,14 @@ pub(crate) async fn provide_and_register(
 }
 
 /// Compares what the metadata say of a document with what came.
-fn compare(document: &RegistryObject, received: &Received, faults: &mut Vec<RegistryError>) {
-    let size = received.content.size.to_string();
-    for (slot, is) in [("hash", &received.sha1), ("size", &size)] {
-        if let Some(told) = document.slot_value(slot).filter(|told| !told.eq_ignore_ascii_case(is)) {
-            let told: String = told.chars().take(64).collect();
-            let context = format!("the {slot} of the document is {is}, and not {told}");
-            let error = RegistryError::new(ErrorCode::RepositoryMetadata, context);
-            faults.push(error.at(format!("{}/{slot}", document.id)));
-        }
-    }
+pub(crate) fn differences(document: &RegistryObject, size: u64, sha1: &str) -> Vec<RegistryError> {
+    let size = size.to_string();
+    let told = [("hash", sha1), ("size", &size)].into_iter().filter_map(|(slot, is)| {
+        let told = document.slot_value(slot).filter(|told| !told.eq_ignore_ascii_case(is))?;
+        let told: String = told.chars().take(64).collect();
+        let context = format!("the {slot} of the document is {is}, and not {told}");
+        let error = RegistryError::new(ErrorCode::RepositoryMetadata, context);
+        Some(error.at(format!("{}/{slot}", document.id)))
+    });
+    told.collect()
 }

@@ -1,0 +1,105 @@
+//! FHIR REST: what of it is a transaction of MHD is performed as that, all else
+//! as it is.
+
+use fhir_model::interaction::{BundleRequest, Caller, Interaction, Performed};
+use fhir_model::outcome::{Issue, IssueType, Reason, Severity};
+use fhir_model::schema::{name, ty};
+use fhir_model::tree::{Element, Resource};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Gateway;
+use crate::atna::Recording;
+use crate::atna::event::{Happened, Objects, Outcome, audit_event, ended};
+use crate::mhd::profile::Level;
+use crate::mhd::provide_document_bundle::provide_document_bundle;
+use crate::xds::check::unique_id;
+use crate::xds::fhir::registered_package;
+use crate::xds::registry::Registry;
+
+impl Gateway {
+    /// Performs an interaction that came by REST.
+    ///
+    /// # Errors
+    /// As the interaction, or the transaction that it is.
+    pub async fn interact(&self, caller: &Caller, interaction: Interaction) -> Result<Performed, Issue> {
+        match interaction {
+            Interaction::Bundle(request) => match Level::of(&request.bundle) {
+                Some(level) => self.provide_document_bundle(caller, &request, level).await,
+                None => self.api.perform(caller, Interaction::Bundle(request)).await,
+            },
+            interaction => self.api.perform(caller, interaction).await,
+        }
+    }
+
+    async fn provide_document_bundle(
+        &self,
+        caller: &Caller,
+        request: &BundleRequest,
+        level: Level,
+    ) -> Result<Performed, Issue> {
+        if request.bundle.root().text_of(name::TYPE) != Some("transaction") {
+            let issue = Issue::error(IssueType::Value).because(Reason::Unprocessable);
+            return Err(issue.at("Bundle.type").text("a submission by MHD is a transaction"));
+        }
+        let (objects, patient) = submitted(&request.bundle);
+        let perform = async |registry: &Registry<'_>| {
+            provide_document_bundle(registry, &self.documents, &request.bundle, level).await
+        };
+        self.recorded(caller, "ITI-65", (&objects, patient), perform).await
+    }
+
+    /// Performs a transaction that changes what is registered, and records it: with
+    /// the change, or why there was none.
+    async fn recorded(
+        &self,
+        caller: &Caller,
+        transaction: &'static str,
+        (objects, patient): (&Objects, Option<String>),
+        perform: impl AsyncFnOnce(&Registry<'_>) -> Result<Performed, Issue>,
+    ) -> Result<Performed, Issue> {
+        let Some(recorder) = &self.settings.recorder else { return perform(&self.registry(caller)).await };
+        let happened = Happened {
+            transaction,
+            at: Timestamp::now(),
+            sender: None,
+            sender_address: caller.address,
+            receiver: &caller.base,
+            user: caller.user.as_deref(),
+        };
+        let mut event: Value = audit_event(&happened, objects, &[patient], recorder);
+        let recording = Recording::new(&event);
+        let registry = Registry { recording: Some(&recording), ..self.registry(caller) };
+        let performed = perform(&registry).await;
+        let is_recorded = recording.is_stored();
+        if let (Err(issue), false) = (&performed, is_recorded) {
+            let is_ours = issue.severity == Severity::Fatal;
+            let outcome = if is_ours { Outcome::SeriousFailure } else { Outcome::MinorFailure };
+            ended(&mut event, outcome, Some(&issue.diagnostics));
+            // It was refused all the same, and the failure was logged.
+            let _ = self.store(caller, &event).await;
+        }
+        performed
+    }
+}
+
+/// Tells what a submission is about: its submission sets, and the patient by his place.
+fn submitted(bundle: &Resource) -> (Objects, Option<String>) {
+    let resources = bundle.root().children_named(name::ENTRY).filter_map(|entry| entry.child(name::RESOURCE));
+    let lists = resources.filter(|resource| resource.ty() == ty::LIST);
+    let mut objects = Objects::default();
+    let mut patient = None;
+    for list in lists {
+        let of_patient = list.child(name::SUBJECT).and_then(|subject| subject.text_of(name::REFERENCE));
+        patient = patient.or(of_patient.filter(|place| place.starts_with("Patient/")).map(str::to_owned));
+        let is_set = list
+            .child(name::CODE)
+            .into_iter()
+            .flat_map(Element::children)
+            .any(|coding| coding.text_of(name::CODE) == Some(crate::xds::fhir::SUBMISSION_SET));
+        let package = registered_package(&bundle.extract(list.id()), None).filter(|_| is_set);
+        objects.submission_sets.extend(package.as_ref().and_then(unique_id).map(str::to_owned));
+    }
+    objects.patients.extend(patient.as_ref().map(|_| String::new()));
+    (objects, patient)
+}

@@ -1,0 +1,20 @@
+//! MHD 4.2: documents shared by FHIR REST. A Document Recipient and Document
+//! Responder over the same registry and repository as XDS.
+//!
+//! - [`provide_document_bundle`] is ITI-65.
+//!
+//! ITI-66, ITI-67 and ITI-68 are searches and reads of FHIR, as every other.
+//!
+//! The rules of metadata are those of XDS ([`crate::xds::check`]); what MHD adds is
+//! in [`profile`], and [`outcome`] tells faults in terms of FHIR.
+//!
+//! Spec: <https://profiles.ihe.net/ITI/MHD/>
+
+mod bundle;
+mod documents;
+mod metadata;
+mod outcome;
+mod patients;
+pub(crate) mod profile;
+pub(crate) mod provide_document_bundle;
+mod registered;
