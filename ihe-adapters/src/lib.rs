@@ -6,7 +6,7 @@ pub mod atna;
 pub mod documents;
 pub mod fhir_client;
 pub mod gateway;
-mod mhd;
+pub mod mhd;
 pub mod wire;
 pub mod xca;
 pub mod xds;

@@ -1,8 +1,9 @@
-//! Documents by SOAP and by FHIR: two doors to the same.
+//! Documents by SOAP and by FHIR: two doors to the same. And the directory of those who share them.
 
 mod agreement;
 mod audit;
 mod communities;
+mod directory;
 mod doors;
 mod mhd;
 mod peer;

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use fhir_model::interaction::Performed;
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::{TypeId, resource_types, ty};
+use ihe_adapters::mhd::capabilities::{IMPLEMENTATION_GUIDES, INSTANTIATES, OPERATIONS};
 use serde_json::{Value, json};
 
 use crate::operation;
@@ -42,6 +43,8 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
         "status": "active",
         "date": date.to_string(),
         "kind": "instance",
+        "instantiates": INSTANTIATES,
+        "implementationGuide": IMPLEMENTATION_GUIDES,
         "software": { "name": "Lanterna", "version": env!("CARGO_PKG_VERSION") },
         "implementation": { "description": "Lanterna FHIR R4 server", "url": base },
         "fhirVersion": "4.0.1",
@@ -117,10 +120,11 @@ fn reverse_includes(definitions: &Definitions, of: TypeId) -> Vec<String> {
 }
 
 fn operations(of: Option<TypeId>) -> Vec<Value> {
-    operation::OPERATIONS
-        .iter()
-        .filter(|o| o.is_listed_on(of))
-        .map(|o| json!({ "name": o.name, "definition": o.definition }))
+    let ours = operation::OPERATIONS.iter().filter(|o| o.is_listed_on(of)).map(|o| (o.name, o.definition));
+    let of_adapters =
+        OPERATIONS.iter().filter(|(on, ..)| of == Some(*on)).map(|(_, name, url)| (*name, *url));
+    ours.chain(of_adapters)
+        .map(|(name, definition)| json!({ "name": name, "definition": definition }))
         .collect()
 }
 

@@ -41,6 +41,8 @@ const KINDS: &[Kind] = &[
     kind("ITI-41", "Provide and Register Document Set-b", IMPORTED, "C", false),
     kind("ITI-42", "Register Document Set-b", IMPORTED, "C", false),
     kind("ITI-65", "Provide Document Bundle", IMPORTED, "C", false),
+    kind("ITI-105", "Simplified Publish", IMPORTED, "C", false),
+    kind("ITI-106", "Generate Metadata", IMPORTED, "C", false),
     kind("ITI-61", "Register On-Demand Document Entry", IMPORTED, "C", false),
     kind("ITI-57", "Update Document Set", IMPORTED, "U", false),
     kind("ITI-92", "Restricted Update Document Set", IMPORTED, "U", false),

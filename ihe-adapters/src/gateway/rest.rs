@@ -1,7 +1,7 @@
 //! FHIR REST: what of it is a transaction of MHD is performed as that, all else
 //! as it is.
 
-use fhir_model::interaction::{BundleRequest, Caller, Interaction, Performed};
+use fhir_model::interaction::{BundleRequest, Caller, CreateRequest, Interaction, Performed, Scope};
 use fhir_model::outcome::{Issue, IssueType, Reason, Severity};
 use fhir_model::schema::{name, ty};
 use fhir_model::tree::{Element, Resource};
@@ -11,8 +11,10 @@ use serde_json::Value;
 use super::Gateway;
 use crate::atna::Recording;
 use crate::atna::event::{Happened, Objects, Outcome, audit_event, ended};
-use crate::mhd::profile::Level;
+use crate::mhd::generate_metadata::{OPERATION, generate_metadata};
+use crate::mhd::profile::{Level, is_published_simply};
 use crate::mhd::provide_document_bundle::provide_document_bundle;
+use crate::mhd::simplified_publish::simplified_publish;
 use crate::xds::check::unique_id;
 use crate::xds::fhir::registered_package;
 use crate::xds::registry::Registry;
@@ -28,6 +30,21 @@ impl Gateway {
                 Some(level) => self.provide_document_bundle(caller, &request, level).await,
                 None => self.api.perform(caller, Interaction::Bundle(request)).await,
             },
+            Interaction::Create(request)
+                if request.resource_type == ty::DOCUMENT_REFERENCE
+                    && is_published_simply(&request.resource) =>
+            {
+                self.simplified_publish(caller, &request).await
+            }
+            Interaction::Operation(call)
+                if call.name == OPERATION
+                    && call.scope == Scope::Type(ty::DOCUMENT_REFERENCE)
+                    && !call.safe =>
+            {
+                let perform =
+                    async |registry: &Registry<'_>| generate_metadata(registry, &self.documents, &call).await;
+                self.recorded(caller, "ITI-106", (&Objects::default(), None), perform).await
+            }
             interaction => self.api.perform(caller, interaction).await,
         }
     }
@@ -47,6 +64,22 @@ impl Gateway {
             provide_document_bundle(registry, &self.documents, &request.bundle, level).await
         };
         self.recorded(caller, "ITI-65", (&objects, patient), perform).await
+    }
+
+    async fn simplified_publish(&self, caller: &Caller, request: &CreateRequest) -> Result<Performed, Issue> {
+        if request.if_none_exist.is_some() {
+            let issue =
+                Issue::error(IssueType::NotSupported).because(Reason::Unprocessable).at("http.if-none-exist");
+            return Err(issue.text("what is published is new: leave `If-None-Exist` out"));
+        }
+        let subject = request.resource.root().child(name::SUBJECT);
+        let place = subject.and_then(|subject| subject.text_of(name::REFERENCE)).and_then(patient_place);
+        let objects =
+            Objects { patients: place.iter().map(|_| String::new()).collect(), ..Objects::default() };
+        let perform = async |registry: &Registry<'_>| {
+            simplified_publish(registry, &self.documents, &request.resource).await
+        };
+        self.recorded(caller, "ITI-105", (&objects, place), perform).await
     }
 
     /// Performs a transaction that changes what is registered, and records it: with
@@ -71,16 +104,23 @@ impl Gateway {
         let recording = Recording::new(&event);
         let registry = Registry { recording: Some(&recording), ..self.registry(caller) };
         let performed = perform(&registry).await;
-        let is_recorded = recording.is_stored();
-        if let (Err(issue), false) = (&performed, is_recorded) {
+        if recording.is_stored() {
+            return performed;
+        }
+        if let Err(issue) = &performed {
             let is_ours = issue.severity == Severity::Fatal;
             let outcome = if is_ours { Outcome::SeriousFailure } else { Outcome::MinorFailure };
             ended(&mut event, outcome, Some(&issue.diagnostics));
-            // It was refused all the same, and the failure was logged.
-            let _ = self.store(caller, &event).await;
         }
+        // Nothing was changed; the failure was logged.
+        let _ = self.store(caller, &event).await;
         performed
     }
+}
+
+/// Returns the place of a patient of this server.
+fn patient_place(reference: &str) -> Option<String> {
+    reference.starts_with("Patient/").then(|| reference.to_owned())
 }
 
 /// Tells what a submission is about: its submission sets, and the patient by his place.
@@ -91,7 +131,7 @@ fn submitted(bundle: &Resource) -> (Objects, Option<String>) {
     let mut patient = None;
     for list in lists {
         let of_patient = list.child(name::SUBJECT).and_then(|subject| subject.text_of(name::REFERENCE));
-        patient = patient.or(of_patient.filter(|place| place.starts_with("Patient/")).map(str::to_owned));
+        patient = patient.or(of_patient.and_then(patient_place));
         let is_set = list
             .child(name::CODE)
             .into_iter()

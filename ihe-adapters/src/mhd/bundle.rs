@@ -23,6 +23,8 @@ const REFERRED: &[TypeId] = &[ty::PATIENT, ty::DOCUMENT_REFERENCE, ty::LIST, ty:
 pub(super) struct Entry {
     /// Where it stands: `Bundle.entry[0]`.
     pub(super) place: String,
+    /// Where its resource stands.
+    pub(super) root: String,
     pub(super) full_url: Option<String>,
     pub(super) role: Role,
     pub(super) method: String,
@@ -37,11 +39,6 @@ impl Entry {
     pub(super) fn id(&self) -> &str {
         self.key.rsplit('/').next().unwrap_or_default()
     }
-
-    /// Returns where its resource stands.
-    pub(super) fn resource_place(&self) -> String {
-        format!("{}.resource", self.place)
-    }
 }
 
 /// Reads the entries. `base`: of the URLs of this server.
@@ -55,7 +52,7 @@ pub(super) fn entries(bundle: &Resource, level: Level, base: &str) -> Result<Vec
         match entry(bundle, element, format!("Bundle.entry[{number}]")) {
             Ok(entry) => {
                 if let Some(resource) = entry.resource.as_ref() {
-                    faults.extend(check(entry.role, level, resource, &entry.resource_place()));
+                    faults.extend(check(entry.role, level, resource, &entry.root));
                 }
                 entries.push(entry);
             }
@@ -90,6 +87,10 @@ fn entry(bundle: &Resource, element: Element<'_>, place: String) -> Result<Entry
     let text = |of| request.and_then(|request| request.text_of(of)).unwrap_or_default().to_owned();
     let (method, url) = (text(name::METHOD), text(name::URL));
     let resource = element.child(name::RESOURCE).map(|resource| bundle.extract(resource.id()));
+    if resource.as_ref().is_some_and(|resource| resource.resource_type() == ty::BUNDLE) {
+        let text = "a FHIR document is submitted as a Binary of its bytes";
+        return Err(refused(IssueType::NotSupported, &place, text).detailed("FHIRDocumentNotSupported"));
+    }
     let role =
         role_of(resource.as_ref(), &method, &url).map_err(|(code, text)| refused(code, &place, text))?;
     let condition = request.and_then(|request| request.child(name::IF_NONE_EXIST));
@@ -100,7 +101,8 @@ fn entry(bundle: &Resource, element: Element<'_>, place: String) -> Result<Entry
     let key = key(role, resource.as_ref(), &method, &url)
         .map_err(|(at, text)| refused(IssueType::Value, &format!("{place}.{at}"), text))?;
     let full_url = element.text_of(name::FULL_URL).map(str::to_owned);
-    Ok(Entry { place, full_url, role, method, resource, key })
+    let root = format!("{place}.resource");
+    Ok(Entry { place, root, full_url, role, method, resource, key })
 }
 
 type Refused = (IssueType, &'static str);
@@ -185,8 +187,9 @@ fn key(
         Role::Patient if method != "POST" => at_url("Patient")?,
         Role::Patient => format!("Patient/{}", fresh()),
         Role::Binary => format!("Binary/{}", fresh()),
-        Role::SubmissionSet | Role::Folder | Role::Document => {
-            let of = if role == Role::Document { "DocumentReference" } else { "List" };
+        Role::SubmissionSet | Role::Folder | Role::Document | Role::Published => {
+            let is_document = matches!(role, Role::Document | Role::Published);
+            let of = if is_document { "DocumentReference" } else { "List" };
             let id = match resource.and_then(entry_uuid) {
                 Some(uuid) => {
                     let uuid = uuid.to_lowercase();
@@ -212,7 +215,7 @@ pub(super) fn entry_uuid(resource: &Resource) -> Option<&str> {
 }
 
 /// Lets references lead to what the entries are stored as.
-fn refer(entries: &mut [Entry], base: &str) {
+pub(super) fn refer(entries: &mut [Entry], base: &str) {
     let named: HashMap<String, String> =
         entries.iter().filter_map(|entry| Some((entry.full_url.clone()?, entry.key.clone()))).collect();
     for entry in entries {

@@ -66,7 +66,7 @@ pub(super) async fn take(entries: &mut [Entry]) -> Result<Vec<Taken>, Vec<Issue>
         for (_, document, resource) in &of {
             if !is_same_type(content_type(resource), media_type) {
                 let text = format!("the Binary has another media type: `{}`", clip(media_type));
-                let place = format!("{}.content[0].attachment.contentType", document.resource_place());
+                let place = format!("{}.content[0].attachment.contentType", document.root);
                 faults.push(fault(ErrorCode::RepositoryMetadata, &text).at(place));
             }
         }
@@ -82,7 +82,7 @@ pub(super) async fn take(entries: &mut [Entry]) -> Result<Vec<Taken>, Vec<Issue>
         let is_here = taken.iter().any(|taken| taken.key == url);
         if !is_here && !is_elsewhere(url) {
             let text = "the document is neither in the Bundle, by the fullUrl of a Binary, nor elsewhere, by a whole URL";
-            let place = format!("{}.content[0].attachment.url", entry.resource_place());
+            let place = format!("{}.content[0].attachment.url", entry.root);
             faults.push(fault(ErrorCode::MissingDocument, text).at(place));
         }
     }

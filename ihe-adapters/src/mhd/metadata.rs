@@ -86,7 +86,7 @@ impl Metadata {
             };
             if subject.is_some() && person.is_none() {
                 let text = "the subject is no patient who is known here";
-                let place = format!("{}.subject", entry.resource_place());
+                let place = format!("{}.subject", entry.root);
                 metadata.faults.push(fault(ErrorCode::UnknownPatientId, text).at(place));
             }
             let mut resource = json_of(sent)?;
@@ -95,7 +95,7 @@ impl Metadata {
                 measure(&mut resource["content"][0]["attachment"], taken);
             }
             let registered = read(registry, &resource, person.as_ref())?;
-            people.extend(person.map(|person| (format!("{}.subject", entry.resource_place()), person)));
+            people.extend(person.map(|person| (format!("{}.subject", entry.root), person)));
             metadata.add(entry, resource, registered);
         }
         metadata.relate();
@@ -105,7 +105,7 @@ impl Metadata {
 
     fn add(&mut self, entry: &Entry, resource: Value, registered: Registered) {
         let Registered { mut object, associations, .. } = registered;
-        let place = entry.resource_place();
+        let place = entry.root.clone();
         let is_document = entry.role == Role::Document;
         let element = if is_document { "relatesTo" } else { "entry" };
         for (number, association) in associations.iter().enumerate() {

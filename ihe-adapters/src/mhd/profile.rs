@@ -35,6 +35,11 @@ impl Level {
     }
 }
 
+/// Tells whether a DocumentReference says that it is published simply.
+pub(crate) fn is_published_simply(document: &Resource) -> bool {
+    profiles(document).any(|profile| profile == "IHE.MHD.SimplifiedPublish.DocumentReference")
+}
+
 /// Returns the names of the profiles of MHD that a resource says it has.
 fn profiles(resource: &Resource) -> impl Iterator<Item = &str> {
     let meta = resource.root().child(name::META);
@@ -50,6 +55,8 @@ pub(crate) enum Role {
     SubmissionSet,
     /// A DocumentReference that is new.
     Document,
+    /// A DocumentReference that carries its document.
+    Published,
     /// A Folder that is new.
     Folder,
     /// A registered Folder that gets further members.
@@ -62,7 +69,7 @@ pub(crate) enum Role {
     Patient,
 }
 
-use Role::{Document, Folder, SubmissionSet, UpdatedFolder};
+use Role::{Document, Folder, Published, SubmissionSet, UpdatedFolder};
 
 /// Elements that have to be there, once.
 const ONCE: &[(Role, &str)] = &[
@@ -70,6 +77,12 @@ const ONCE: &[(Role, &str)] = &[
     (Document, "masterIdentifier.value"),
     (Document, "content"),
     (Document, "content.attachment.url"),
+    (Published, "masterIdentifier.system"),
+    (Published, "masterIdentifier.value"),
+    (Published, "subject"),
+    (Published, "content"),
+    (Published, "content.attachment.contentType"),
+    (Published, "content.attachment.data"),
 ];
 /// Elements that may be there once.
 const AT_MOST_ONCE: &[(Role, &str)] = &[(SubmissionSet, "note"), (Folder, "note"), (UpdatedFolder, "note")];
@@ -78,6 +91,9 @@ const NEVER: &[(Role, &str)] = &[
     (Document, "modifierExtension"),
     (Document, "docStatus"),
     (Document, "content.attachment.data"),
+    (Published, "modifierExtension"),
+    (Published, "docStatus"),
+    (Published, "content.attachment.url"),
     (SubmissionSet, "modifierExtension"),
     (SubmissionSet, "encounter"),
     (SubmissionSet, "orderedBy"),
@@ -97,6 +113,7 @@ const NEVER: &[(Role, &str)] = &[
 /// Elements with one value. What is submitted is in use.
 const FIXED: &[(Role, &str, &str)] = &[
     (Document, "status", "current"),
+    (Published, "status", "current"),
     (SubmissionSet, "status", "current"),
     (SubmissionSet, "mode", "working"),
     (Folder, "status", "current"),

@@ -50,7 +50,8 @@ pub(crate) async fn provide_document_bundle(
     answer(performed, count)
 }
 
-fn refused(faults: Vec<Issue>) -> Issue {
+/// Makes one issue of all that is wrong.
+pub(super) fn refused(faults: Vec<Issue>) -> Issue {
     refusal(faults).unwrap_or_else(|| Issue::fatal(IssueType::Exception))
 }
 
@@ -147,7 +148,7 @@ async fn patient(
     };
     if known.is_none() && level != Level::Minimal {
         let text = "no patient is known here by any of these identifiers";
-        return Err(fault(ErrorCode::UnknownPatientId, text).at(entry.resource_place()));
+        return Err(fault(ErrorCode::UnknownPatientId, text).at(entry.root.clone()));
     }
     let is_update = entry.method == "PUT";
     let is_new = known.is_none();

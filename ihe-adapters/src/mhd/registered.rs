@@ -52,7 +52,7 @@ pub(super) async fn registered_parts(
             let text =
                 "of a registered resource the status or the members change by a submission, and nothing else";
             let issue = Issue::error(IssueType::BusinessRule).because(Reason::Unprocessable);
-            faults.push(issue.at(entry.resource_place()).text(text));
+            faults.push(issue.at(entry.root.clone()).text(text));
         }
         parts.insert(entry.key.clone(), Part::Registered(entry.key.clone()));
     }
@@ -82,7 +82,7 @@ fn further_members(
     let (before, after) = (targets(&known.associations), targets(&sent.associations));
     for gone in before.difference(&after) {
         let text = format!("{gone} is a member of the folder, and members stay");
-        let place = format!("{}.entry", entry.resource_place());
+        let place = format!("{}.entry", entry.root);
         faults.push(fault(ErrorCode::RegistryMetadata, &text).at(place));
     }
     let further = sent
