@@ -245,12 +245,17 @@ fn what_breaks_a_rule_is_refused_where_it_does() {
             "entry[0].resource.entry[1]",
         ),
         // Folders.
-        ("Comprehensive", vec![Add(entry(4, folder("1.7.1", &[])))], metadata, "entry[3].resource"),
+        (
+            "Comprehensive",
+            vec![Add(entry(4, folder("1.7.1", &[&full_url(2)])))],
+            metadata,
+            "entry[3].resource",
+        ),
         (
             "Comprehensive",
             vec![
                 Put("/entry/0/resource/entry/-", json!({ "item": { "reference": full_url(4) } })),
-                Add(entry(4, folder("1.7.1", &[]))),
+                Add(entry(4, folder("1.7.1", &[&full_url(2)]))),
                 Remove("/entry/3/resource/title"),
             ],
             metadata,
@@ -260,7 +265,7 @@ fn what_breaks_a_rule_is_refused_where_it_does() {
             "Minimal",
             vec![
                 Put("/entry/0/resource/entry/-", json!({ "item": { "reference": full_url(4) } })),
-                Add(entry(4, folder("1.7.1", &[]))),
+                Add(entry(4, folder("1.7.1", &[&full_url(2)]))),
                 Put("/entry/3/resource/source", json!({ "display": "x" })),
             ],
             "structure",
