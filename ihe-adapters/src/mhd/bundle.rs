@@ -309,9 +309,9 @@ mod tests {
             let entries = entries(&bundle(&[SET, (method, url, &resource)]), Level::Minimal, "");
             assert_eq!(entries.is_ok(), is_taken, "{method} {url}: {entries:?}");
         }
-        for number in [0, 2] {
-            let sets = vec![SET; number];
-            assert!(entries(&bundle(&sets), Level::Minimal, "").is_err(), "{number} submission sets");
+        let binary = ("POST", "Binary", r#"{"resourceType":"Binary","contentType":"text/plain"}"#);
+        for (count, sets) in [(0, vec![binary]), (2, vec![SET; 2])] {
+            assert!(entries(&bundle(&sets), Level::Minimal, "").is_err(), "{count} submission sets");
         }
     }
 }
