@@ -130,7 +130,7 @@ impl Inner {
 
 impl Server {
     /// Makes the server over a store: reads which custom search parameters are
-    /// stored, and goes on indexing for them. Blocks. `bases` are the URLs
+    /// stored and which patients are merged, and goes on indexing for them. Blocks. `bases` are the URLs
     /// under which it is known: absolute references to them are references to
     /// its own resources.
     ///
@@ -149,9 +149,10 @@ impl Server {
         let reindexer = Reindexer::start(Arc::clone(&store), Arc::clone(&search), bases.clone())
             .map_err(|error| Issue::fatal(IssueType::Exception).text(error.to_string()))?;
         let (committing, waker) = (Arc::clone(&activation), reindexer.waker());
-        let knowledge = Arc::clone(search.knowledge());
+        let observing = Arc::clone(&search);
         store.observe(Box::new(move |effects| {
-            knowledge.committed(effects);
+            observing.knowledge().committed(effects);
+            observing.merges().committed(effects);
             if committing.committed(effects) {
                 // One that is awake looks again before it rests.
                 let _ = waker.try_send(());

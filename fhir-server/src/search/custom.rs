@@ -150,12 +150,13 @@ impl Activation {
         Activation { search, next: Mutex::new(None) }
     }
 
-    /// Brings the definitions in step with what is stored, before anything is
-    /// served, and returns them.
+    /// Brings the definitions, and what is known of merges, in step with what
+    /// is stored, before anything is served; returns the definitions.
     ///
     /// # Errors
     /// When the database fails.
     pub fn start(&self, unit: &mut WriteUnit<'_>) -> Result<Arc<Definitions>, Issue> {
+        self.search.merges().start(unit)?;
         let noted = unit.unknown_parameters(|unit, stored| {
             note(unit, &stored, &stored.resource()?).map(|_| ()).map_err(Refused::from)
         });
