@@ -4,6 +4,7 @@ mod agreement;
 mod audit;
 mod communities;
 mod doors;
+mod merged;
 mod peer;
 mod removal;
 mod users;

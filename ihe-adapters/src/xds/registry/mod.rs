@@ -5,6 +5,7 @@
 //! - [`update_document_set`] is ITI-57.
 //! - [`remove_metadata`] is ITI-62.
 
+mod patients;
 mod plan;
 pub mod register_document_set;
 pub mod remove_metadata;
@@ -17,19 +18,17 @@ use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Resource;
 
-use super::check::patient_id;
 use super::code_lists::CodeLists;
 use super::fhir::{
     ASSOCIATION_BASES, ASSOCIATION_PARAMETER, FOLDER, LIST_TYPES, SUBMISSION_SET, logical_id_token,
     memberships, registered_document, registered_package, relationships, resource_id, unique_id_token,
 };
 use super::submission::Submission;
-use super::values::Cx;
 use super::vocabulary::{APPROVED, document_entry};
 use crate::atna::Recording;
-use crate::fhir_client::{Fhir, code_token, token};
+use crate::fhir_client::{Fhir, code_token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
@@ -67,23 +66,9 @@ impl Registry<'_> {
         self.code_lists.map(|lists| lists.check(submission)).unwrap_or_default()
     }
 
-    /// Finds a patient of the affinity domain: `Patient/[id]`.
-    pub(crate) async fn patient(&self, cx: &Cx) -> Result<Option<String>, Issue> {
-        let token = token(&cx.system(), &cx.id);
-        let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
-        Ok(found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?))))
-    }
-
-    /// Returns the identifier that another authority gave to a patient.
-    pub(crate) async fn identifier_by(&self, cx: &Cx, authority: &str) -> Result<Option<Cx>, Issue> {
-        let token = token(&cx.system(), &cx.id);
-        let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
-        Ok(found.iter().flat_map(identifiers).find(|other| other.authority == authority))
-    }
-
     /// Returns the documents of a patient, in the order in which they came.
     pub(crate) async fn documents_of(&self, patient: &str, cx: &str) -> Result<Vec<Registered>, Issue> {
-        self.of_patient(ty::DOCUMENT_REFERENCE, &[("patient", patient)], cx).await
+        self.of_patient(ty::DOCUMENT_REFERENCE, patient, &[], cx).await
     }
 
     /// Returns the submission sets or folders of a patient, in the order in which they came.
@@ -94,18 +79,25 @@ impl Registry<'_> {
         code: &str,
     ) -> Result<Vec<Registered>, Issue> {
         let code = format!("{LIST_TYPES}|{code}");
-        self.of_patient(ty::LIST, &[("patient", patient), ("code", &code)], cx).await
+        self.of_patient(ty::LIST, patient, &[("code", &code)], cx).await
     }
 
     async fn of_patient(
         &self,
         of: TypeId,
-        parameters: &[(&str, &str)],
+        patient: &str,
+        more: &[(&str, &str)],
         cx: &str,
     ) -> Result<Vec<Registered>, Issue> {
-        let found = self.fhir.search(of, parameters, OBJECTS_MAX).await?;
+        let parameters = [&[("patient", patient)], more].concat();
+        let found = self.fhir.search(of, &parameters, OBJECTS_MAX).await?;
+        let registered = |resource| {
+            let mut registered = self.registered(resource, Some(cx))?;
+            patients::take_over(&mut registered.object, &registered.resource, patient, cx);
+            Some(registered)
+        };
         // A search begins with the last.
-        Ok(found.into_iter().rev().filter_map(|resource| self.registered(resource, Some(cx))).collect())
+        Ok(found.into_iter().rev().filter_map(registered).collect())
     }
 
     /// Returns the objects that a search finds, whoever they are of.
@@ -164,29 +156,6 @@ impl Registry<'_> {
             registered.object.set_slot("repositoryUniqueId", here);
         }
         Some(registered)
-    }
-
-    /// Says of which patient objects are that only refer to a resource.
-    async fn with_patients(&self, mut all: Vec<Registered>) -> Result<Vec<Registered>, Issue> {
-        for registered in &mut all {
-            if patient_id(&registered.object).is_some() {
-                continue;
-            }
-            let subject = registered.resource.root().child(name::SUBJECT);
-            let literal = subject.and_then(|s| Literal::parse(s.text_of(name::REFERENCE)?));
-            let Some(key) = literal.map(|l| l.key).filter(|key| key.resource_type == ty::PATIENT) else {
-                continue;
-            };
-            let patient = self.fhir.read(ty::PATIENT, key.id.as_str()).await?;
-            let known = patient.as_ref().map(identifiers).unwrap_or_default();
-            let is_of_domain = |cx: &&Cx| self.affinity_domain.is_none_or(|domain| cx.authority == domain);
-            let Some(cx) = known.iter().find(is_of_domain) else { continue };
-            let (text, resource) = (cx.to_string(), registered.resource.clone());
-            if let Some(complete) = self.registered(resource, Some(&text)) {
-                *registered = complete;
-            }
-        }
-        Ok(all)
     }
 
     /// Returns the objects of a unique id.
@@ -313,16 +282,6 @@ fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
     // Each object has a version; who only registers does not name it.
     object.version.get_or_insert_with(|| "1".to_owned());
     Some(Registered { object, associations, resource })
-}
-
-/// Returns the identifiers of a patient that have an OID for who assigned them.
-fn identifiers(patient: &Resource) -> Vec<Cx> {
-    let identifiers = patient.root().children_named(name::IDENTIFIER);
-    let cx = |identifier: Element<'_>| {
-        let authority = identifier.text_of(name::SYSTEM)?.strip_prefix("urn:oid:")?.to_owned();
-        Some(Cx { id: identifier.text_of(name::VALUE)?.to_owned(), authority })
-    };
-    identifiers.filter_map(cx).collect()
 }
 
 /// Returns the unique id of a document that came without one: its UUID as an
