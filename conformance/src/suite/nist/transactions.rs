@@ -94,7 +94,6 @@ pub(super) const KINDS: &[Kind] = &[
 pub(super) fn not_executed(kind: &str) -> &'static str {
     match kind {
         "XCRmuTransaction" => "ITI-92 to a gateway is not built",
-        "PatientMoveTransaction" => "merges of patients by HL7 v2 are not built",
         "XcpdTransaction" | "XCPDTransaction" => "XCPD is not built",
         "DsubSubscribeTransaction" | "PublishTransaction" => "DSUB is not built",
         "StsTransaction" => "needs a security token service",
@@ -105,9 +104,7 @@ pub(super) fn not_executed(kind: &str) -> &'static str {
         "ProvideDocumentBundleTransaction" | "MhdClientTransaction" => {
             "addresses the simulators of the toolkit"
         }
-        "HttpTransaction" | "SocketTransaction" | "GenericTransaction" => {
-            "sends a recorded message elsewhere"
-        }
+        "SocketTransaction" | "GenericTransaction" => "sends a recorded message elsewhere",
         _ => "not a transaction with a registry, repository or gateway",
     }
 }
