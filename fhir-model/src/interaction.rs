@@ -48,13 +48,27 @@ pub struct Caller {
     pub user: Option<Arc<User>>,
     /// Where the request comes from.
     pub address: Option<IpAddr>,
+    /// The node that sent it, as it showed itself on the connection.
+    pub node: Option<Arc<Node>>,
 }
 
 impl Caller {
     /// Makes a caller of whom nothing more is known.
     pub fn new(request_id: impl Into<String>, base: impl Into<String>) -> Caller {
-        Caller { request_id: request_id.into(), base: base.into(), user: None, address: None }
+        Caller { request_id: request_id.into(), base: base.into(), user: None, address: None, node: None }
     }
+}
+
+/// A system that proved on the connection, by TLS, to be who its certificate
+/// says (IHE ATNA, Authenticate Node).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Node {
+    /// The subject of the certificate, as RFC 4514 writes it.
+    pub subject: String,
+    /// The SHA-256 of the certificate.
+    pub sha256: [u8; 32],
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
 }
 
 /// A user, as an assertion tells of him (IHE XUA, SMART).

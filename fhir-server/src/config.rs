@@ -13,12 +13,14 @@ use ihe_adapters::gateway::Images;
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::code_lists::CodeLists;
 use ihe_adapters::xds::values::is_oid;
-use ihe_adapters::xua::{Policy, Trust, TrustedKeys};
+use ihe_adapters::xua::{OneTime, Policy, Trust, TrustedKeys};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::audit::AuditRepository;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
+use crate::tls::{self, TlsFile};
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -126,8 +128,8 @@ pub struct SettingsFile {
     pub workers: Option<usize>,
     /// As `--cors-origin`.
     pub cors_origins: Option<Vec<String>>,
-    /// Certificate and key.
-    pub tls: Option<TlsFile>,
+    /// How the server shows itself, and whom it lets in.
+    pub tls: TlsFile,
     /// What is logged, and how.
     pub log: LogFile,
     /// Limits by name.
@@ -254,16 +256,6 @@ pub struct XdsFile {
     pub affinity_domain: Option<String>,
     /// A file of the codes that the affinity domain allows.
     pub codes: Option<PathBuf>,
-}
-
-/// The section `[tls]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsFile {
-    /// Certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
 }
 
 /// The section `[log]`.
@@ -407,16 +399,10 @@ impl Settings {
     /// When certificate or key cannot be used.
     pub fn serve(&self, arguments: &ServeArguments) -> Result<ServeSettings, ConfigError> {
         let default_listen = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let pair = match (&arguments.tls_certificate, &arguments.tls_key, &self.file.tls) {
-            (Some(certificate), Some(key), _) => Some((certificate.clone(), key.clone())),
-            (None, None, Some(tls)) => Some((tls.certificate.clone(), tls.key.clone())),
-            (None, None, None) => None,
-            _ => {
-                return Err(ConfigError::Tls(
-                    "a certificate needs its key, and a key its certificate".to_owned(),
-                ));
-            }
-        };
+        let mut tls = self.file.tls.clone();
+        if arguments.tls_certificate.is_some() || arguments.tls_key.is_some() {
+            (tls.certificate, tls.key) = (arguments.tls_certificate.clone(), arguments.tls_key.clone());
+        }
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let cors_origins = match arguments.cors_origin.is_empty() {
             true => self.file.cors_origins.clone().unwrap_or_default(),
@@ -443,7 +429,7 @@ impl Settings {
             }),
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
-            tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
+            tls: tls::server(&tls)?.map(Arc::new),
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
@@ -499,6 +485,7 @@ fn trust(file: &XuaFile) -> Result<Option<Trust>, ConfigError> {
         audiences: file.audiences.clone(),
         skew_seconds: file.skew_seconds.unwrap_or(SKEW_SECONDS),
         is_required: file.required,
+        one_time: Arc::new(OneTime::since(Timestamp::now())),
         policy: Policy {
             issuers: file.issuers.clone(),
             contexts: file.authentication.clone(),
@@ -577,21 +564,6 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or(0)
-}
-
-fn tls(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, ConfigError> {
-    use rustls::pki_types::pem::PemObject;
-    let failed =
-        |path: &Path, e: &dyn std::fmt::Display| ConfigError::Tls(format!("`{}`: {e}", path.display()));
-    let chain = rustls::pki_types::CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| failed(certificate, &e))?;
-    let key_der = rustls::pki_types::PrivateKeyDer::from_pem_file(key).map_err(|e| failed(key, &e))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|b| b.with_no_client_auth().with_single_cert(chain, key_der))
-        .map_err(|e| failed(certificate, &e))
 }
 
 #[cfg(test)]

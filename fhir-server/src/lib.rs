@@ -22,3 +22,4 @@ pub mod rest;
 pub mod search;
 pub mod shutdown;
 pub mod storage;
+pub mod tls;

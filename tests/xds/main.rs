@@ -4,6 +4,7 @@ mod agreement;
 mod audit;
 mod communities;
 mod doors;
+mod nodes;
 mod peer;
 mod removal;
 mod users;

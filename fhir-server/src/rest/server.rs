@@ -1,5 +1,6 @@
 //! The HTTP server: where it listens, its pages for operators, and its end.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -7,10 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::Extensions;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use fhir_model::interaction::FhirApi;
+use ihe_adapters::atna::node::node;
 use ihe_adapters::documents::Documents;
 use ihe_adapters::gateway::dicomweb::PATH as DICOMWEB_PATH;
 use ihe_adapters::gateway::{Door, Gateway};
@@ -134,6 +139,7 @@ pub async fn serve(
             .service(web::scope(DICOMWEB_PATH).default_service(web::to(dicomweb::answer)))
             .default_service(web::to(answer::answer))
     })
+    .on_connect(note_node)
     .workers(workers)
     .max_connections(limits.connections_max)
     .client_request_timeout(Duration::from_secs(limits.head_seconds_max))
@@ -156,6 +162,15 @@ pub async fn serve(
         handle.stop(true).await;
     });
     running.await
+}
+
+/// Notes for the requests of a connection which node it is of.
+fn note_node(connection: &dyn Any, of_connection: &mut Extensions) {
+    let Some(tls) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    let chain = tls.get_ref().1.peer_certificates();
+    if let Some(certificate) = chain.and_then(|chain| chain.first()) {
+        of_connection.insert(Arc::new(node(certificate)));
+    }
 }
 
 /// Adds the addresses of the SOAP doors.

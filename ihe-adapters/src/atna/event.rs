@@ -5,11 +5,12 @@
 
 use std::net::IpAddr;
 
-use fhir_model::interaction::{User, UserCode};
+use fhir_model::interaction::{Caller, Node, User, UserCode};
 use fhir_model::primitive::base64;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::node::fingerprint;
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
 use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB, XDSI};
 use crate::wire::xml::Element;
@@ -101,6 +102,8 @@ pub struct Happened<'h> {
     pub sender: Option<&'h str>,
     /// From where.
     pub sender_address: Option<IpAddr>,
+    /// As which node it was authenticated.
+    pub sender_node: Option<&'h Node>,
     /// Where it came to: a URL.
     pub receiver: &'h str,
     /// The user behind it.
@@ -256,13 +259,14 @@ fn pruned(value: Value) -> Option<Value> {
 /// Spec: DICOM PS3.15 A.5.3.11
 pub fn not_authenticated(
     at: Timestamp,
-    address: Option<IpAddr>,
+    caller: &Caller,
     receiver: &str,
     why: &str,
     recorder: &Recorder,
 ) -> Value {
     let mut client = agent(("110150", "Application"), "unknown", true);
-    client["network"] = network(address);
+    client["network"] = network(caller.address);
+    authenticated(&mut client, caller.node.as_deref());
     let mut server = agent(("110152", "Destination Role ID"), receiver, false);
     server["network"] = json!({ "address": host_of(receiver), "type": "1" });
     json!({
@@ -316,6 +320,15 @@ fn agent(role: (&str, &str), id: &str, is_requestor: bool) -> Value {
     })
 }
 
+/// Says of an agent as which node it was authenticated.
+fn authenticated(agent: &mut Value, node: Option<&Node>) {
+    let Some(node) = node else { return };
+    agent["altId"] = json!(fingerprint(node));
+    if !node.subject.is_empty() {
+        agent["name"] = json!(node.subject);
+    }
+}
+
 fn network(address: Option<IpAddr>) -> Value {
     match address {
         Some(address) => json!({ "address": address.to_string(), "type": "2" }),
@@ -339,6 +352,7 @@ fn agents(happened: &Happened<'_>, gives: bool) -> Value {
     let (of_sender, of_receiver) = if gives { (DESTINATION, SOURCE) } else { (SOURCE, DESTINATION) };
     let mut sender = agent(of_sender, happened.sender.unwrap_or("unknown"), happened.user.is_none());
     sender["network"] = network(happened.sender_address);
+    authenticated(&mut sender, happened.sender_node);
     let mut receiver = agent(of_receiver, happened.receiver, false);
     receiver["network"] = json!({ "address": host_of(happened.receiver), "type": "1" });
     receiver["altId"] = json!(std::process::id().to_string());

@@ -3,14 +3,16 @@
 //! Each transaction becomes an AuditEvent, stored as every other resource; an
 //! audit repository gets it as a DICOM audit message by syslog.
 //!
+//! - [`node`] tells which node a certificate is of.
 //! - [`event`] makes AuditEvents of transactions.
 //! - [`dicom`] writes an AuditEvent, whoever made it, as an audit message.
 //! - [`syslog`] frames it.
 //!
-//! Spec: ITI TF-2 3.20, IHE BALP, DICOM PS3.15 A.5, RFC 5424, RFC 5425
+//! Spec: ITI TF-2 3.19, 3.20, IHE BALP, DICOM PS3.15 A.5, RFC 5424, RFC 5425
 
 pub mod dicom;
 pub mod event;
+pub mod node;
 pub mod syslog;
 
 use std::sync::atomic::{AtomicBool, Ordering};

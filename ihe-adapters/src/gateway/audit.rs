@@ -55,6 +55,7 @@ impl Gateway {
             at: received.at,
             sender: Some(sender),
             sender_address: caller.address,
+            sender_node: caller.node.as_deref(),
             receiver: &receiver,
             user: caller.user.as_deref(),
         };
@@ -83,7 +84,7 @@ impl Gateway {
     pub(super) async fn record_refusal(&self, caller: &Caller, door: Door, fault: &Fault) {
         let Some(recorder) = &self.settings.recorder else { return };
         let receiver = address_of(caller, door.path());
-        let audit = not_authenticated(Timestamp::now(), caller.address, &receiver, &fault.reason, recorder);
+        let audit = not_authenticated(Timestamp::now(), caller, &receiver, &fault.reason, recorder);
         // It is refused all the same, and the failure was logged.
         let _ = self.store(caller, &audit).await;
     }

@@ -297,6 +297,7 @@ impl Gateway {
             at,
             sender: None,
             sender_address: caller.address,
+            sender_node: caller.node.as_deref(),
             receiver: &receiver,
             user: caller.user.as_deref(),
         };

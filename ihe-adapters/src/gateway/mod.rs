@@ -302,7 +302,7 @@ impl Gateway {
         if incoming.assertion.is_none() && xua::count(&incoming.envelope) > 0 {
             return Err(Fault::sender("the assertion about the user cannot be read"));
         }
-        let user = xua::user(incoming.assertion.as_deref(), trust, Timestamp::now())?;
+        let user = xua::user(incoming.assertion.as_deref(), caller.node.as_deref(), trust, Timestamp::now())?;
         Ok(user.map(Arc::new))
     }
 }
