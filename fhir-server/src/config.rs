@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::audit::AuditRepository;
+use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
 use crate::tls::{self, TlsFile};
@@ -64,6 +65,9 @@ pub enum ConfigError {
     /// A validation setting for what is no resource type.
     #[error("[validation]: `{0}` is no resource type of FHIR R4, nor `default`")]
     Validation(String),
+    /// What is no place of documents.
+    #[error("[documents]: {0}")]
+    Documents(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -148,6 +152,8 @@ pub struct SettingsFile {
     pub audit: AuditFile,
     /// Where images are.
     pub images: Option<ImagesFile>,
+    /// Where documents are.
+    pub documents: DocumentsFile,
 }
 
 /// The section `[images]`.
@@ -352,6 +358,8 @@ pub struct ServeSettings {
     pub audit_repository: Option<AuditRepository>,
     /// Where images are.
     pub images: Option<Images>,
+    /// Where documents are; `None` for the folder of the data.
+    pub documents: Option<Bucket>,
 }
 
 impl Settings {
@@ -423,6 +431,7 @@ impl Settings {
             peers: self.file.peers.clone(),
             trust: trust(&self.file.xua)?,
             images: self.file.images.clone().map(images).transpose()?,
+            documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
             recorder: self.file.audit.record.then(|| Recorder {
                 source_id: self.file.audit.source_id.clone(),
                 enterprise_site: self.file.audit.enterprise_site.clone(),

@@ -5,6 +5,11 @@ use std::io::{self, Read};
 
 use fhir_model::interaction::Content;
 
+/// Tells whether the storage of the documents is away, for a while as it seems.
+pub fn is_away(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotConnected
+}
+
 /// Keeps the bytes of documents. All of it blocks.
 pub trait Documents: Send + Sync {
     /// Begins to store a document.

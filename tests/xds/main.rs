@@ -7,5 +7,6 @@ mod doors;
 mod nodes;
 mod peer;
 mod removal;
+mod storage;
 mod users;
 mod versions;

@@ -13,7 +13,7 @@ use fhir_model::schema::{name, ty};
 use fhir_model::tree::Resource;
 
 use futures_util::Stream;
-use ihe_adapters::documents::Documents;
+use ihe_adapters::documents::{Documents, is_away};
 
 use super::negotiate::{self, Accepted};
 
@@ -106,7 +106,8 @@ impl Opened {
     /// Opens a document.
     ///
     /// # Errors
-    /// 500 when it cannot be read: it is there, by what is stored.
+    /// 500 when it cannot be read: it is there, by what is stored; 503 when
+    /// where it is stored is away.
     pub(super) async fn open(documents: &Arc<dyn Documents>, content: Content) -> Result<Opened, Issue> {
         let documents = Arc::clone(documents);
         let opened = tokio::task::spawn_blocking(move || documents.open(&content)).await;
@@ -165,6 +166,10 @@ pub(super) fn stream(reader: Box<dyn Read + Send>, size: u64) -> impl Stream<Ite
 }
 
 fn unreadable(error: &io::Error) -> Issue {
+    if is_away(error) {
+        let text = "the storage of the documents is away: ask again later";
+        return Issue::error(IssueType::Transient).text(text);
+    }
     tracing::error!(%error, "a stored document cannot be read");
     Issue::fatal(IssueType::Exception)
         .text("the stored document cannot be read; the operators have been told")

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use super::{Arriving, Chunk, Settings};
-use crate::documents::{Documents, Upload};
+use crate::documents::{Documents, Upload, is_away};
 use crate::wire::content_type::ContentType;
 use crate::wire::mtom::{self, Event, MtomError, Part, Reader};
 use crate::wire::soap::{Envelope, Fault};
@@ -134,6 +134,9 @@ fn not_stored(error: &io::Error) -> Fault {
     Fault::receiver(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "there is no room for the documents; nothing was stored"
+        }
+        _ if is_away(error) => {
+            "the storage of the documents is away; nothing was registered: send it again later"
         }
         _ => "the documents could not be stored; nothing was registered",
     })

@@ -8,6 +8,7 @@ use fhir_model::interaction::Caller;
 use super::incoming::{Incoming, store_inline};
 use super::{Answer, Chunk, Door, Gateway, Parts};
 use crate::atna::Recording;
+use crate::documents::is_away;
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
@@ -354,23 +355,20 @@ impl Gateway {
                 }
             };
             let chunk = match &document.bytes {
-                Bytes::Here(bytes) => Some(Chunk::Bytes(bytes.clone().into())),
+                Bytes::Here(bytes) => Ok(Chunk::Bytes(bytes.clone().into())),
                 Bytes::Stored(content) => {
                     let (documents, of) = (Arc::clone(&self.documents), *content);
                     let opened = tokio::task::spawn_blocking(move || documents.open(&of)).await;
-                    opened.ok().and_then(Result::ok).map(|reader| Chunk::Document(reader, content.size))
+                    let opened = opened.unwrap_or_else(|failure| Err(std::io::Error::other(failure)));
+                    opened.map(|reader| Chunk::Document(reader, content.size))
                 }
             };
             match chunk {
-                Some(chunk) => {
+                Ok(chunk) => {
                     parts.push((content_id(retrieved.len()), document.media_type.clone(), chunk));
                     retrieved.push((document.request, document.media_type));
                 }
-                None => {
-                    let context = "the document is registered, and cannot be read";
-                    let error = RegistryError::new(ErrorCode::Repository, context);
-                    errors.push(error.at(&request.document));
-                }
+                Err(error) => errors.push(unreadable(&error).at(&request.document)),
             }
         }
         if requests.is_empty() {
@@ -378,6 +376,16 @@ impl Gateway {
         }
         Ok((response(&retrieved, errors), parts))
     }
+}
+
+/// Says why a document that is registered is not given out.
+fn unreadable(error: &std::io::Error) -> RegistryError {
+    if is_away(error) {
+        let context = "the storage of the documents is away: ask again later";
+        return RegistryError::new(ErrorCode::RepositoryBusy, context);
+    }
+    tracing::error!(%error, "a stored document cannot be read");
+    RegistryError::new(ErrorCode::Repository, "the document is registered, and cannot be read")
 }
 
 fn unreferenced(part: &Received, used: &HashSet<String>) -> Option<RegistryError> {
