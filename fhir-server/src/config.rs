@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::audit::AuditRepository;
+use crate::clock::{ClockWatch, TimeFile};
 use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
@@ -65,6 +66,9 @@ pub enum ConfigError {
     /// A validation setting for what is no resource type.
     #[error("[validation]: `{0}` is no resource type of FHIR R4, nor `default`")]
     Validation(String),
+    /// Servers that cannot be asked for the time.
+    #[error("[time]: {0}")]
+    Time(String),
     /// What is no place of documents.
     #[error("[documents]: {0}")]
     Documents(String),
@@ -154,6 +158,8 @@ pub struct SettingsFile {
     pub images: Option<ImagesFile>,
     /// Where documents are.
     pub documents: DocumentsFile,
+    /// Who knows the time.
+    pub time: TimeFile,
 }
 
 /// The section `[images]`.
@@ -360,6 +366,8 @@ pub struct ServeSettings {
     pub images: Option<Images>,
     /// Where documents are; `None` for the folder of the data.
     pub documents: Option<Bucket>,
+    /// Asks by how much the clock is off.
+    pub clock: Option<Arc<ClockWatch>>,
 }
 
 impl Settings {
@@ -431,6 +439,7 @@ impl Settings {
             peers: self.file.peers.clone(),
             trust: trust(&self.file.xua)?,
             images: self.file.images.clone().map(images).transpose()?,
+            clock: ClockWatch::of(&self.file.time)?.map(Arc::new),
             documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
             recorder: self.file.audit.record.then(|| Recorder {
                 source_id: self.file.audit.source_id.clone(),

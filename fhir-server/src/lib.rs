@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod documents;

@@ -8,5 +8,6 @@ mod nodes;
 mod peer;
 mod removal;
 mod storage;
+mod time;
 mod users;
 mod versions;

@@ -83,12 +83,18 @@ pub fn serve(
         let (api, store) = (api.clone(), store.clone());
         feed = Some(AuditFeed { api, store, repository, tls, host: host.trim().to_owned(), statistics });
     }
-    let served = Served { api: api.clone(), documents, readiness: vec![store.clone()], numbers };
+    if let Some(clock) = &serve.clock {
+        numbers.push(clock.clone());
+    }
+    let clock = serve.clock.clone();
+    let served =
+        Served { api: api.clone(), documents, readiness: vec![store.clone()], numbers, clock: serve.clock };
     let listen = serve.listen;
     let publishing = Server::clone(&api);
     let serving = async move {
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
+        clock.map(|clock| tokio::spawn(async move { clock.keep_asking().await }));
         feed.map(|feed| tokio::task::spawn_local(feed.keep_sending()));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await
     };

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
@@ -26,6 +26,7 @@ use super::body::Budget;
 use super::dicomweb;
 use super::heavy::Heavy;
 use super::soap;
+use crate::clock::ClockWatch;
 use crate::health::{self, Readiness};
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Numbers};
@@ -74,6 +75,8 @@ pub struct Served {
     pub readiness: Vec<Arc<dyn Readiness>>,
     /// What has numbers for `/metrics`.
     pub numbers: Vec<Arc<dyn Numbers>>,
+    /// Asks by how much the clock is off.
+    pub clock: Option<Arc<ClockWatch>>,
 }
 
 /// What all requests share.
@@ -89,6 +92,8 @@ pub(super) struct Shared {
     pub(super) heavy: Heavy,
     readiness: Vec<Arc<dyn Readiness>>,
     numbers: Vec<Arc<dyn Numbers>>,
+    clock: Option<Arc<ClockWatch>>,
+    started: Instant,
     is_stopping: AtomicBool,
 }
 
@@ -121,6 +126,8 @@ pub async fn serve(
         documents: served.documents,
         readiness: served.readiness,
         numbers: served.numbers,
+        clock: served.clock,
+        started: Instant::now(),
         metrics: Metrics::default(),
         admission: Admission::new(&limits),
         budget: Budget::default(),
@@ -132,6 +139,7 @@ pub async fn serve(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(for_app.clone())
+            .route("/health", web::to(health_page))
             .route("/health/live", web::to(live))
             .route("/health/ready", web::to(ready))
             .route("/metrics", web::to(metrics))
@@ -209,6 +217,14 @@ async fn live() -> HttpResponse {
 async fn ready(shared: Data<Shared>) -> HttpResponse {
     let is_stopping = shared.is_stopping.load(Ordering::Relaxed);
     let (is_ready, text) = health::readiness(&shared.readiness, is_stopping).await;
+    let status = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    page(status, "application/json", text)
+}
+
+async fn health_page(shared: Data<Shared>) -> HttpResponse {
+    let is_stopping = shared.is_stopping.load(Ordering::Relaxed);
+    let clock = shared.clock.as_deref();
+    let (is_ready, text) = health::health(&shared.readiness, is_stopping, shared.started, clock).await;
     let status = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     page(status, "application/json", text)
 }
