@@ -10,6 +10,7 @@ use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::{TypeId, resource_types, ty};
 use serde_json::{Value, json};
 
+use super::append_only::is_append_only;
 use crate::operation;
 use crate::rest::routes::{self, Level};
 use crate::search::registry::Definitions;
@@ -53,17 +54,20 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
 }
 
 fn resource(definitions: &Definitions, of: TypeId) -> Value {
+    let changes = !is_append_only(of);
+    let mut interactions = routes::codes(Level::Type);
+    interactions.retain(|code| changes || !routes::CHANGES.contains(code));
     let mut resource = json!({
         "type": of.name(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{of}"),
-        "interaction": coded(routes::codes(Level::Type)),
-        "versioning": "versioned-update",
+        "interaction": coded(interactions),
+        "versioning": if changes { "versioned-update" } else { "versioned" },
         "readHistory": true,
-        "updateCreate": true,
+        "updateCreate": changes,
         "conditionalCreate": true,
         "conditionalRead": "full-support",
-        "conditionalUpdate": true,
-        "conditionalDelete": "single",
+        "conditionalUpdate": changes,
+        "conditionalDelete": if changes { "single" } else { "not-supported" },
         "referencePolicy": ["literal", "logical"],
         "searchInclude": includes(definitions, of),
         "searchRevInclude": reverse_includes(definitions, of),

@@ -7,6 +7,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
+pub(crate) mod append_only;
 mod batch;
 mod bundle;
 mod capabilities;

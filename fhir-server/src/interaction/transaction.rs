@@ -25,7 +25,7 @@ use super::entry::{Entry, Method, located_at};
 use super::prepare::{self, Preparer};
 use super::unit::{self, Unit, View};
 use super::url::{Path, RelativeUrl, clip};
-use super::{create, delete, patch, update};
+use super::{append_only, create, delete, patch, update};
 use crate::operation;
 use crate::search::registry::Definitions;
 use crate::storage::{PreparedResource, Reads, content_of};
@@ -436,6 +436,7 @@ fn apply_entry(
 
 /// Checks what can be checked before anything is looked up.
 fn check(interaction: &Interaction) -> Result<(), Issue> {
+    append_only::check(interaction)?;
     match interaction {
         Interaction::Create(request) => prepare::check_type(&request.resource, request.resource_type),
         Interaction::Update(request) => {
