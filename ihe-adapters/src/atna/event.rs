@@ -5,11 +5,12 @@
 
 use std::net::IpAddr;
 
-use fhir_model::interaction::{User, UserCode};
+use fhir_model::interaction::User;
 use fhir_model::primitive::base64;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::participants::{APPLICATION, GIVES, Outcome, TAKES, agent, codes, network, server, source, user};
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
 use crate::wire::namespaces::{LCM, QUERY, RIM, XDSB, XDSI};
 use crate::wire::xml::Element;
@@ -69,30 +70,20 @@ pub(crate) fn changes(transaction: &str) -> bool {
     kind.is_some_and(|kind| ["C", "U", "D"].contains(&kind.action))
 }
 
-/// How it ended.
+/// Which part this server has in a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was done, all or some of it.
-    Success,
-    /// It was refused.
-    MinorFailure,
-    /// It could not be performed.
-    SeriousFailure,
-}
-
-impl Outcome {
-    fn code(self) -> &'static str {
-        match self {
-            Outcome::Success => "0",
-            Outcome::MinorFailure => "4",
-            Outcome::SeriousFailure => "8",
-        }
-    }
+pub enum Part {
+    /// It is asked.
+    Asked,
+    /// It asks somebody else.
+    Asks,
 }
 
 /// What happened.
 #[derive(Debug, Clone)]
 pub struct Happened<'h> {
+    /// Which part this server has in it.
+    pub part: Part,
     /// The transaction: `ITI-18` ...
     pub transaction: &'h str,
     /// When.
@@ -193,14 +184,6 @@ fn patients_of(query: &Element) -> impl Iterator<Item = String> {
     })
 }
 
-/// Says in an AuditEvent how it ended, and why.
-pub fn ended(audit: &mut Value, outcome: Outcome, why: Option<&str>) {
-    audit["outcome"] = json!(outcome.code());
-    if let Some(why) = why.filter(|why| !why.trim().is_empty()) {
-        audit["outcomeDesc"] = json!(why);
-    }
-}
-
 /// Writes an AuditEvent of what succeeds; [`ended`] says where it does not.
 /// `places`: the patients that are known here, as
 /// `Patient/[id]`, in the order of the objects.
@@ -211,7 +194,12 @@ pub fn audit_event(
     recorder: &Recorder,
 ) -> Value {
     let kind = KINDS.iter().find(|kind| kind.transaction == happened.transaction);
-    let (event, action, gives) = kind.map_or((IMPORTED, "E", false), |k| (k.event, k.action, k.gives));
+    let (event, action, gives) = match (kind, happened.part) {
+        // What another gives out comes in here.
+        (Some(kind), Part::Asks) if kind.gives => (IMPORTED, "C", true),
+        (Some(kind), _) => (kind.event, kind.action, kind.gives),
+        (None, _) => (IMPORTED, "E", false),
+    };
     let title = kind.map_or(happened.transaction, |kind| kind.title);
     let mut audit = json!({
         "resourceType": "AuditEvent",
@@ -235,7 +223,7 @@ pub fn audit_event(
 }
 
 /// Takes out what is empty: messages leave much out, and FHIR has no empty values.
-fn pruned(value: Value) -> Option<Value> {
+pub(super) fn pruned(value: Value) -> Option<Value> {
     match value {
         Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()).map(Value::String),
         Value::Array(items) => {
@@ -261,10 +249,9 @@ pub fn not_authenticated(
     why: &str,
     recorder: &Recorder,
 ) -> Value {
-    let mut client = agent(("110150", "Application"), "unknown", true);
+    let mut client = agent(APPLICATION, "unknown", true);
     client["network"] = network(address);
-    let mut server = agent(("110152", "Destination Role ID"), receiver, false);
-    server["network"] = json!({ "address": host_of(receiver), "type": "1" });
+    let server = server(TAKES.receiver, receiver);
     json!({
         "resourceType": "AuditEvent",
         "type": { "system": DCM, "code": "110114", "display": "User Authentication" },
@@ -291,94 +278,33 @@ pub fn application_activity(at: Timestamp, is_start: bool, recorder: &Recorder) 
         "action": "E",
         "recorded": at.to_string(),
         "outcome": Outcome::Success.code(),
-        "agent": [agent(("110150", "Application"), &recorder.source_id, false)],
+        "agent": [agent(APPLICATION, &recorder.source_id, false)],
         "source": source(recorder),
     })
 }
 
-fn source(recorder: &Recorder) -> Value {
-    let mut source = json!({
-        "observer": { "identifier": { "value": recorder.source_id } },
-        "type": [{ "system": "http://terminology.hl7.org/CodeSystem/security-source-type", "code": "4",
-                   "display": "Application Server" }],
-    });
-    if let Some(site) = &recorder.enterprise_site {
-        source["site"] = json!(site);
-    }
-    source
-}
-
-fn agent(role: (&str, &str), id: &str, is_requestor: bool) -> Value {
-    json!({
-        "type": { "coding": [{ "system": DCM, "code": role.0, "display": role.1 }] },
-        "who": { "identifier": { "value": id } },
-        "requestor": is_requestor,
-    })
-}
-
-fn network(address: Option<IpAddr>) -> Value {
-    match address {
-        Some(address) => json!({ "address": address.to_string(), "type": "2" }),
-        None => json!({ "address": "unknown", "type": "5" }),
-    }
-}
-
-/// Returns the host of a URL.
-fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split(['/', '?']).next().unwrap_or(rest);
-    match host.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => host,
-    }
-}
-
 fn agents(happened: &Happened<'_>, gives: bool) -> Value {
-    const SOURCE: (&str, &str) = ("110153", "Source Role ID");
-    const DESTINATION: (&str, &str) = ("110152", "Destination Role ID");
-    let (of_sender, of_receiver) = if gives { (DESTINATION, SOURCE) } else { (SOURCE, DESTINATION) };
-    let mut sender = agent(of_sender, happened.sender.unwrap_or("unknown"), happened.user.is_none());
-    sender["network"] = network(happened.sender_address);
-    let mut receiver = agent(of_receiver, happened.receiver, false);
-    receiver["network"] = json!({ "address": host_of(happened.receiver), "type": "1" });
-    receiver["altId"] = json!(std::process::id().to_string());
-    let mut agents = vec![sender, receiver];
-    if let Some(user) = happened.user {
-        let mut of_user = json!({
-            "type": { "coding": [{ "system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes",
-                                   "code": "UserSamlAgent", "display": "User SAML Agent participant" }] },
-            "who": { "identifier": { "system": user.issuer, "value": user.id } },
-            "requestor": true,
-        });
-        if let Some(name) = &user.name {
-            of_user["name"] = json!(name);
+    let roles = if gives { GIVES } else { TAKES };
+    let sender_id = happened.sender.unwrap_or("unknown");
+    let process = json!(std::process::id().to_string());
+    let mut receiver = server(roles.receiver, happened.receiver);
+    let mut sender = match happened.part {
+        Part::Asked => {
+            receiver["altId"] = process;
+            let mut sender = agent(roles.sender, sender_id, false);
+            sender["network"] = network(happened.sender_address);
+            sender
         }
-        if !user.assertion.is_empty() {
-            of_user["policy"] = json!([user.assertion]);
+        Part::Asks => {
+            let mut sender = server(roles.sender, sender_id);
+            sender["altId"] = process;
+            sender
         }
-        for (element, list) in [("role", &user.roles), ("purposeOfUse", &user.purposes)] {
-            let codes = codes(list);
-            if !codes.is_empty() {
-                of_user[element] = Value::Array(codes);
-            }
-        }
-        agents.push(of_user);
-    }
-    Value::Array(agents)
-}
-
-fn codes(codes: &[UserCode]) -> Vec<Value> {
-    let concept = |code: &UserCode| {
-        let mut coding = json!({ "code": code.code });
-        if let Some(system) = &code.system {
-            coding["system"] = json!(system);
-        }
-        if let Some(display) = &code.display {
-            coding["display"] = json!(display);
-        }
-        json!({ "coding": [coding] })
     };
-    codes.iter().map(concept).collect()
+    sender["requestor"] = json!(happened.user.is_none());
+    let mut agents = vec![sender, receiver];
+    agents.extend(happened.user.map(user));
+    Value::Array(agents)
 }
 
 /// Makes an object. `id_type`: what its identifier is: system, code, meaning.
@@ -468,14 +394,5 @@ mod tests {
     fn what_is_empty_is_left_out() {
         let value = json!({ "a": "", "b": [{ "c": " " }, { "d": "x", "e": {} }], "f": true });
         assert_eq!(pruned(value), Some(json!({ "b": [{ "d": "x" }], "f": true })));
-    }
-
-    #[test]
-    fn the_host_of_a_url_is_told() {
-        for (url, host) in
-            [("https://a.b:8443/x", "a.b"), ("http://a/x", "a"), ("a", "a"), ("http://[::1]:80/", "[::1]")]
-        {
-            assert_eq!(host_of(url), host);
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! Each transaction becomes an AuditEvent, stored as every other resource; an
 //! audit repository gets it as a DICOM audit message by syslog.
 //!
-//! - [`event`] makes AuditEvents of transactions.
+//! - [`event`] makes AuditEvents of transactions, [`participants`] tells who takes part.
 //! - [`dicom`] writes an AuditEvent, whoever made it, as an audit message.
 //! - [`syslog`] frames it.
 //!
@@ -11,6 +11,7 @@
 
 pub mod dicom;
 pub mod event;
+pub mod participants;
 pub mod syslog;
 
 use std::sync::atomic::{AtomicBool, Ordering};

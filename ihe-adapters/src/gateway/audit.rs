@@ -5,10 +5,12 @@ use fhir_model::outcome::Issue;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::incoming::Incoming;
+use super::incoming::{Incoming, Passing};
+use super::outgoing::{Outgoing, Unanswered};
 use super::{Answer, Door, Gateway};
 use crate::atna::entry;
-use crate::atna::event::{Happened, Objects, Outcome, audit_event, changes, ended, not_authenticated};
+use crate::atna::event::{Happened, Objects, Part, audit_event, changes, not_authenticated};
+use crate::atna::participants::{Outcome, ended};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{Status, is_error};
 use crate::wire::namespaces::RS;
@@ -35,6 +37,27 @@ impl Gateway {
         let recorder = self.settings.recorder.as_ref()?;
         let envelope = &received.incoming.envelope;
         let objects = Objects::of(&envelope.body);
+        let places = self.places(caller, &objects).await;
+        let addressing = envelope.addressing();
+        let sender = match &addressing.reply_to {
+            ReplyTo::Address(address) => address.as_str(),
+            ReplyTo::Anonymous | ReplyTo::None => ANONYMOUS,
+        };
+        let receiver = address_of(caller, received.door.path());
+        let happened = Happened {
+            part: Part::Asked,
+            transaction: received.transaction,
+            at: received.at,
+            sender: Some(sender),
+            sender_address: caller.address,
+            receiver: &receiver,
+            user: caller.user.as_deref(),
+        };
+        Some(audit_event(&happened, &objects, &places, recorder))
+    }
+
+    /// Returns where the patients of a message are on this server.
+    async fn places(&self, caller: &Caller, objects: &Objects) -> Vec<Option<String>> {
         let registry = self.registry(caller);
         let mut places = Vec::new();
         for patient in objects.patients.iter().take(PATIENTS_MAX) {
@@ -44,21 +67,45 @@ impl Gateway {
                 None => None,
             });
         }
-        let addressing = envelope.addressing();
-        let sender = match &addressing.reply_to {
-            ReplyTo::Address(address) => address.as_str(),
-            ReplyTo::Anonymous | ReplyTo::None => ANONYMOUS,
+        places
+    }
+
+    /// Asks another community, and records what it was asked and how that ended.
+    ///
+    /// # Errors
+    /// When there is no answer, or it cannot be recorded that it was asked.
+    pub(super) async fn ask_community(
+        &self,
+        caller: &Caller,
+        transaction: &'static str,
+        outgoing: Outgoing<'_>,
+    ) -> Result<Incoming<Passing>, Unanswered> {
+        let Some(recorder) = &self.settings.recorder else {
+            return outgoing.send(&self.http, &self.documents, &self.settings).await;
         };
-        let receiver = address_of(caller, received.door.path());
+        let objects = Objects::of(&outgoing.body);
+        let places = self.places(caller, &objects).await;
+        let ours = address_of(caller, "");
         let happened = Happened {
-            transaction: received.transaction,
-            at: received.at,
-            sender: Some(sender),
-            sender_address: caller.address,
-            receiver: &receiver,
+            part: Part::Asks,
+            transaction,
+            at: Timestamp::now(),
+            sender: Some(&ours),
+            sender_address: None,
+            receiver: outgoing.address,
             user: caller.user.as_deref(),
         };
-        Some(audit_event(&happened, &objects, &places, recorder))
+        let mut event = audit_event(&happened, &objects, &places, recorder);
+        let answer = outgoing.send(&self.http, &self.documents, &self.settings).await;
+        let (outcome, why) = match &answer {
+            Ok(incoming) => outcome_of(&incoming.envelope.body),
+            Err(why) => (Outcome::SeriousFailure, Some(why.to_string())),
+        };
+        ended(&mut event, outcome, why.as_deref());
+        match self.store(caller, &event).await {
+            Ok(()) => answer,
+            Err(_) => answer.and(Err(Unanswered::Unrecorded)),
+        }
     }
 
     /// Records a message, before it is answered.
@@ -110,13 +157,17 @@ pub(super) fn address_of(caller: &Caller, path: &str) -> String {
 
 /// Tells how a transaction ended.
 fn outcome(performed: &Result<Answer, Fault>) -> (Outcome, Option<String>) {
-    let answer = match performed {
-        Ok(answer) => &answer.body,
+    match performed {
+        Ok(answer) => outcome_of(&answer.body),
         Err(fault) if fault.code == FaultCode::Receiver => {
-            return (Outcome::SeriousFailure, Some(fault.reason.clone()));
+            (Outcome::SeriousFailure, Some(fault.reason.clone()))
         }
-        Err(fault) => return (Outcome::MinorFailure, Some(fault.reason.clone())),
-    };
+        Err(fault) => (Outcome::MinorFailure, Some(fault.reason.clone())),
+    }
+}
+
+/// Tells it by the answer.
+fn outcome_of(answer: &Element) -> (Outcome, Option<String>) {
     let response = answer.child(RS, "RegistryResponse").unwrap_or(answer);
     let errors = response.child(RS, "RegistryErrorList").into_iter().flat_map(Element::elements);
     let mut errors = errors.filter(|error| is_error(error));

@@ -17,7 +17,8 @@ use super::audit::address_of;
 use super::incoming::{Passing, receive_parts_to_pass_on};
 use super::outgoing::arriving;
 use super::{Chunk, Gateway, Images, Parts};
-use crate::atna::event::{Happened, Objects, Outcome, audit_event, ended};
+use crate::atna::event::{Happened, Objects, Part, audit_event};
+use crate::atna::participants::{Outcome, ended};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::wire::xml::Element;
@@ -293,6 +294,7 @@ impl Gateway {
         }
         let receiver = address_of(caller, PATH);
         let happened = Happened {
+            part: Part::Asked,
             transaction,
             at,
             sender: None,
