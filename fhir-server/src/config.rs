@@ -17,6 +17,7 @@ use ihe_adapters::xua::{Policy, Trust, TrustedKeys};
 use serde::Deserialize;
 
 use crate::audit::AuditRepository;
+use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
 
@@ -164,8 +165,10 @@ pub struct ImagesFile {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditFile {
-    /// Whether transactions are recorded as AuditEvents.
+    /// Whether anything is recorded as AuditEvents.
     pub record: bool,
+    /// What of FHIR is recorded.
+    pub fhir: Recorded,
     /// How this server is called in what it records.
     pub source_id: String,
     /// The site.
@@ -177,7 +180,13 @@ pub struct AuditFile {
 
 impl Default for AuditFile {
     fn default() -> AuditFile {
-        AuditFile { record: true, source_id: "lanterna".to_owned(), enterprise_site: None, repository: None }
+        AuditFile {
+            record: true,
+            fhir: Recorded::default(),
+            source_id: "lanterna".to_owned(),
+            enterprise_site: None,
+            repository: None,
+        }
     }
 }
 
@@ -356,6 +365,8 @@ pub struct ServeSettings {
     pub trust: Option<Trust>,
     /// How this server is called in what it records; `None` when it does not.
     pub recorder: Option<Recorder>,
+    /// What of FHIR it records.
+    pub recorded: Recorded,
     /// Where AuditEvents are sent to.
     pub audit_repository: Option<AuditRepository>,
     /// Where images are.
@@ -441,6 +452,7 @@ impl Settings {
                 source_id: self.file.audit.source_id.clone(),
                 enterprise_site: self.file.audit.enterprise_site.clone(),
             }),
+            recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
             tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),

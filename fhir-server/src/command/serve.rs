@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fhir_model::interaction::FhirApi;
 use fhir_model::outcome::Issue;
 use ihe_adapters::gateway;
 use ihe_adapters::xua::Trust;
@@ -11,7 +12,9 @@ use ihe_adapters::xua::Trust;
 use crate::audit::{AuditFeed, AuditStatistics};
 use crate::config::{ServeArguments, Settings};
 use crate::documents::DocumentFolder;
+use crate::health::Readiness;
 use crate::interaction::Server;
+use crate::interaction::recording::Recording;
 use crate::metrics::Numbers;
 use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
@@ -79,7 +82,12 @@ pub fn serve(
         let (api, store) = (api.clone(), store.clone());
         feed = Some(AuditFeed { api, store, repository, tls, host: host.trim().to_owned(), statistics });
     }
-    let served = Served { api: api.clone(), documents, readiness: vec![store.clone()], numbers };
+    let recorded: Arc<dyn FhirApi> = match serve.recorder {
+        Some(recorder) => Arc::new(api.recorded(Recording::new(recorder, serve.recorded))),
+        None => api.clone(),
+    };
+    let readiness: Vec<Arc<dyn Readiness>> = vec![store.clone()];
+    let served = Served { api: recorded, unrecorded: api.clone(), documents, readiness, numbers };
     let listen = serve.listen;
     let publishing = Server::clone(&api);
     let serving = async move {

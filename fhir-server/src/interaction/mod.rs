@@ -7,6 +7,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
+mod accessed;
 pub(crate) mod append_only;
 mod batch;
 mod bundle;
@@ -20,6 +21,7 @@ mod perform;
 mod prepare;
 mod publish;
 mod read;
+pub mod recording;
 mod transaction;
 pub(crate) mod unit;
 mod update;

@@ -87,6 +87,16 @@ pub(crate) struct Prepared {
     shows: bool,
 }
 
+/// What an entry writes.
+pub(crate) struct Write<'t> {
+    /// What was asked.
+    pub(crate) interaction: &'t Interaction,
+    /// The resources that it is about.
+    pub(crate) keys: &'t [ResourceKey],
+    /// The resource as it is stored, where one is.
+    pub(crate) body: Option<&'t [u8]>,
+}
+
 impl Prepared {
     /// Tells whether the resources are indexed by these definitions.
     pub(crate) fn is_by(&self, definitions: &Arc<Definitions>) -> bool {
@@ -188,6 +198,48 @@ impl Transaction {
         };
         let entry = Entry { index: None, method, full_url: None, interaction };
         Transaction::of(vec![entry])
+    }
+
+    /// Makes a transaction that creates resources.
+    pub(crate) fn creating(resources: Vec<Resource>) -> Transaction {
+        let entry = |resource: Resource| {
+            let resource_type = resource.resource_type();
+            let request = CreateRequest { resource_type, resource, if_none_exist: None };
+            Entry {
+                index: None,
+                method: Method::Post,
+                full_url: None,
+                interaction: Interaction::Create(request),
+            }
+        };
+        let entries: Vec<Entry> = resources.into_iter().map(entry).collect();
+        let fresh = entries.iter().map(|_| unit::fresh_id()).collect();
+        Transaction { entries, fresh, contents: BTreeMap::new(), conditional_references: BTreeMap::new() }
+    }
+
+    /// Returns what its entries ask, in their order.
+    pub(crate) fn interactions(&self) -> impl Iterator<Item = &Interaction> {
+        self.entries.iter().map(|entry| &entry.interaction)
+    }
+
+    /// Tells whether it is of one interaction that stands in no Bundle.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(self.entries.as_slice(), [Entry { index: None, .. }])
+    }
+
+    /// Returns what its entries write.
+    pub(crate) fn writes<'t>(&'t self, resolution: &'t Resolution, prepared: &'t Prepared) -> Vec<Write<'t>> {
+        let entries = self.entries.iter().zip(&resolution.entries).zip(&prepared.resources);
+        let writes = entries.filter_map(|((entry, resolved), resource)| {
+            let keys = match resolved {
+                Resolved::Existing(key) => std::slice::from_ref(key),
+                Resolved::Other => return None,
+                changes => changes.changed(),
+            };
+            let body = resource.as_ref().map(|(resource, _)| resource.body().bytes.as_slice());
+            Some(Write { interaction: &entry.interaction, keys, body })
+        });
+        writes.collect()
     }
 
     /// Returns an issue with the entry that it is about.

@@ -95,7 +95,8 @@ impl Exchange<'_> {
         let Understood { interaction, conditions, _held } = self.understood(payload, wanted, told).await?;
         let is_metadata = matches!(interaction, Interaction::Capabilities);
         let _permit = self.shared.admission.enter().await?;
-        let caller = Caller::new(self.request_id.clone(), wanted.base.clone());
+        let address = self.request.peer_addr().map(|peer| peer.ip());
+        let caller = Caller { address, ..Caller::new(self.request_id.clone(), wanted.base.clone()) };
         let mut performed = self.shared.api.perform(&caller, interaction).await?;
         if wanted.returns.is_none() {
             compare(&mut performed, &conditions);

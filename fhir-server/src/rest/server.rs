@@ -63,6 +63,8 @@ pub struct ServerSettings {
 pub struct Served {
     /// Performs the interactions.
     pub api: Arc<dyn FhirApi>,
+    /// The same, for doors that record themselves what they are asked.
+    pub unrecorded: Arc<dyn FhirApi>,
     /// Has the bytes of documents.
     pub documents: Arc<dyn Documents>,
     /// What must be ready for `/health/ready`.
@@ -103,7 +105,7 @@ pub async fn serve(
     let listener = listen(settings.listen, &limits)?;
     let (workers, tls) = (settings.workers, settings.tls.clone());
     let gateway = Gateway::new(
-        served.api.clone(),
+        served.unrecorded,
         served.documents.clone(),
         settings.gateway.clone(),
         settings.peers.clone(),

@@ -1,9 +1,10 @@
 //! ATNA (ITI-20): what was done, by whom, to what of whom.
 //!
-//! Each transaction becomes an AuditEvent, stored as every other resource; an
+//! Each transaction and interaction becomes an AuditEvent, stored as every other resource; an
 //! audit repository gets it as a DICOM audit message by syslog.
 //!
-//! - [`event`] makes AuditEvents of transactions, [`participants`] tells who takes part.
+//! - [`event`] makes AuditEvents of transactions, [`interaction`] of what FHIR is asked.
+//! - [`participants`] tells who takes part.
 //! - [`dicom`] writes an AuditEvent, whoever made it, as an audit message.
 //! - [`syslog`] frames it.
 //!
@@ -11,6 +12,7 @@
 
 pub mod dicom;
 pub mod event;
+pub mod interaction;
 pub mod participants;
 pub mod syslog;
 
