@@ -280,7 +280,7 @@ fn each_interaction_is_recorded() {
     asking.one("GET", "Observation/_history", none, ("history-type", "R", "0", p, &[]));
     let patch = json!([{ "op": "add", "path": "/note", "value": [{ "text": "y" }] }]);
     asking.one("PATCH", "Observation/o", &patch, ("patch", "U", "0", p, o));
-    let (created, events) = asking.ask("POST", "Observation", &[], &observation("", "p"));
+    let (created, events) = asking.ask("POST", "Observation", &[], &observation("new", "p"));
     let place = format!("Observation/{}", created.id());
     assert_eq!(
         told(&events[0]),

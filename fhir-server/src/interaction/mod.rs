@@ -35,5 +35,6 @@ pub use perform::Server;
 mod tests {
     mod content;
     mod custom;
+    mod recorded;
     mod running;
 }
