@@ -430,7 +430,7 @@ fn what_is_about_documents_is_recorded() {
     refused["entry"][1]["request"]["url"] = json!("Observation");
     assert_eq!(client.json("POST", "", &[], &refused).expect("an answer").status, 400);
     let events = resources(&client.get("AuditEvent?subtype=ITI-65&outcome=4").json());
-    assert_eq!(events.iter().map(|event| told(event).3).collect::<Vec<_>>(), [patient.clone()]);
+    assert_eq!(events.iter().map(|event| told(event).3).collect::<Vec<_>>(), std::slice::from_ref(&patient));
     asking.validate(&events[0]);
 
     // Documents are not had by another way; what is about none leaves no trace.
