@@ -313,7 +313,7 @@ fn each_interaction_is_recorded() {
     assert!(failed["outcomeDesc"].as_str().is_some_and(|why| why.contains("not known")));
     let stale = json!({ "ifMatch": "9", "of": observation("o", "p") });
     asking.one("PUT", "Observation/o", &stale, ("update", "U", "4", &[], o));
-    asking.one("GET", "Observation?nothing:x=1&code:y=", none, ("search-type", "E", "4", &[], &[]));
+    asking.one("GET", "Observation?date=nonsense", none, ("search-type", "E", "4", &[], &[]));
     let deleted = asking.one(
         "DELETE",
         "Observation/o2",
