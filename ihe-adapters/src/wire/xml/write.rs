@@ -29,13 +29,21 @@ impl Element {
 
 /// Gathers the namespaces of a tree, each once, in the order of their coming.
 fn gather<'e>(element: &'e Element, used: &mut Vec<&'e str>) {
-    let of_attributes = element.attributes.iter().map(|a| &*a.namespace);
-    for namespace in std::iter::once(&*element.namespace).chain(of_attributes) {
-        if !namespace.is_empty() && !used.contains(&namespace) {
-            used.push(namespace);
+    note(&element.namespace, used);
+    element.attributes.iter().for_each(|attribute| note(&attribute.namespace, used));
+    for node in &element.children {
+        match node {
+            Node::Element(child) => gather(child, used),
+            Node::Fragment(fragment) => note(fragment.namespace(), used),
+            Node::Text(_) => {}
         }
     }
-    element.elements().for_each(|child| gather(child, used));
+}
+
+fn note<'e>(namespace: &'e str, used: &mut Vec<&'e str>) {
+    if !namespace.is_empty() && !used.contains(&namespace) {
+        used.push(namespace);
+    }
 }
 
 fn write(element: &Element, prefixes: &[(&str, String)], is_root: bool, out: &mut String) {
@@ -72,6 +80,7 @@ fn write(element: &Element, prefixes: &[(&str, String)], is_root: bool, out: &mu
         match node {
             Node::Element(child) => write(child, prefixes, false, out),
             Node::Text(text) => escape(text, false, out),
+            Node::Fragment(fragment) => out.push_str(&fragment.xml),
         }
     }
     out.push_str("</");
@@ -79,18 +88,33 @@ fn write(element: &Element, prefixes: &[(&str, String)], is_root: bool, out: &mu
     out.push('>');
 }
 
-fn escape(text: &str, in_attribute: bool, out: &mut String) {
-    for c in text.chars() {
+/// Writes text so that it is read as it is.
+pub(super) fn escape(text: &str, in_attribute: bool, out: &mut String) {
+    // Most of it can stand as it is: that is copied at once.
+    let is_special = |c: char| match c {
+        '&' | '<' | '>' | '\r' => true,
+        '"' | '\t' | '\n' => in_attribute,
+        c => !is_character(c),
+    };
+    let mut rest = text;
+    while let Some((plain, c, after)) = split_at(rest, is_special) {
+        out.push_str(plain);
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '"' if in_attribute => out.push_str("&quot;"),
+            '"' => out.push_str("&quot;"),
             // Would be read as a blank, or as another end of line.
-            '\t' | '\n' if in_attribute => _ = write!(out, "&#{};", u32::from(c)),
-            '\r' => out.push_str("&#13;"),
-            c if is_character(c) => out.push(c),
+            '\t' | '\n' | '\r' => _ = write!(out, "&#{};", u32::from(c)),
             _ => out.push('\u{FFFD}'),
         }
+        rest = after;
     }
+    out.push_str(rest);
+}
+
+/// Splits a text at the first character of a sort: what is before it, and after.
+fn split_at(text: &str, is_it: impl Fn(char) -> bool) -> Option<(&str, char, &str)> {
+    let (at, c) = text.char_indices().find(|(_, c)| is_it(*c))?;
+    Some((text.get(..at)?, c, text.get(at + c.len_utf8()..)?))
 }

@@ -9,10 +9,10 @@ mod queries;
 
 pub(crate) use queries::perform;
 
-use crate::wire::ebrim::{RegistryObject, object_ref, registry_object};
+use crate::wire::ebrim::{RegistryObject, write_object, write_object_ref};
 use crate::wire::ebrs::{ErrorCode, RegistryError, Status, error_list};
 use crate::wire::namespaces::{QUERY, RIM};
-use crate::wire::xml::Element;
+use crate::wire::xml::{Element, Fragment};
 
 pub use parameters::Parameters;
 
@@ -77,12 +77,15 @@ impl StoredQuery {
 /// Writes the answer to a query.
 pub fn response(found: &[RegistryObject], leaf_class: bool, errors: &[RegistryError]) -> Element {
     let status = Status::of(errors, !found.is_empty());
-    let object = |object: &RegistryObject| match leaf_class {
-        true => registry_object(object),
-        false => object_ref(&object.id, object.home.as_deref()),
-    };
+    let mut objects = Fragment::new(RIM);
+    for object in found {
+        match leaf_class {
+            true => write_object(object, &mut objects),
+            false => write_object_ref(&object.id, object.home.as_deref(), &mut objects),
+        }
+    }
     Element::new(QUERY, "AdhocQueryResponse")
         .with_attribute("status", status.urn())
         .with_children(error_list(errors))
-        .with_child(Element::new(RIM, "RegistryObjectList").with_children(found.iter().map(object)))
+        .with_child(Element::new(RIM, "RegistryObjectList").with_fragment(objects))
 }
