@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::incoming::Incoming;
 use super::{Answer, Door, Gateway};
-use crate::atna::entry;
 use crate::atna::event::{Happened, Objects, Outcome, audit_event, changes, ended, not_authenticated};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{Status, is_error};
 use crate::wire::namespaces::RS;
 use crate::wire::soap::{ANONYMOUS, Fault, FaultCode, ReplyTo};
 use crate::wire::xml::Element;
+use crate::xds::registry::{KnownPatients, Registry};
 use crate::xds::values::Cx;
 
 /// For how many patients of a message it is looked up who they are here.
@@ -26,6 +26,8 @@ pub(super) struct Received<'m> {
     /// What it is for.
     pub(super) transaction: &'static str,
     pub(super) at: Timestamp,
+    /// Where its patients are.
+    pub(super) known_patients: &'m KnownPatients,
 }
 
 impl Gateway {
@@ -35,7 +37,7 @@ impl Gateway {
         let recorder = self.settings.recorder.as_ref()?;
         let envelope = &received.incoming.envelope;
         let objects = Objects::of(&envelope.body);
-        let registry = self.registry(caller);
+        let registry = Registry { known_patients: Some(received.known_patients), ..self.registry(caller) };
         let mut places = Vec::new();
         for patient in objects.patients.iter().take(PATIENTS_MAX) {
             let cx = Cx::parse(patient);
@@ -90,7 +92,7 @@ impl Gateway {
 
     pub(super) async fn store(&self, caller: &Caller, audit: &Value) -> Result<(), Issue> {
         let fhir = Fhir { api: &*self.api, caller };
-        let stored = fhir.transact(vec![entry(audit)], Vec::new()).await;
+        let stored = fhir.create(audit).await;
         if let Err(issue) = &stored {
             tracing::error!(
                 request = caller.request_id,

@@ -36,6 +36,7 @@ use crate::wire::soap::{Addressing, Envelope, Fault, ReplyTo, Version};
 use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
 use crate::xds::code_lists::CodeLists;
+use crate::xds::registry::KnownPatients;
 use crate::xua::{self, Trust};
 use audit::Received;
 use incoming::Incoming;
@@ -269,12 +270,19 @@ impl Gateway {
             Ok(transaction) => transaction,
             Err(fault) => return fault_response(fault, version, &addressing),
         };
-        let received =
-            Received { door, incoming: &incoming, transaction: transaction.name, at: Timestamp::now() };
+        let known_patients = KnownPatients::default();
+        let received = Received {
+            door,
+            incoming: &incoming,
+            transaction: transaction.name,
+            at: Timestamp::now(),
+            known_patients: &known_patients,
+        };
         let event = self.event(&caller, &received).await;
         // What changes something is recorded in the transaction that changes it.
         let recording = event.as_ref().filter(|_| changes(transaction.name)).map(Recording::new);
-        let performed = self.perform(door, transaction, &caller, &incoming, recording.as_ref()).await;
+        let performed =
+            self.perform(door, transaction, &caller, &incoming, recording.as_ref(), &known_patients).await;
         let is_recorded = recording.is_some_and(|recording| recording.is_stored());
         let recorded = match event.filter(|_| !is_recorded) {
             Some(event) => self.record(&caller, transaction.name, event, &performed).await,

@@ -17,11 +17,11 @@ use crate::wire::xml::Element;
 use crate::xca::cross_gateway_query::cross_gateway_query;
 use crate::xca::cross_gateway_retrieve::cross_gateway_retrieve;
 use crate::xds::check::Taker;
-use crate::xds::registry::Registry;
 use crate::xds::registry::register_document_set::{register, register_on_demand};
 use crate::xds::registry::remove_metadata::{self, objects_named};
 use crate::xds::registry::stored_query::{self, Patients, StoredQuery};
 use crate::xds::registry::update_document_set::{Allowed, update};
+use crate::xds::registry::{KnownPatients, Registry};
 use crate::xds::repository::provide_and_register::{Attached, Received, attached, provide_and_register};
 use crate::xds::repository::remove_documents;
 use crate::xds::repository::retrieve_document_set::{Bytes, content_id, requests, response, retrieve};
@@ -183,10 +183,12 @@ impl Gateway {
             affinity_domain: self.settings.affinity_domain.as_deref(),
             code_lists: self.settings.code_lists.as_deref(),
             recording: None,
+            known_patients: None,
         }
     }
 
-    /// Performs a message. `recording`: what is recorded of a change, with it.
+    /// Performs a message. `recording`: what is recorded of a change, with it;
+    /// `known_patients`: where its patients are, as far as that is known.
     ///
     /// # Errors
     /// A fault, when it cannot be read.
@@ -197,9 +199,10 @@ impl Gateway {
         caller: &Caller,
         incoming: &Incoming,
         recording: Option<&Recording<'_>>,
+        known_patients: &KnownPatients,
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
-        let registry = Registry { recording, ..self.registry(caller) };
+        let registry = Registry { recording, known_patients: Some(known_patients), ..self.registry(caller) };
         let answer = |body: Element| Answer {
             action: transaction.answer,
             body,

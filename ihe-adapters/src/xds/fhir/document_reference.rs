@@ -4,7 +4,7 @@
 
 use fhir_model::primitive::{base64, hexadecimal};
 use fhir_model::schema::{NameId, name};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
 use super::codes::{coding, concept, read_coding, read_concepts};
@@ -363,8 +363,7 @@ fn relates_to(relationship: &RegistryObject) -> Option<Value> {
 }
 
 /// Reads the relationships whose source a document is.
-pub fn relationships(resource: &Resource) -> Vec<RegistryObject> {
-    let root = resource.root();
+pub fn relationships(root: Element<'_>) -> Vec<RegistryObject> {
     let source = entry_uuid(root);
     let mut all = Vec::new();
     for (at, relation) in root.children_named(name::RELATES_TO).enumerate() {
@@ -407,8 +406,7 @@ pub(super) fn derived_id(source: &str, at: usize) -> String {
 
 /// Reads a document. `patient`: who it is of, where the resource does not say it
 /// in terms of the affinity domain.
-pub fn registered_document(resource: &Resource, patient: Option<&str>) -> RegistryObject {
-    let root = resource.root();
+pub fn registered_document(root: Element<'_>, patient: Option<&str>) -> RegistryObject {
     let mut object = RegistryObject {
         kind: ObjectKind::ExtrinsicObject,
         id: entry_uuid(root),

@@ -3,7 +3,7 @@
 //! Spec: IHE MHD 4.2, SubmissionSet-Mapping, Folder-Mapping; ITI TF-3 4.2.3.3, 4.2.3.4
 
 use fhir_model::schema::name;
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
 use super::codes::read_coding;
@@ -171,8 +171,7 @@ pub(super) fn is_folder(root: Element<'_>) -> Option<bool> {
 
 /// Reads a submission set or folder; `None` when the List is neither.
 /// `patient`: as for [`super::registered_document`].
-pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<RegistryObject> {
-    let root = resource.root();
+pub fn registered_package(root: Element<'_>, patient: Option<&str>) -> Option<RegistryObject> {
     let schemes = if is_folder(root)? { OF_FOLDER } else { OF_SUBMISSION_SET };
     let mut object = RegistryObject {
         kind: ObjectKind::RegistryPackage,
@@ -214,8 +213,7 @@ pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<
 }
 
 /// Reads what is a member of a submission set or folder, as associations.
-pub fn memberships(resource: &Resource) -> Vec<RegistryObject> {
-    let root = resource.root();
+pub fn memberships(root: Element<'_>) -> Vec<RegistryObject> {
     let source = entry_uuid(root);
     let association = |at: usize, target: String, said: Option<Element<'_>>, status: String| {
         let id = said.and_then(|said| part(said, "id"));

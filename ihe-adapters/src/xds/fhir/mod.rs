@@ -58,9 +58,16 @@ fn value_of<'r>(element: Element<'r>, kind: &str) -> Option<&'r str> {
 }
 
 /// Returns our extensions of a kind.
-fn extensions<'r>(element: Element<'r>, kind: &str) -> impl Iterator<Item = Element<'r>> + use<'r> {
-    let url = format!("{EXTENSIONS}{kind}");
-    element.children_named(name::EXTENSION).filter(move |e| e.text_of(name::URL) == Some(url.as_str()))
+fn extensions<'r, 'k>(
+    element: Element<'r>,
+    kind: &'k str,
+) -> impl Iterator<Item = Element<'r>> + use<'r, 'k> {
+    element.children_named(name::EXTENSION).filter(move |extension| is_of_kind(*extension, kind))
+}
+
+/// Tells whether an extension is ours of a kind.
+fn is_of_kind(extension: Element<'_>, kind: &str) -> bool {
+    extension.text_of(name::URL).and_then(|url| url.strip_prefix(EXTENSIONS)) == Some(kind)
 }
 
 /// Returns the values of the parts of an extension that have a name.
@@ -77,9 +84,8 @@ fn deprecated() -> Value {
 
 /// Returns the status of an association that stands in an element.
 fn association_status(element: Element<'_>) -> String {
-    let url = format!("{EXTENSIONS}deprecated");
     let mut extensions = element.children_named(name::MODIFIER_EXTENSION);
-    let is_deprecated = extensions.any(|e| e.text_of(name::URL) == Some(url.as_str()));
+    let is_deprecated = extensions.any(|extension| is_of_kind(extension, "deprecated"));
     if is_deprecated { DEPRECATED } else { APPROVED }.to_owned()
 }
 

@@ -12,12 +12,13 @@ pub mod stored_query;
 pub mod update_document_set;
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 
 use super::check::patient_id;
 use super::code_lists::CodeLists;
@@ -29,7 +30,7 @@ use super::submission::Submission;
 use super::values::Cx;
 use super::vocabulary::{APPROVED, document_entry};
 use crate::atna::Recording;
-use crate::fhir_client::{Fhir, code_token, token};
+use crate::fhir_client::{Fhir, Found, code_token, token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
@@ -44,7 +45,28 @@ pub(crate) struct Registered {
     pub(crate) object: RegistryObject,
     /// The associations whose source it is.
     pub(crate) associations: Vec<RegistryObject>,
-    pub(crate) resource: Resource,
+    pub(crate) resource: Found,
+}
+
+/// Where the patients of one message are, each looked up once.
+#[derive(Debug, Default)]
+pub(crate) struct KnownPatients {
+    known: Mutex<HashMap<Cx, Option<String>>>,
+}
+
+impl KnownPatients {
+    fn known(&self, cx: &Cx) -> Option<Option<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(cx).cloned()
+    }
+
+    fn know(&self, cx: &Cx, place: Option<String>) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(cx.clone(), place);
+    }
+
+    /// Forgets them: others came in between.
+    fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 /// The registry, as one caller sees it.
@@ -59,6 +81,8 @@ pub(crate) struct Registry<'a> {
     pub(crate) code_lists: Option<&'a CodeLists>,
     /// What is recorded of a change, with the change.
     pub(crate) recording: Option<&'a Recording<'a>>,
+    /// Where the patients of the message are.
+    pub(crate) known_patients: Option<&'a KnownPatients>,
 }
 
 impl Registry<'_> {
@@ -69,16 +93,27 @@ impl Registry<'_> {
 
     /// Finds a patient of the affinity domain: `Patient/[id]`.
     pub(crate) async fn patient(&self, cx: &Cx) -> Result<Option<String>, Issue> {
+        if let Some(known) = self.known_patients.and_then(|patients| patients.known(cx)) {
+            return Ok(known);
+        }
         let token = token(&cx.system(), &cx.id);
-        let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
-        Ok(found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?))))
+        let last = [("identifier", token.as_str()), ("_count", "1")];
+        let found = self.fhir.first_page(ty::PATIENT, &last).await?;
+        let place = found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?)));
+        if let Some(patients) = self.known_patients {
+            patients.know(cx, place.clone());
+        }
+        Ok(place)
     }
 
     /// Returns the identifier that another authority gave to a patient.
     pub(crate) async fn identifier_by(&self, cx: &Cx, authority: &str) -> Result<Option<Cx>, Issue> {
         let token = token(&cx.system(), &cx.id);
         let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
-        Ok(found.iter().flat_map(identifiers).find(|other| other.authority == authority))
+        Ok(found
+            .iter()
+            .flat_map(|patient| identifiers(patient.root()))
+            .find(|other| other.authority == authority))
     }
 
     /// Returns the documents of a patient, in the order in which they came.
@@ -134,7 +169,8 @@ impl Registry<'_> {
     pub(crate) async fn by_uuid(&self, uuid: &str, of: &[TypeId]) -> Result<Option<Registered>, Issue> {
         let Some(id) = resource_id(uuid) else { return Ok(None) };
         for of in of {
-            if let Some(found) = self.fhir.read(*of, id).await?.and_then(|r| self.registered(r, None)) {
+            if let Some(found) = self.fhir.read(*of, id).await?.and_then(|r| self.registered(r.into(), None))
+            {
                 return Ok(self.with_patients(vec![found]).await?.pop());
             }
         }
@@ -144,7 +180,7 @@ impl Registry<'_> {
     /// Sees a resource as the object that it is; `None` when it is none, or was
     /// entered in error. A document that came by FHIR has a unique id and a
     /// repository as well, so that it can be retrieved by both.
-    fn registered(&self, resource: Resource, patient: Option<&str>) -> Option<Registered> {
+    fn registered(&self, resource: Found, patient: Option<&str>) -> Option<Registered> {
         let mut registered = registered(resource, patient)?;
         if registered.object.kind != ObjectKind::ExtrinsicObject {
             return Some(registered);
@@ -178,7 +214,7 @@ impl Registry<'_> {
                 continue;
             };
             let patient = self.fhir.read(ty::PATIENT, key.id.as_str()).await?;
-            let known = patient.as_ref().map(identifiers).unwrap_or_default();
+            let known = patient.as_ref().map(|patient| identifiers(patient.root())).unwrap_or_default();
             let is_of_domain = |cx: &&Cx| self.affinity_domain.is_none_or(|domain| cx.authority == domain);
             let Some(cx) = known.iter().find(is_of_domain) else { continue };
             let (text, resource) = (cx.to_string(), registered.resource.clone());
@@ -296,18 +332,19 @@ pub(crate) fn last_versions(all: &mut Vec<Registered>) {
 }
 
 /// Returns `Type/[id]`.
-fn literal(resource: &Resource) -> String {
+fn literal(resource: &Found) -> String {
     format!("{}/{}", resource.resource_type(), resource.id().unwrap_or_default())
 }
 
 /// Sees a resource as the object that it says it is.
-fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
-    if resource.root().text_of(name::STATUS) == Some("entered-in-error") {
+fn registered(resource: Found, patient: Option<&str>) -> Option<Registered> {
+    let root = resource.root();
+    if root.text_of(name::STATUS) == Some("entered-in-error") {
         return None;
     }
     let (mut object, associations) = match resource.resource_type() {
-        ty::DOCUMENT_REFERENCE => (registered_document(&resource, patient), relationships(&resource)),
-        ty::LIST => (registered_package(&resource, patient)?, memberships(&resource)),
+        ty::DOCUMENT_REFERENCE => (registered_document(root, patient), relationships(root)),
+        ty::LIST => (registered_package(root, patient)?, memberships(root)),
         _ => return None,
     };
     // Each object has a version; who only registers does not name it.
@@ -316,8 +353,8 @@ fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
 }
 
 /// Returns the identifiers of a patient that have an OID for who assigned them.
-fn identifiers(patient: &Resource) -> Vec<Cx> {
-    let identifiers = patient.root().children_named(name::IDENTIFIER);
+fn identifiers(patient: Element<'_>) -> Vec<Cx> {
+    let identifiers = patient.children_named(name::IDENTIFIER);
     let cx = |identifier: Element<'_>| {
         let authority = identifier.text_of(name::SYSTEM)?.strip_prefix("urn:oid:")?.to_owned();
         Some(Cx { id: identifier.text_of(name::VALUE)?.to_owned(), authority })
@@ -338,7 +375,7 @@ fn uuid_of_unique_id(unique_id: &str) -> Option<String> {
 }
 
 /// Returns the Binary that a document is in, if it is in one of this server.
-pub(crate) fn binary_of(document: &Resource) -> Option<ResourceKey> {
+pub(crate) fn binary_of(document: &Found) -> Option<ResourceKey> {
     let content = document.root().child(name::CONTENT)?;
     let url = content.child(name::ATTACHMENT)?.text_of(name::URL)?;
     Literal::parse(url).map(|literal| literal.key).filter(|key| key.resource_type == ty::BINARY)

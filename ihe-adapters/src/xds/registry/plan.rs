@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fhir_model::interaction::Content;
-use fhir_model::json;
+use fhir_model::json::write::write_element;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::percent;
 use fhir_model::schema::name;
 use serde_json::{Value, json};
 
-use super::{OBJECTS, Registered, Registry, failure, is_approved, literal};
+use super::{KnownPatients, OBJECTS, Registered, Registry, failure, is_approved, literal};
 use crate::atna::Recording;
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
@@ -56,7 +56,9 @@ pub(super) async fn write(
                 return Ok(());
             }
             // Somebody changed what is changed here, or took a unique id: look again.
-            Err(issue) if is_race(&issue) && tries < TRIES => {}
+            Err(issue) if is_race(&issue) && tries < TRIES => {
+                registry.known_patients.into_iter().for_each(KnownPatients::forget);
+            }
             Err(issue) => return Err(vec![failure(&issue, ErrorCode::Registry)]),
         }
     }
@@ -398,7 +400,9 @@ pub(super) fn association_of(kind: &str, source: &str, target: &str) -> Registry
 
 pub(super) fn json_of(registered: &Registered) -> Result<Value, Issue> {
     let unreadable = |_| Issue::fatal(IssueType::Exception).text("a stored resource cannot be changed");
-    serde_json::from_slice(&json::to_json(&registered.resource)).map_err(unreadable)
+    let mut bytes = Vec::new();
+    write_element(registered.resource.root(), &mut bytes);
+    serde_json::from_slice(&bytes).map_err(unreadable)
 }
 
 /// Returns the time, as metadata have it.
