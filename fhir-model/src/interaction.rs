@@ -259,15 +259,33 @@ pub struct Content {
     pub size: u64,
 }
 
+/// What a Binary of a transaction carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carried {
+    /// Bytes that are durable in the document store.
+    Stored(Content),
+    /// Bytes that become its `data`.
+    Here(Bytes),
+}
+
+impl Carried {
+    /// Returns how many bytes there are.
+    pub fn size(&self) -> u64 {
+        match self {
+            Carried::Stored(content) => content.size,
+            Carried::Here(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
 /// A Bundle of type batch or transaction posted to the base.
 #[derive(Debug, Clone)]
 pub struct BundleRequest {
     /// The Bundle as sent.
     pub bundle: Resource,
-    /// What Binaries of a transaction carry, by the fullUrl of the entry: bytes
-    /// that are durable in the document store. Such a Binary has no `data`.
-    /// Only adapters that stored them say so.
-    pub contents: Vec<(String, Content)>,
+    /// What Binaries of a transaction carry, by the fullUrl of the entry. Such a
+    /// Binary has no `data` in the Bundle. Only adapters that have the bytes say so.
+    pub contents: Vec<(String, Carried)>,
     /// What unknown parameters in its entries lead to.
     pub handling: Handling,
 }

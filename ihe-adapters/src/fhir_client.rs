@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fhir_model::interaction::{
-    Body, BundleRequest, Caller, Content, CreateRequest, FhirApi, Handling, Interaction, Performed,
+    Body, BundleRequest, Caller, Carried, Content, CreateRequest, FhirApi, Handling, Interaction, Performed,
     ReadRequest, ResourceKey, Scope, SearchRequest,
 };
 use fhir_model::json;
@@ -161,11 +161,12 @@ impl Fhir<'_> {
     }
 
     /// Performs a transaction of these entries: resource, method, URL, and
-    /// what is more to be said of the request.
+    /// what is more to be said of the request. `contents`: what its Binaries
+    /// carry, by the fullUrl of their entries.
     ///
     /// # Errors
     /// As the transaction; nothing is stored then.
-    pub async fn transact(&self, entries: Vec<Value>, contents: Vec<(String, Content)>) -> Result<(), Issue> {
+    pub async fn transact(&self, entries: Vec<Value>, contents: Vec<(String, Carried)>) -> Result<(), Issue> {
         let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
         let bundle = json::read(bundle.to_string()).map_err(Issue::from)?;
         let request = BundleRequest { bundle, contents, handling: Handling::Strict };

@@ -6,5 +6,6 @@ mod communities;
 mod doors;
 mod peer;
 mod removal;
+mod small;
 mod users;
 mod versions;

@@ -8,6 +8,7 @@
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
 mod batch;
+pub(crate) mod binary;
 mod bundle;
 mod capabilities;
 mod create;

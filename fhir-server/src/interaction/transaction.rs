@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use fhir_model::interaction::{
-    Body, Content, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed,
-    ResourceKey, Target, UpdateRequest, VersionId,
+    Body, Carried, Content, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest,
+    Performed, ResourceKey, Target, UpdateRequest, VersionId,
 };
 use fhir_model::json::write::stamp;
 use fhir_model::outcome::{Issue, IssueType, Reason};
@@ -21,6 +21,7 @@ use fhir_model::reference::{self, Literal};
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::Resource;
 
+use super::binary::carry;
 use super::entry::{Entry, Method, located_at};
 use super::prepare::{self, Preparer};
 use super::unit::{self, Unit, View};
@@ -158,8 +159,8 @@ impl Transaction {
     ///
     /// # Errors
     /// When there is no such entry, or it does not write a Binary without `data`.
-    pub(crate) fn with_contents(mut self, contents: Vec<(String, Content)>) -> Result<Transaction, Issue> {
-        for (full_url, content) in contents {
+    pub(crate) fn with_contents(mut self, contents: Vec<(String, Carried)>) -> Result<Transaction, Issue> {
+        for (full_url, carried) in contents {
             let writes_it = |entry: &Entry| {
                 let binary = written(&entry.interaction).filter(|r| r.resource_type() == ty::BINARY);
                 entry.full_url.as_ref() == Some(&full_url)
@@ -169,7 +170,14 @@ impl Transaction {
                 let text = "bytes are given for what is no Binary without `data` of this transaction";
                 Issue::error(IssueType::Invalid).text(text)
             })?;
-            self.contents.insert(at, content);
+            match carried {
+                Carried::Stored(content) => _ = self.contents.insert(at, content),
+                Carried::Here(bytes) => {
+                    let binary =
+                        self.entries.get_mut(at).and_then(|entry| written_mut(&mut entry.interaction));
+                    binary.into_iter().for_each(|binary| carry(binary, &bytes));
+                }
+            }
         }
         Ok(self)
     }
@@ -450,6 +458,14 @@ fn written(interaction: &Interaction) -> Option<&Resource> {
     match interaction {
         Interaction::Create(request) => Some(&request.resource),
         Interaction::Update(request) => Some(&request.resource),
+        _ => None,
+    }
+}
+
+fn written_mut(interaction: &mut Interaction) -> Option<&mut Resource> {
+    match interaction {
+        Interaction::Create(request) => Some(&mut request.resource),
+        Interaction::Update(request) => Some(&mut request.resource),
         _ => None,
     }
 }

@@ -16,6 +16,7 @@ use futures_util::Stream;
 use ihe_adapters::documents::Documents;
 
 use super::negotiate::{self, Accepted};
+use crate::interaction::binary::carry;
 
 /// Wraps bytes into a Binary.
 pub(super) fn wrap(content_type: &str, bytes: &[u8], security_context: Option<&str>) -> Resource {
@@ -33,9 +34,7 @@ pub(super) fn wrap(content_type: &str, bytes: &[u8], security_context: Option<&s
             binary.add_value(context, property, reference);
         }
     }
-    if let Some((_, property)) = definition.property("data", 0).filter(|_| !bytes.is_empty()) {
-        binary.add_value(root, property, &base64::encode(bytes));
-    }
+    carry(&mut binary, bytes);
     binary
 }
 
@@ -131,11 +130,7 @@ impl Opened {
         }
         let mut bytes = Vec::with_capacity(self.size as usize);
         self.reader.read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-        let root = binary.root_id();
-        if let Some((_, property)) = ty::BINARY.definition().property("data", 0).filter(|_| !bytes.is_empty())
-        {
-            binary.add_value(root, property, &base64::encode(&bytes));
-        }
+        carry(&mut binary, &bytes);
         Ok(binary)
     }
 

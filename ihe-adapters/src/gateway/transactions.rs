@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use fhir_model::interaction::Caller;
+use fhir_model::interaction::{Caller, Carried};
 
 use super::incoming::{Incoming, store_inline};
 use super::{Answer, Chunk, Door, Gateway, Parts};
@@ -24,7 +24,7 @@ use crate::xds::registry::update_document_set::{Allowed, update};
 use crate::xds::registry::{KnownPatients, Registry};
 use crate::xds::repository::provide_and_register::{Attached, Received, attached, provide_and_register};
 use crate::xds::repository::remove_documents;
-use crate::xds::repository::retrieve_document_set::{Bytes, content_id, requests, response, retrieve};
+use crate::xds::repository::retrieve_document_set::{content_id, requests, response, retrieve};
 use crate::xds::submission::Submission;
 
 /// A transaction of a door.
@@ -357,8 +357,8 @@ impl Gateway {
                 }
             };
             let chunk = match &document.bytes {
-                Bytes::Here(bytes) => Some(Chunk::Bytes(bytes.clone().into())),
-                Bytes::Stored(content) => {
+                Carried::Here(bytes) => Some(Chunk::Bytes(bytes.clone())),
+                Carried::Stored(content) => {
                     let (documents, of) = (Arc::clone(&self.documents), *content);
                     let opened = tokio::task::spawn_blocking(move || documents.open(&of)).await;
                     opened.ok().and_then(Result::ok).map(|reader| Chunk::Document(reader, content.size))

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fhir_model::interaction::Content;
+use fhir_model::interaction::Carried;
 use fhir_model::json::write::write_element;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::percent;
@@ -31,7 +31,7 @@ const TRIES: usize = 4;
 #[derive(Default)]
 pub(super) struct Plan {
     entries: Vec<Value>,
-    contents: Vec<(String, Content)>,
+    contents: Vec<(String, Carried)>,
 }
 
 /// What planning ends with: a plan, or all that is wrong with the submission.
@@ -243,9 +243,9 @@ impl Planning {
         Ok(())
     }
 
-    /// Returns what to write, or what is wrong. `stored`: where the bytes are
-    /// of the documents that came, in their order.
-    pub(super) fn into_plan(self, stored: &[Option<Content>]) -> Result<Plan, Vec<RegistryError>> {
+    /// Returns what to write, or what is wrong. `stored`: the bytes of
+    /// the documents that came, in their order.
+    pub(super) fn into_plan(self, stored: &[Option<Carried>]) -> Result<Plan, Vec<RegistryError>> {
         let Planning { submission, place, faults, known, added, binaries, versions, beside, .. } = self;
         if !faults.is_empty() {
             return Err(faults);
@@ -253,8 +253,8 @@ impl Planning {
         let mut plan = Plan::default();
         let associations = || submission.associations.iter().chain(&added);
         for (at, document) in submission.documents.iter().enumerate() {
-            let content = stored.get(at).copied().flatten();
-            let binary = content.map(|content| plan.binary(document, content));
+            let bytes = stored.get(at).cloned().flatten();
+            let binary = bytes.map(|bytes| plan.binary(document, bytes));
             let of_it = |a: &&RegistryObject| {
                 a.ends.as_ref().is_some_and(|e| e.kind != HAS_MEMBER && e.source == document.id)
             };
@@ -307,8 +307,8 @@ impl Planning {
 }
 
 impl Plan {
-    /// Writes a Binary of the stored bytes of a document; returns the reference to it.
-    fn binary(&mut self, document: &RegistryObject, content: Content) -> String {
+    /// Writes a Binary of the bytes of a document; returns the reference to it.
+    fn binary(&mut self, document: &RegistryObject, bytes: Carried) -> String {
         let id = uuid::Uuid::new_v4().to_string();
         let full_url = format!("urn:uuid:{id}");
         let url = format!("Binary/{id}");
@@ -319,7 +319,7 @@ impl Plan {
         }
         let request = json!({ "method": "PUT", "url": url });
         self.entries.push(json!({ "fullUrl": full_url, "resource": binary, "request": request }));
-        self.contents.push((full_url, content));
+        self.contents.push((full_url, bytes));
         url
     }
 

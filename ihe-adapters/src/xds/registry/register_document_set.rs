@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use fhir_model::interaction::Content;
+use fhir_model::interaction::Carried;
 use fhir_model::outcome::Issue;
 use serde_json::Value;
 
@@ -20,8 +20,8 @@ use crate::xds::vocabulary::{
     TRANSFORMS_AND_REPLACES,
 };
 
-/// Registers a submission. `stored`: where the bytes are that the repository
-/// has of its documents, in their order; none for those that are elsewhere.
+/// Registers a submission. `stored`: the bytes that the repository has of its
+/// documents, in their order; none for those that are elsewhere.
 /// `taker`: what of its metadata there has to be.
 ///
 /// # Errors
@@ -29,7 +29,7 @@ use crate::xds::vocabulary::{
 pub(crate) async fn register(
     registry: &Registry<'_>,
     submission: Submission,
-    stored: &[Option<Content>],
+    stored: &[Option<Carried>],
     taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
     register_beside(registry, submission, (stored, &[]), taker).await
@@ -42,7 +42,7 @@ pub(crate) async fn register(
 pub(crate) async fn register_beside(
     registry: &Registry<'_>,
     mut submission: Submission,
-    (stored, beside): (&[Option<Content>], &[Value]),
+    (stored, beside): (&[Option<Carried>], &[Value]),
     taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
     let mut faults = check(&submission, taker);
@@ -78,7 +78,7 @@ pub(crate) async fn register_on_demand(
 async fn plan(
     registry: &Registry<'_>,
     submission: &Submission,
-    stored: &[Option<Content>],
+    stored: &[Option<Carried>],
     beside: &[Value],
 ) -> Planned {
     let mut planning = Planning::begin(registry, submission.clone()).await?;
