@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use fhir_model::interaction::Carried;
 use fhir_model::primitive::{base64, hexadecimal};
 use futures_util::StreamExt;
-use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+use sha1::{Digest, Sha1};
 
 use super::{Arriving, Chunk, Settings};
 use crate::documents::{Documents, Upload};
@@ -219,7 +219,7 @@ struct Receiving {
     documents: Arc<dyn Documents>,
     /// What it is written to, from when there is more of it than waits.
     upload: Option<Box<dyn Upload>>,
-    sha1: Context,
+    sha1: Sha1,
     /// What is not written yet.
     waiting: BytesMut,
     size: u64,
@@ -234,7 +234,7 @@ impl Receiving {
             content_id: part.content_id,
             documents: Arc::clone(documents),
             upload: None,
-            sha1: Context::new(&SHA1_FOR_LEGACY_USE_ONLY),
+            sha1: Sha1::new(),
             waiting: BytesMut::new(),
             size: 0,
             small_bytes_max: SMALL_BYTES_MAX.min(room),
@@ -276,7 +276,7 @@ impl Receiving {
             true => Carried::Here(self.waiting.split().freeze()),
             false => Carried::Stored(self.flush(Upload::finish).await?),
         };
-        let sha1 = hexadecimal::encode(self.sha1.finish().as_ref());
+        let sha1 = hexadecimal::encode(&self.sha1.finalize());
         Ok(Received { content_id: self.content_id, bytes, sha1 })
     }
 
