@@ -231,23 +231,24 @@ pub fn audit_event(
     if !entities.is_empty() {
         audit["entity"] = Value::Array(entities);
     }
-    pruned(audit).unwrap_or_default()
+    prune(&mut audit);
+    audit
 }
 
-/// Takes out what is empty: messages leave much out, and FHIR has no empty values.
-fn pruned(value: Value) -> Option<Value> {
+/// Takes out what is empty: messages leave much out, and FHIR has no empty
+/// values. Tells whether anything is left.
+fn prune(value: &mut Value) -> bool {
     match value {
-        Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()).map(Value::String),
+        Value::String(text) => !text.trim().is_empty(),
         Value::Array(items) => {
-            let items: Vec<Value> = items.into_iter().filter_map(pruned).collect();
-            (!items.is_empty()).then_some(Value::Array(items))
+            items.retain_mut(prune);
+            !items.is_empty()
         }
         Value::Object(members) => {
-            let members = members.into_iter().filter_map(|(name, value)| Some((name, pruned(value)?)));
-            let members: serde_json::Map<String, Value> = members.collect();
-            (!members.is_empty()).then_some(Value::Object(members))
+            members.retain(|_, value| prune(value));
+            !members.is_empty()
         }
-        other => Some(other),
+        _ => true,
     }
 }
 
@@ -466,8 +467,10 @@ mod tests {
 
     #[test]
     fn what_is_empty_is_left_out() {
-        let value = json!({ "a": "", "b": [{ "c": " " }, { "d": "x", "e": {} }], "f": true });
-        assert_eq!(pruned(value), Some(json!({ "b": [{ "d": "x" }], "f": true })));
+        let mut value = json!({ "a": "", "b": [{ "c": " " }, { "d": "x", "e": {} }], "f": true });
+        assert!(prune(&mut value));
+        assert_eq!(value, json!({ "b": [{ "d": "x" }], "f": true }));
+        assert!(!prune(&mut json!({ "a": [""] })));
     }
 
     #[test]

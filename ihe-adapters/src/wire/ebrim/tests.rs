@@ -35,7 +35,7 @@ fn objects_are_the_same_after_writing() {
         association.ends.as_ref().map(|e| e.kind.as_str()),
         Some("urn:ihe:iti:2007:AssociationType:RPLC")
     );
-    let mut fragment = Fragment::new(RIM);
+    let mut fragment = Fragment::new(RIM, 0);
     objects.iter().for_each(|object| write_object(object, &mut fragment));
     let written = Element::new(RIM, "RegistryObjectList").with_fragment(fragment);
     let again = Element::parse(written.to_xml().as_bytes(), &Limits::default()).expect("well-formed");

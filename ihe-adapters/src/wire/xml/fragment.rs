@@ -17,13 +17,13 @@ pub struct Fragment {
 
 impl Fragment {
     /// Begins to write elements of a namespace that has a prefix of its own;
-    /// elements of another have no namespace.
-    pub fn new(namespace: &'static str) -> Fragment {
+    /// elements of another have no namespace. `bytes`: about how many it gets.
+    pub fn new(namespace: &'static str, bytes: usize) -> Fragment {
         let (namespace, prefix) = match namespaces::prefix(namespace) {
             Some(prefix) => (namespace, prefix),
             None => ("", ""),
         };
-        Fragment { namespace, prefix, xml: String::new(), is_in_tag: false }
+        Fragment { namespace, prefix, xml: String::with_capacity(bytes), is_in_tag: false }
     }
 
     /// Tells whether nothing was written.

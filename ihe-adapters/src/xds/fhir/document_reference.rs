@@ -364,8 +364,11 @@ fn relates_to(relationship: &RegistryObject) -> Option<Value> {
 
 /// Reads the relationships whose source a document is.
 pub fn relationships(root: Element<'_>) -> Vec<RegistryObject> {
-    let source = entry_uuid(root);
     let mut all = Vec::new();
+    if root.child(name::RELATES_TO).is_none() {
+        return all;
+    }
+    let source = entry_uuid(root);
     for (at, relation) in root.children_named(name::RELATES_TO).enumerate() {
         let Some(target) = relation.child(name::TARGET) else { continue };
         let literal = target.text_of(name::REFERENCE).and_then(|r| r.rsplit('/').next());

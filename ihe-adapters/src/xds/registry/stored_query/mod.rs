@@ -74,10 +74,15 @@ impl StoredQuery {
     }
 }
 
+/// How long objects and references to them are as XML, about.
+const LEAF_BYTES: usize = 6 << 10;
+const REF_BYTES: usize = 100;
+
 /// Writes the answer to a query.
 pub fn response(found: &[RegistryObject], leaf_class: bool, errors: &[RegistryError]) -> Element {
     let status = Status::of(errors, !found.is_empty());
-    let mut objects = Fragment::new(RIM);
+    let bytes_each = if leaf_class { LEAF_BYTES } else { REF_BYTES };
+    let mut objects = Fragment::new(RIM, found.len() * bytes_each);
     for object in found {
         match leaf_class {
             true => write_object(object, &mut objects),
