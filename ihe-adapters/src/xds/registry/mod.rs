@@ -5,6 +5,7 @@
 //! - [`update_document_set`] is ITI-57.
 //! - [`remove_metadata`] is ITI-62.
 
+mod known_patients;
 mod plan;
 pub mod register_document_set;
 pub mod remove_metadata;
@@ -12,7 +13,6 @@ pub mod stored_query;
 pub mod update_document_set;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use fhir_model::interaction::ResourceKey;
 use fhir_model::outcome::{Issue, IssueType, Severity};
@@ -34,6 +34,8 @@ use crate::fhir_client::{Fhir, Found, code_token, token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 
+pub(crate) use known_patients::KnownPatients;
+
 /// The types of resources that registered objects are.
 pub(crate) const OBJECTS: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST];
 /// How many objects one question may concern.
@@ -46,27 +48,6 @@ pub(crate) struct Registered {
     /// The associations whose source it is.
     pub(crate) associations: Vec<RegistryObject>,
     pub(crate) resource: Found,
-}
-
-/// Where the patients of one message are, each looked up once.
-#[derive(Debug, Default)]
-pub(crate) struct KnownPatients {
-    known: Mutex<HashMap<Cx, Option<String>>>,
-}
-
-impl KnownPatients {
-    fn known(&self, cx: &Cx) -> Option<Option<String>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(cx).cloned()
-    }
-
-    fn know(&self, cx: &Cx, place: Option<String>) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(cx.clone(), place);
-    }
-
-    /// Forgets them: others came in between.
-    fn forget(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 /// The registry, as one caller sees it.
