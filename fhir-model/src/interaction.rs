@@ -48,13 +48,27 @@ pub struct Caller {
     pub user: Option<Arc<User>>,
     /// Where the request comes from.
     pub address: Option<IpAddr>,
+    /// The node that sent it, as it showed itself on the connection.
+    pub node: Option<Arc<Node>>,
 }
 
 impl Caller {
     /// Makes a caller of whom nothing more is known.
     pub fn new(request_id: impl Into<String>, base: impl Into<String>) -> Caller {
-        Caller { request_id: request_id.into(), base: base.into(), user: None, address: None }
+        Caller { request_id: request_id.into(), base: base.into(), user: None, address: None, node: None }
     }
+}
+
+/// A system that proved on the connection, by TLS, to be who its certificate
+/// says (IHE ATNA, Authenticate Node).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Node {
+    /// The subject of the certificate, as RFC 4514 writes it.
+    pub subject: String,
+    /// The SHA-256 of the certificate.
+    pub sha256: [u8; 32],
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
 }
 
 /// A user, as an assertion tells of him (IHE XUA, SMART).
@@ -259,15 +273,33 @@ pub struct Content {
     pub size: u64,
 }
 
+/// What a Binary of a transaction carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carried {
+    /// Bytes that are durable in the document store.
+    Stored(Content),
+    /// Bytes that become its `data`.
+    Here(Bytes),
+}
+
+impl Carried {
+    /// Returns how many bytes there are.
+    pub fn size(&self) -> u64 {
+        match self {
+            Carried::Stored(content) => content.size,
+            Carried::Here(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
 /// A Bundle of type batch or transaction posted to the base.
 #[derive(Debug, Clone)]
 pub struct BundleRequest {
     /// The Bundle as sent.
     pub bundle: Resource,
-    /// What Binaries of a transaction carry, by the fullUrl of the entry: bytes
-    /// that are durable in the document store. Such a Binary has no `data`.
-    /// Only adapters that stored them say so.
-    pub contents: Vec<(String, Content)>,
+    /// What Binaries of a transaction carry, by the fullUrl of the entry. Such a
+    /// Binary has no `data` in the Bundle. Only adapters that have the bytes say so.
+    pub contents: Vec<(String, Carried)>,
     /// What unknown parameters in its entries lead to.
     pub handling: Handling,
 }

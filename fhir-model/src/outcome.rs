@@ -155,6 +155,8 @@ pub struct Issue {
     pub code: IssueType,
     /// A finer reason for the HTTP status.
     pub reason: Reason,
+    /// What is wrong in the codes of a protocol, such as `XDSUnknownPatientId`.
+    pub detail: Option<&'static str>,
     /// What is wrong and what to do, for the caller; empty when the code says all.
     pub diagnostics: String,
     /// Where: a FHIRPath location such as `Patient.name[0].given`, or a
@@ -172,6 +174,7 @@ impl Issue {
             severity,
             code,
             reason: Reason::None,
+            detail: None,
             diagnostics: String::new(),
             expression: Vec::new(),
             retry_after_seconds: None,
@@ -214,6 +217,12 @@ impl Issue {
     /// Sets the finer reason.
     pub fn because(mut self, reason: Reason) -> Issue {
         self.reason = reason;
+        self
+    }
+
+    /// Says what is wrong in the codes of a protocol.
+    pub fn detailed(mut self, detail: &'static str) -> Issue {
+        self.detail = Some(detail);
         self
     }
 
@@ -262,6 +271,11 @@ pub fn operation_outcome_json<'a>(issues: impl IntoIterator<Item = &'a Issue>) -
         out.extend_from_slice(br#"","code":""#);
         out.extend_from_slice(issue.code.code().as_bytes());
         out.push(b'"');
+        if let Some(detail) = issue.detail {
+            out.extend_from_slice(br#","details":{"coding":[{"code":"#);
+            write_escaped(detail, &mut out);
+            out.extend_from_slice(b"}]}");
+        }
         if !issue.diagnostics.is_empty() {
             out.extend_from_slice(br#","diagnostics":"#);
             write_escaped(&issue.diagnostics, &mut out);

@@ -19,7 +19,7 @@ use fhir_model::schema::{name, ty};
 use fhir_model::tree::Resource;
 use ihe_adapters::atna::dicom::audit_message;
 use ihe_adapters::atna::syslog::{framed, message};
-use ihe_adapters::fhir_client::Fhir;
+use ihe_adapters::fhir_client::{Fhir, Found};
 use jiff::Timestamp;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -215,12 +215,12 @@ impl AuditFeed {
         if !sent.at.is_empty() {
             parameters.push(("_lastUpdated", &since));
         }
-        let is_new = |event: Resource| {
+        let is_new = |event: Found| {
             let meta = event.root().child(name::META);
             let at = meta.and_then(|meta| meta.text_of(name::LAST_UPDATED)).unwrap_or_default().to_owned();
             let id = event.id().unwrap_or_default().to_owned();
             let is_sent = at == sent.at && sent.ids.contains(&id);
-            (!is_sent).then_some((at, id, event))
+            (!is_sent).then(|| (at, id, event.to_resource()))
         };
         let page = fhir.first_page(ty::AUDIT_EVENT, &parameters).await?;
         let is_full = page.len() == AT_ONCE;

@@ -14,12 +14,17 @@ use ihe_adapters::gateway::callbacks::Callbacks;
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::code_lists::CodeLists;
 use ihe_adapters::xds::values::is_oid;
-use ihe_adapters::xua::{Policy, Trust, TrustedKeys};
+use ihe_adapters::xua::{OneTime, Policy, Trust, TrustedKeys};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::audit::AuditRepository;
+use crate::clock::{ClockWatch, TimeFile};
+use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
+use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
+use crate::tls::{self, TlsFile};
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,12 @@ pub enum ConfigError {
     /// A validation setting for what is no resource type.
     #[error("[validation]: `{0}` is no resource type of FHIR R4, nor `default`")]
     Validation(String),
+    /// Servers that cannot be asked for the time.
+    #[error("[time]: {0}")]
+    Time(String),
+    /// What is no place of documents.
+    #[error("[documents]: {0}")]
+    Documents(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -130,8 +141,8 @@ pub struct SettingsFile {
     pub workers: Option<usize>,
     /// As `--cors-origin`.
     pub cors_origins: Option<Vec<String>>,
-    /// Certificate and key.
-    pub tls: Option<TlsFile>,
+    /// How the server shows itself, and whom it lets in.
+    pub tls: TlsFile,
     /// What is logged, and how.
     pub log: LogFile,
     /// Limits by name.
@@ -150,6 +161,10 @@ pub struct SettingsFile {
     pub audit: AuditFile,
     /// Where images are.
     pub images: Option<ImagesFile>,
+    /// Where documents are.
+    pub documents: DocumentsFile,
+    /// Who knows the time.
+    pub time: TimeFile,
 }
 
 /// The section `[images]`.
@@ -168,8 +183,10 @@ pub struct ImagesFile {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditFile {
-    /// Whether transactions are recorded as AuditEvents.
+    /// Whether anything is recorded as AuditEvents.
     pub record: bool,
+    /// What of FHIR is recorded.
+    pub fhir: Recorded,
     /// How this server is called in what it records.
     pub source_id: String,
     /// The site.
@@ -181,7 +198,13 @@ pub struct AuditFile {
 
 impl Default for AuditFile {
     fn default() -> AuditFile {
-        AuditFile { record: true, source_id: "lanterna".to_owned(), enterprise_site: None, repository: None }
+        AuditFile {
+            record: true,
+            fhir: Recorded::default(),
+            source_id: "lanterna".to_owned(),
+            enterprise_site: None,
+            repository: None,
+        }
     }
 }
 
@@ -260,16 +283,6 @@ pub struct XdsFile {
     pub affinity_domain: Option<String>,
     /// A file of the codes that the affinity domain allows.
     pub codes: Option<PathBuf>,
-}
-
-/// The section `[tls]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsFile {
-    /// Certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
 }
 
 /// The section `[log]`.
@@ -364,10 +377,16 @@ pub struct ServeSettings {
     pub trust: Option<Trust>,
     /// How this server is called in what it records; `None` when it does not.
     pub recorder: Option<Recorder>,
+    /// What of FHIR it records.
+    pub recorded: Recorded,
     /// Where AuditEvents are sent to.
     pub audit_repository: Option<AuditRepository>,
     /// Where images are.
     pub images: Option<Images>,
+    /// Where documents are; `None` for the folder of the data.
+    pub documents: Option<Bucket>,
+    /// Asks by how much the clock is off.
+    pub clock: Option<Arc<ClockWatch>>,
 }
 
 impl Settings {
@@ -415,16 +434,10 @@ impl Settings {
     /// When certificate or key cannot be used.
     pub fn serve(&self, arguments: &ServeArguments) -> Result<ServeSettings, ConfigError> {
         let default_listen = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let pair = match (&arguments.tls_certificate, &arguments.tls_key, &self.file.tls) {
-            (Some(certificate), Some(key), _) => Some((certificate.clone(), key.clone())),
-            (None, None, Some(tls)) => Some((tls.certificate.clone(), tls.key.clone())),
-            (None, None, None) => None,
-            _ => {
-                return Err(ConfigError::Tls(
-                    "a certificate needs its key, and a key its certificate".to_owned(),
-                ));
-            }
-        };
+        let mut tls = self.file.tls.clone();
+        if arguments.tls_certificate.is_some() || arguments.tls_key.is_some() {
+            (tls.certificate, tls.key) = (arguments.tls_certificate.clone(), arguments.tls_key.clone());
+        }
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let cors_origins = match arguments.cors_origin.is_empty() {
             true => self.file.cors_origins.clone().unwrap_or_default(),
@@ -446,13 +459,16 @@ impl Settings {
             callbacks: Callbacks::parse(&self.file.peers.callbacks).map_err(ConfigError::Origin)?,
             trust: trust(&self.file.xua)?,
             images: self.file.images.clone().map(images).transpose()?,
+            clock: ClockWatch::of(&self.file.time)?.map(Arc::new),
+            documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
             recorder: self.file.audit.record.then(|| Recorder {
                 source_id: self.file.audit.source_id.clone(),
                 enterprise_site: self.file.audit.enterprise_site.clone(),
             }),
+            recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
-            tls: pair.map(|(certificate, key)| tls(&certificate, &key)).transpose()?.map(Arc::new),
+            tls: tls::server(&tls)?.map(Arc::new),
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
@@ -508,6 +524,7 @@ fn trust(file: &XuaFile) -> Result<Option<Trust>, ConfigError> {
         audiences: file.audiences.clone(),
         skew_seconds: file.skew_seconds.unwrap_or(SKEW_SECONDS),
         is_required: file.required,
+        one_time: Arc::new(OneTime::since(Timestamp::now())),
         policy: Policy {
             issuers: file.issuers.clone(),
             contexts: file.authentication.clone(),
@@ -586,21 +603,6 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or(0)
-}
-
-fn tls(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, ConfigError> {
-    use rustls::pki_types::pem::PemObject;
-    let failed =
-        |path: &Path, e: &dyn std::fmt::Display| ConfigError::Tls(format!("`{}`: {e}", path.display()));
-    let chain = rustls::pki_types::CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| failed(certificate, &e))?;
-    let key_der = rustls::pki_types::PrivateKeyDer::from_pem_file(key).map_err(|e| failed(key, &e))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|b| b.with_no_client_auth().with_single_cert(chain, key_der))
-        .map_err(|e| failed(certificate, &e))
 }
 
 #[cfg(test)]

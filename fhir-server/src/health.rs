@@ -5,11 +5,13 @@
 //! *Ready* says that it should be sent requests: when not, send them elsewhere.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fhir_model::outcome::{Issue, IssueType};
 use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
 
+use crate::clock::ClockWatch;
 use crate::storage::Store;
 
 /// How long a part may take to say that it is ready.
@@ -39,6 +41,33 @@ impl Readiness for Store {
 
 /// Asks all parts at once; returns the page as JSON, and whether all are ready.
 pub async fn readiness(parts: &[Arc<dyn Readiness>], is_stopping: bool) -> (bool, String) {
+    let reasons = reasons(parts, is_stopping).await;
+    let is_ready = reasons.is_empty();
+    (is_ready, json!({ "ready": is_ready, "reasons": reasons }).to_string())
+}
+
+/// Returns the page that says how the server does, as JSON, and whether it is
+/// ready. A clock that is off is told, and is no reason to send requests elsewhere.
+pub async fn health(
+    parts: &[Arc<dyn Readiness>],
+    is_stopping: bool,
+    started: Instant,
+    clock: Option<&ClockWatch>,
+) -> (bool, String) {
+    let reasons = reasons(parts, is_stopping).await;
+    let is_ready = reasons.is_empty();
+    let page = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": started.elapsed().as_secs(),
+        "ready": is_ready,
+        "reasons": reasons,
+        "clock": clock.map(ClockWatch::told),
+    });
+    (is_ready, page.to_string())
+}
+
+/// Returns why requests should be sent elsewhere.
+async fn reasons(parts: &[Arc<dyn Readiness>], is_stopping: bool) -> Vec<Value> {
     let probes = parts.iter().map(|part| async move {
         let result = match tokio::time::timeout(PROBE_MAX, part.probe()).await {
             Ok(result) => result,
@@ -46,16 +75,15 @@ pub async fn readiness(parts: &[Arc<dyn Readiness>], is_stopping: bool) -> (bool
         };
         (part.name(), result.err())
     });
-    let mut reasons: Vec<serde_json::Value> = futures_util::future::join_all(probes)
+    let mut reasons: Vec<Value> = futures_util::future::join_all(probes)
         .await
         .into_iter()
-        .filter_map(|(part, issue)| Some(serde_json::json!({ "part": part, "reason": issue?.to_string() })))
+        .filter_map(|(part, issue)| Some(json!({ "part": part, "reason": issue?.to_string() })))
         .collect();
     if is_stopping {
-        reasons.push(serde_json::json!({ "part": "server", "reason": "it is stopping" }));
+        reasons.push(json!({ "part": "server", "reason": "it is stopping" }));
     }
-    let is_ready = reasons.is_empty();
-    (is_ready, serde_json::json!({ "ready": is_ready, "reasons": reasons }).to_string())
+    reasons
 }
 
 #[cfg(test)]

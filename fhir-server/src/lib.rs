@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod documents;
@@ -23,3 +24,4 @@ pub mod search;
 pub mod shutdown;
 pub mod storage;
 pub mod subscription;
+pub mod tls;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{ConfigError, PeersFile};
+use crate::tls::certificates;
 
 /// How long one waits for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -40,11 +41,9 @@ pub fn tls(peers: &PeersFile) -> Result<ClientConfig, ConfigError> {
     // A machine without authorities trusts those that are named.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = &peers.authorities {
-        let failed = |why: String| ConfigError::Tls(format!("`{}`: {why}", path.display()));
-        let named = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-        for certificate in named {
-            let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-            roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+        for certificate in certificates(path)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| ConfigError::Tls(format!("`{}`: {error}", path.display())))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -60,10 +59,9 @@ pub fn tls(peers: &PeersFile) -> Result<ClientConfig, ConfigError> {
             return Err(ConfigError::Tls(why.to_owned()));
         }
     };
-    let failed = |why: String| ConfigError::Tls(format!("`{}`: {why}", certificate.display()));
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
-    let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| failed(error.to_string()))?;
+    let chain = certificates(certificate)?;
     let key = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| ConfigError::Tls(format!("`{}`: {error}", key.display())))?;
-    builder.with_client_auth_cert(chain, key).map_err(|error| failed(error.to_string()))
+    let made = builder.with_client_auth_cert(chain, key);
+    made.map_err(|error| ConfigError::Tls(format!("`{}`: {error}", certificate.display())))
 }

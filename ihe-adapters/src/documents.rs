@@ -2,8 +2,16 @@
 //! their hash, read and written as streams.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use fhir_model::interaction::Content;
+use fhir_model::interaction::{Carried, Content};
+use fhir_model::primitive::hexadecimal;
+use sha1::{Digest, Sha1};
+
+/// Tells whether the storage of the documents is away, for a while as it seems.
+pub fn is_away(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotConnected
+}
 
 /// Keeps the bytes of documents. All of it blocks.
 pub trait Documents: Send + Sync {
@@ -40,4 +48,30 @@ pub trait Upload: Send {
     /// # Errors
     /// When it cannot be read back.
     fn pass_on(self: Box<Self>) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// Documents of more bytes go to the document store; those of fewer become a
+/// part of the resource that they are, and need no file of their own (ADR 16).
+pub(crate) const SMALL_BYTES_MAX: usize = 64 << 10;
+
+/// Makes a document that is in memory ready to be carried by a Binary: one that is not small is stored.
+///
+/// # Errors
+/// When it cannot be made durable.
+pub(crate) async fn carried(bytes: Vec<u8>, documents: &Arc<dyn Documents>) -> io::Result<Carried> {
+    if bytes.len() <= SMALL_BYTES_MAX {
+        return Ok(Carried::Here(bytes.into()));
+    }
+    let documents = Arc::clone(documents);
+    let stored = move || {
+        let mut upload = documents.begin()?;
+        upload.write(&bytes)?;
+        upload.finish().map(Carried::Stored)
+    };
+    tokio::task::spawn_blocking(stored).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+}
+
+/// Returns the SHA-1 of bytes in hexadecimal, by which metadata know documents.
+pub(crate) fn sha1(bytes: &[u8]) -> String {
+    hexadecimal::encode(&Sha1::digest(bytes))
 }

@@ -1,20 +1,61 @@
 //! What adapters ask of FHIR, by [`FhirApi`]: searches to their last page,
 //! reads, transactions.
 
+use std::sync::Arc;
+
 use fhir_model::interaction::{
-    Body, BundleRequest, Caller, Content, FhirApi, Handling, Interaction, Performed, ReadRequest,
-    ResourceKey, Scope, SearchRequest,
+    Body, BundleRequest, Caller, Carried, Content, CreateRequest, FhirApi, Handling, Interaction, Performed,
+    ReadRequest, ResourceKey, Scope, SearchRequest,
 };
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::percent;
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::{TypeId, name};
-use fhir_model::tree::Resource;
+use fhir_model::tree::{Element, NodeId, Resource};
 use serde_json::{Value, json};
 
-/// How many resources are asked for at a time.
+/// How many resources are asked for at first: few, which are mostly all, are
+/// answered on the spot.
+const FIRST_PAGE: &str = "50";
+/// How many at a time where there are more.
 const PAGE: &str = "500";
+
+/// A resource that was found: where it stands in the answer, which its
+/// neighbours share.
+#[derive(Debug, Clone)]
+pub struct Found {
+    answer: Arc<Resource>,
+    at: NodeId,
+}
+
+impl Found {
+    /// Returns its root element.
+    pub fn root(&self) -> Element<'_> {
+        self.answer.element(self.at)
+    }
+
+    /// Returns its type.
+    pub fn resource_type(&self) -> TypeId {
+        self.root().ty()
+    }
+
+    /// Returns its logical id, if there is one.
+    pub fn id(&self) -> Option<&str> {
+        self.root().text_of(name::ID)
+    }
+
+    /// Copies it as a resource of its own.
+    pub fn to_resource(&self) -> Resource {
+        self.answer.extract(self.at)
+    }
+}
+
+impl From<Resource> for Found {
+    fn from(resource: Resource) -> Found {
+        Found { at: resource.root_id(), answer: Arc::new(resource) }
+    }
+}
 
 /// FHIR on behalf of one caller.
 #[derive(Clone, Copy)]
@@ -35,27 +76,21 @@ impl Fhir<'_> {
         of: TypeId,
         parameters: &[(&str, &str)],
         limit: usize,
-    ) -> Result<Vec<Resource>, Issue> {
-        let mut parameters: Vec<(String, String)> =
-            parameters.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        parameters.push(("_count".to_owned(), PAGE.to_owned()));
+    ) -> Result<Vec<Found>, Issue> {
+        let mut parameters = owned(parameters);
+        parameters.push(("_count".to_owned(), FIRST_PAGE.to_owned()));
         let mut found = Vec::new();
         loop {
-            let request = SearchRequest { scope: Scope::Type(of), parameters, handling: Handling::Strict };
-            let bundle = self.resource(Interaction::Search(request)).await?;
-            let root = bundle.root();
-            let resources = root.children_named(name::ENTRY).filter_map(|e| e.child(name::RESOURCE));
-            found.extend(resources.filter(|r| r.ty() == of).map(|r| bundle.extract(r.id())));
+            let next = self.page(of, parameters, &mut found).await?;
             if found.len() > limit {
                 let text = format!("more than {limit} resources match");
                 return Err(Issue::error(IssueType::TooCostly).because(Reason::Unprocessable).text(text));
             }
-            let next = root.children_named(name::LINK).find(|l| l.text_of(name::RELATION) == Some("next"));
-            let Some((_, query)) = next.and_then(|l| l.text_of(name::URL)?.split_once('?')) else {
-                return Ok(found);
-            };
-            let unreadable = || Issue::fatal(IssueType::Exception).text("a page has no readable next one");
-            parameters = decoded(query).ok_or_else(unreadable)?;
+            let Some(next) = next else { return Ok(found) };
+            parameters = next;
+            for (_, count) in parameters.iter_mut().filter(|(name, _)| name == "_count") {
+                PAGE.clone_into(count);
+            }
         }
     }
 
@@ -63,13 +98,31 @@ impl Fhir<'_> {
     ///
     /// # Errors
     /// As the search.
-    pub async fn first_page(&self, of: TypeId, parameters: &[(&str, &str)]) -> Result<Vec<Resource>, Issue> {
-        let parameters = parameters.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    pub async fn first_page(&self, of: TypeId, parameters: &[(&str, &str)]) -> Result<Vec<Found>, Issue> {
+        let mut found = Vec::new();
+        self.page(of, owned(parameters), &mut found).await?;
+        Ok(found)
+    }
+
+    /// Adds a page of what a search finds; returns how the next one is asked for.
+    async fn page(
+        &self,
+        of: TypeId,
+        parameters: Vec<(String, String)>,
+        found: &mut Vec<Found>,
+    ) -> Result<Option<Vec<(String, String)>>, Issue> {
         let request = SearchRequest { scope: Scope::Type(of), parameters, handling: Handling::Strict };
-        let bundle = self.resource(Interaction::Search(request)).await?;
-        let entries = bundle.root().children_named(name::ENTRY);
-        let resources = entries.filter_map(|e| e.child(name::RESOURCE)).filter(|r| r.ty() == of);
-        Ok(resources.map(|r| bundle.extract(r.id())).collect())
+        let answer = Arc::new(self.resource(Interaction::Search(request)).await?);
+        let root = answer.root();
+        let resources = root.children_named(name::ENTRY).filter_map(|e| e.child(name::RESOURCE));
+        let resources = resources.filter(|resource| resource.ty() == of);
+        found.extend(resources.map(|resource| Found { answer: Arc::clone(&answer), at: resource.id() }));
+        let next = root.children_named(name::LINK).find(|l| l.text_of(name::RELATION) == Some("next"));
+        let Some((_, query)) = next.and_then(|l| l.text_of(name::URL)?.split_once('?')) else {
+            return Ok(None);
+        };
+        let unreadable = || Issue::fatal(IssueType::Exception).text("a page has no readable next one");
+        decoded(query).ok_or_else(unreadable).map(Some)
     }
 
     /// Returns a resource; `None` when there is none, or it was deleted.
@@ -96,21 +149,41 @@ impl Fhir<'_> {
         Ok((tree(performed)?, content))
     }
 
+    /// Stores a new resource.
+    ///
+    /// # Errors
+    /// As the create.
+    pub async fn create(&self, resource: &Value) -> Result<(), Issue> {
+        let resource = json::read(resource.to_string()).map_err(Issue::from)?;
+        let resource_type = resource.resource_type();
+        let request = CreateRequest { resource_type, resource, if_none_exist: None };
+        self.api.perform(self.caller, Interaction::Create(request)).await.map(drop)
+    }
+
     /// Performs a transaction of these entries: resource, method, URL, and
-    /// what is more to be said of the request.
+    /// what is more to be said of the request. `contents`: what its Binaries
+    /// carry, by the fullUrl of their entries. Returns the Bundle of what each led to.
     ///
     /// # Errors
     /// As the transaction; nothing is stored then.
-    pub async fn transact(&self, entries: Vec<Value>, contents: Vec<(String, Content)>) -> Result<(), Issue> {
+    pub async fn transact(
+        &self,
+        entries: Vec<Value>,
+        contents: Vec<(String, Carried)>,
+    ) -> Result<Performed, Issue> {
         let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
         let bundle = json::read(bundle.to_string()).map_err(Issue::from)?;
         let request = BundleRequest { bundle, contents, handling: Handling::Strict };
-        self.api.perform(self.caller, Interaction::Bundle(request)).await.map(drop)
+        self.api.perform(self.caller, Interaction::Bundle(request)).await
     }
 
     async fn resource(&self, interaction: Interaction) -> Result<Resource, Issue> {
         tree(self.api.perform(self.caller, interaction).await?)
     }
+}
+
+fn owned(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
+    parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn read_of(key: ResourceKey) -> ReadRequest {
@@ -143,8 +216,8 @@ pub fn code_token(code: &str) -> String {
     token
 }
 
-/// Decodes the query of a URL that this server wrote.
-fn decoded(query: &str) -> Option<Vec<(String, String)>> {
+/// Decodes the query of a URL; `None` when it cannot be.
+pub(crate) fn decoded(query: &str) -> Option<Vec<(String, String)>> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| Some((percent::decode_form(name)?, percent::decode_form(value)?))).collect()
 }

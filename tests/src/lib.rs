@@ -1,8 +1,9 @@
 //! The running binary, as tests start, ask, kill and restart it.
 
+pub mod nodes;
 pub mod token_service;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -152,6 +153,28 @@ impl Server {
     /// # Panics
     /// When it does not get ready in 60 seconds.
     pub fn start_with(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
+        Server::start_until(data, arguments, environment, |server| {
+            let url = format!("{}/health/ready", server.origin());
+            server.client().send("GET", &url, &[], &[]).is_ok_and(|answer| answer.status == 200)
+        })
+    }
+
+    /// Starts a server with TLS, which may let in only those who show themselves.
+    ///
+    /// # Panics
+    /// When it does not listen in 60 seconds.
+    pub fn start_secure(data: &Path, arguments: &[&str]) -> Server {
+        Server::start_until(data, arguments, &[], |server| {
+            TcpStream::connect(("127.0.0.1", server.port)).is_ok()
+        })
+    }
+
+    fn start_until(
+        data: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        is_ready: impl Fn(&Server) -> bool,
+    ) -> Server {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let child = Command::new(binary())
             .args(["serve", "--log", "error", "--listen", &format!("127.0.0.1:{port}"), "--data"])
@@ -163,11 +186,9 @@ impl Server {
             .spawn()
             .expect("started");
         let server = Server { child, port };
-        let client = server.client();
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(60) {
-            let url = format!("http://127.0.0.1:{port}/health/ready");
-            if client.send("GET", &url, &[], &[]).is_ok_and(|answer| answer.status == 200) {
+            if is_ready(&server) {
                 return server;
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -25,6 +25,12 @@ pub struct Claims {
     pub not_on_or_after: Option<i64>,
     /// How the subject is confirmed.
     pub confirmation: &'static str,
+    /// What is said with that, as XML.
+    pub confirmation_data: String,
+    /// Further conditions, as XML.
+    pub conditions: &'static str,
+    /// The id of the assertion.
+    pub id: String,
     /// How the user was authenticated; one statement for each.
     pub contexts: Vec<&'static str>,
     /// Roles: code and text, in a system of the tests.
@@ -57,6 +63,9 @@ impl Claims {
             not_before: -1,
             not_on_or_after: Some(300),
             confirmation: "urn:oasis:names:tc:SAML:2.0:cm:bearer",
+            confirmation_data: String::new(),
+            conditions: "",
+            id: "_1".to_owned(),
             contexts: vec!["urn:oasis:names:tc:SAML:2.0:ac:classes:X509"],
             roles: vec![("221", "Medical doctor")],
             purposes: vec!["TREAT"],
@@ -129,15 +138,18 @@ impl TokenService {
             attributes += &attribute("urn:oasis:names:tc:xspa:1.0:subject:purposeofuse", &purpose);
         }
         format!(
-            "<saml:Assertion xmlns:saml='urn:oasis:names:tc:SAML:2.0:assertion' ID='_1' Version='2.0' IssueInstant='{now}'>\
+            "<saml:Assertion xmlns:saml='urn:oasis:names:tc:SAML:2.0:assertion' ID='{id}' Version='2.0' IssueInstant='{now}'>\
              <saml:Issuer>https://sts.example</saml:Issuer>{signature}<saml:Subject><saml:NameID>{user}</saml:NameID>\
-             <saml:SubjectConfirmation Method='{confirmation}'><saml:SubjectConfirmationData{confirmed_until}/>\
-             </saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore='{since}'{until}>{audiences}\
+             <saml:SubjectConfirmation Method='{confirmation}'><saml:SubjectConfirmationData{confirmed_until}>{data}</saml:SubjectConfirmationData>\
+             </saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore='{since}'{until}>{audiences}{conditions}\
              </saml:Conditions>{statements}<saml:AttributeStatement>{attributes}</saml:AttributeStatement></saml:Assertion>",
             now = at(claims.not_before.min(0)),
             signature = signature_template(claims),
             user = claims.user,
+            id = claims.id,
             confirmation = claims.confirmation,
+            data = claims.confirmation_data,
+            conditions = claims.conditions,
             confirmed_until = until("NotOnOrAfter"),
             since = at(claims.not_before),
             until = until("NotOnOrAfter"),
@@ -149,10 +161,10 @@ fn signature_template(claims: &Claims) -> String {
     format!(
         "<ds:Signature xmlns:ds='http://www.w3.org/2000/09/xmldsig#'><ds:SignedInfo><ds:CanonicalizationMethod \
          Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/><ds:SignatureMethod Algorithm='{}'/>\
-         <ds:Reference URI='#_1'><ds:Transforms>\
+         <ds:Reference URI='#{}'><ds:Transforms>\
          <ds:Transform Algorithm='http://www.w3.org/2000/09/xmldsig#enveloped-signature'/>{}</ds:Transforms>\
          <ds:DigestMethod Algorithm='{}'/><ds:DigestValue></ds:DigestValue></ds:Reference></ds:SignedInfo>\
          <ds:SignatureValue></ds:SignatureValue></ds:Signature>",
-        claims.signature, claims.transform, claims.digest
+        claims.signature, claims.id, claims.transform, claims.digest
     )
 }

@@ -211,3 +211,55 @@ fn what_is_recorded_waits_for_its_repository() {
     assert_eq!(told(&message(&mut stream).expect("a message")).1[1], "1.9.6");
     sent(&peer, 1);
 }
+
+#[test]
+fn what_fhir_is_asked_is_sent_as_dicom_has_it() {
+    let data = tempfile::tempdir().expect("a folder");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let settings = data.path().join("settings.toml");
+    std::fs::write(&settings, format!("[audit]\nfhir = \"all\"\nrepository = \"tcp://{address}\"\n"))
+        .expect("written");
+    let arguments = ["--config", &settings.display().to_string()];
+    let server = Server::start_with(&data.path().join("data"), &arguments, &[]);
+    let peer = Peer::of(&server);
+    create_patient(&peer);
+    for path in ["Patient/p1", "Patient?_id=p1", "DocumentReference?patient=p1", "Patient/none"] {
+        peer.fhir.get(path);
+    }
+    assert_eq!(peer.fhir.send("DELETE", "Patient/p1", &[], &[]).expect("an answer").status, 204);
+    let mut stream = accepted(&listener);
+    for (code, event, outcome) in [
+        ("update", "rest", "0"),
+        ("read", "rest", "0"),
+        ("search-type", "rest", "0"),
+        ("ITI-67", "110112", "0"),
+        ("read", "rest", "4"),
+        ("delete", "rest", "0"),
+    ] {
+        let text = message(&mut stream).expect("a message");
+        assert_eq!(told(&text).0, code);
+        let (_, xml) = text.split_once('\u{feff}').expect("a mark before the text");
+        let audit = Element::parse(xml.as_bytes(), &Limits::default()).expect("well-formed");
+        let identification = audit.child("", "EventIdentification").expect("an event");
+        let id = identification.child("", "EventID").expect("an id");
+        assert_eq!(id.attribute("csd-code"), Some(event));
+        assert_eq!(identification.attribute("EventOutcomeIndicator"), Some(outcome));
+        let participants: Vec<&Element> = audit.children_named("", "ActiveParticipant").collect();
+        assert_eq!(participants.len(), 2);
+        for participant in participants {
+            assert!(participant.attribute("UserID").is_some_and(|id| !id.is_empty()), "{xml}");
+            assert!(participant.attribute("NetworkAccessPointID").is_some(), "{xml}");
+        }
+        // Every object is of a type of DICOM, and says what it is known by.
+        for object in audit.children_named("", "ParticipantObjectIdentification") {
+            let kind = object.attribute("ParticipantObjectTypeCode").expect("a type");
+            assert!(["1", "2", "3", "4"].contains(&kind), "{xml}");
+            assert!(object.attribute("ParticipantObjectID").is_some_and(|id| !id.is_empty()), "{xml}");
+            let id_type = object.child("", "ParticipantObjectIDTypeCode").expect("a type of the id");
+            assert!(id_type.attribute("csd-code").is_some_and(|code| !code.is_empty()), "{xml}");
+            let query = object.child("", "ParticipantObjectQuery");
+            assert_eq!(query.is_some(), object.attribute("ParticipantObjectTypeCodeRole") == Some("24"));
+        }
+    }
+}

@@ -186,4 +186,43 @@ fn a_question_is_asked_of_all_communities() {
     assert!(told.contains("PartialSuccess") && told.contains("XDSUnavailableCommunity"));
     assert_eq!(told.matches("<xdsb:DocumentResponse>").count(), 2);
     drop(silent);
+    what_is_asked_of_others_is_recorded(&ours.peer, &lame.peer, &a.server.origin());
+}
+
+/// Each question to another community has an AuditEvent, with how it ended.
+fn what_is_asked_of_others_is_recorded(ours: &Peer, lame: &Peer, of_a: &str) {
+    let events = |peer: &Peer, search: &str| {
+        let found = peer.fhir.get(&format!("AuditEvent?{search}&_count=100")).json();
+        let entries = found["entry"].as_array().cloned().unwrap_or_default();
+        entries.into_iter().map(|entry| entry["resource"].clone()).collect::<Vec<serde_json::Value>>()
+    };
+    let asked = events(ours, "subtype=ITI-38&_sort=_lastUpdated");
+    // Two by each name of the patient, and one where the community was named.
+    assert_eq!(asked.len(), 5, "{asked:?}");
+    for event in &asked {
+        assert_eq!((&event["outcome"], &event["action"]), (&"0".into(), &"E".into()), "{event}");
+        assert_eq!(event["agent"][0]["type"]["coding"][0]["code"], "110153");
+        assert!(
+            event["agent"][1]["who"]["identifier"]["value"]
+                .as_str()
+                .is_some_and(|u| u.ends_with("/xca/query"))
+        );
+    }
+    assert!(
+        asked
+            .iter()
+            .any(|event| event["agent"][1]["who"]["identifier"]["value"] == format!("{of_a}/xca/query"))
+    );
+    // The patient is told by the name that they know, and by where he is here.
+    let theirs = asked.iter().find(|event| event["entity"][0]["what"]["identifier"]["value"] == "B77");
+    assert_eq!(theirs.expect("asked by their name")["entity"][0]["what"]["reference"], "Patient/p1");
+    let fetched = &events(ours, "subtype=ITI-39&outcome=0")[0];
+    assert_eq!((&fetched["action"], &fetched["type"]["code"]), (&"C".into(), &"110107".into()));
+    assert_eq!(fetched["agent"][1]["type"]["coding"][0]["code"], "110153");
+    let failed = events(lame, "subtype=ITI-38&outcome=8");
+    assert_eq!(failed.len(), 2);
+    for event in asked.iter().chain(&failed).chain([fetched]) {
+        let answer = ours.fhir.json("POST", "AuditEvent/$validate", &[], event).expect("an answer").json();
+        assert!(!answer.to_string().contains("\"error\""), "{event}: {answer}");
+    }
 }

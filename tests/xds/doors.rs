@@ -427,7 +427,9 @@ fn what_was_acknowledged_outlives_a_kill() {
                     let mut done = Vec::new();
                     for number in 1.. {
                         let unique_id = format!("1.3.{cycle}.{writer}.{number}");
-                        let bytes = format!("{unique_id} ").repeat(20_000).into_bytes();
+                        // By turns with what is said of them, and in a file.
+                        let words = if number % 2 == 0 { 20_000 } else { 2_000 };
+                        let bytes = format!("{unique_id} ").repeat(words).into_bytes();
                         let objects = [document("d", &unique_id, ""), members(&["d"])].concat();
                         let body = provide(
                             &submit(&format!("1.4.{cycle}.{writer}.{number}"), &objects),

@@ -14,7 +14,7 @@ fn remove_request(objects: &str) -> String {
     )
 }
 
-fn remove(peer: &Peer, ids: &[String]) -> String {
+pub(super) fn remove(peer: &Peer, ids: &[String]) -> String {
     let refs: String = ids.iter().map(|id| format!("<ObjectRef id='{id}'/>")).collect();
     let body = remove_request(&format!("<ObjectRefList>{refs}</ObjectRefList>"));
     let message = envelope(REMOVE_METADATA, &body);
@@ -23,7 +23,7 @@ fn remove(peer: &Peer, ids: &[String]) -> String {
     text(&answer)
 }
 
-fn remove_documents(peer: &Peer, repository: &str, documents: &[&str]) -> String {
+pub(super) fn remove_documents(peer: &Peer, repository: &str, documents: &[&str]) -> String {
     let request = |document: &&str| {
         format!(
             "<x:DocumentRequest><x:RepositoryUniqueId>{repository}</x:RepositoryUniqueId>\
@@ -54,12 +54,12 @@ fn all_of(answer: &str, element: &str) -> Vec<(String, String, String)> {
         .collect()
 }
 
-fn associations(peer: &Peer, uuid: &str) -> Vec<(String, String, String)> {
+pub(super) fn associations(peer: &Peer, uuid: &str) -> Vec<(String, String, String)> {
     let uuid = format!("('{uuid}')");
     all_of(&peer.query(GET_ASSOCIATIONS, "LeafClass", &[("$uuid", &uuid)]), "Association")
 }
 
-fn repository_of(peer: &Peer, document: &str) -> String {
+pub(super) fn repository_of(peer: &Peer, document: &str) -> String {
     let entry = entry(peer, document);
     between(&entry, "name=\"repositoryUniqueId\"><rim:ValueList><rim:Value>", "<").to_owned()
 }

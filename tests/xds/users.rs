@@ -3,9 +3,13 @@
 
 use std::sync::Arc;
 
-use ihe_adapters::xua::{Policy, Trust, TrustedKeys, user};
+use fhir_model::interaction::Node;
+use fhir_model::primitive::base64;
+use ihe_adapters::atna::node::node;
+use ihe_adapters::xua::{OneTime, Policy, Trust, TrustedKeys, user};
 use jiff::Timestamp;
 use tests::Server;
+use tests::nodes::NodeIdentity;
 use tests::token_service::{Claims, EXCLUSIVE, TokenService};
 
 use super::peer::*;
@@ -22,11 +26,16 @@ fn trust(of: &TokenService) -> Trust {
         skew_seconds: 60,
         is_required: false,
         policy: Policy::default(),
+        one_time: Arc::new(OneTime::since(Timestamp::UNIX_EPOCH)),
     }
 }
 
 fn judged(text: &str, trust: &Trust) -> String {
-    match user(Some(text), trust, Timestamp::now()) {
+    judged_of(text, None, trust)
+}
+
+fn judged_of(text: &str, node: Option<&Node>, trust: &Trust) -> String {
+    match user(Some(text), node, trust, Timestamp::now()) {
         Ok(Some(user)) => format!("{} {}", user.id, user.issuer),
         Ok(None) => "nobody".to_owned(),
         Err(fault) => fault.reason,
@@ -56,7 +65,8 @@ fn what_is_asserted_rightly_is_believed() {
         ],
         ..Claims::of("anna", US)
     };
-    let who = user(Some(&sts.assertion(&all)), &trust, Timestamp::now()).expect("believed").expect("a user");
+    let who =
+        user(Some(&sts.assertion(&all)), None, &trust, Timestamp::now()).expect("believed").expect("a user");
     assert_eq!((who.id.as_str(), who.name.as_deref()), ("anna", Some("Anna Rossi")));
     assert_eq!(who.organization_id.as_deref(), Some("urn:oid:2.999.1"));
     assert_eq!(who.home_community.as_deref(), Some("urn:oid:2.999.2"));
@@ -70,9 +80,9 @@ fn what_is_asserted_rightly_is_believed() {
         let claims = Claims { not_before, not_on_or_after: Some(not_on_or_after), ..Claims::of("anna", US) };
         assert_eq!(judged(&sts.assertion(&claims), &trust), "anna https://sts.example");
     }
-    assert_eq!(user(None, &trust, Timestamp::now()).map(|user| user.is_none()), Ok(true));
+    assert_eq!(user(None, None, &trust, Timestamp::now()).map(|user| user.is_none()), Ok(true));
     let required = Trust { is_required: true, ..trust };
-    assert!(user(None, &required, Timestamp::now()).is_err());
+    assert!(user(None, None, &required, Timestamp::now()).is_err());
 }
 
 #[test]
@@ -97,7 +107,7 @@ fn what_does_not_count_is_refused() {
         (Claims { user: String::new(), ..ordinary.clone() }, "no NameID"),
         (
             Claims { confirmation: "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches", ..ordinary.clone() },
-            "only `bearer`",
+            "only `bearer` and",
         ),
         (Claims { transform: xpath, ..ordinary.clone() }, "other ways than the whole"),
         (Claims { digest: "http://www.w3.org/2000/09/xmldsig#sha1", ..ordinary.clone() }, "the hash"),
@@ -111,6 +121,121 @@ fn what_does_not_count_is_refused() {
     }
     assert!(judged(&TokenService::new().assertion(&ordinary), &trust).contains("trusted keys"));
     assert!(judged("<a/>", &trust).contains("no Assertion"));
+}
+
+const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
+
+#[test]
+fn a_key_is_held_by_who_authenticated_with_it() {
+    let sts = TokenService::new();
+    let trust = trust(&sts);
+    let holders = [
+        NodeIdentity::of_kind("p256", 2100, &rcgen::PKCS_ECDSA_P256_SHA256),
+        NodeIdentity::of_kind("p384", 2100, &rcgen::PKCS_ECDSA_P384_SHA384),
+        NodeIdentity::of_kind("ed25519", 2100, &rcgen::PKCS_ED25519),
+    ];
+    let other = NodeIdentity::self_signed("other", 2100);
+    let encoded = |bytes: &[u8]| base64::encode(bytes);
+    let certificate = |of: &NodeIdentity| {
+        format!("<d:X509Data><d:X509Certificate>{}\n</d:X509Certificate></d:X509Data>", encoded(&of.der))
+    };
+    let on_curve = |of: &NodeIdentity, curve: &str| {
+        format!(
+            "<d:KeyValue><e:ECKeyValue><e:NamedCurve URI='urn:oid:{curve}'/><e:PublicKey>{}</e:PublicKey></e:ECKeyValue></d:KeyValue>",
+            encoded(&of.public_key)
+        )
+    };
+    let info = |inside: &str| format!("<d:KeyInfo>{inside}</d:KeyInfo>");
+    const P256: &str = "1.2.840.10045.3.1.7";
+    const P384: &str = "1.3.132.0.34";
+    let name = "<d:X509Data><d:X509SubjectName>CN=p256,O=ASL 3</d:X509SubjectName></d:X509Data>";
+    let [p256, p384, ed25519] = &holders;
+    for (at, data, sender, is_believed) in [
+        (0, info(&certificate(p256)), Some(p256), true),
+        (1, info(&certificate(p384)), Some(p384), true),
+        (2, info(&certificate(ed25519)), Some(ed25519), true),
+        (3, info(&on_curve(p256, P256)), Some(p256), true),
+        (4, info(&on_curve(p384, P384)), Some(p384), true),
+        // Several keys: one is enough. Several things about one key: all have to be of it.
+        (5, info(&certificate(&other)) + &info(&certificate(p256)), Some(p256), true),
+        (6, info(&(certificate(p256) + &on_curve(p256, P256) + name)), Some(p256), true),
+        (7, info(&(certificate(&other) + &on_curve(p256, P256))), Some(p256), false),
+        // Who has another key, or none, holds nothing; nor does a name hold a key.
+        (8, info(&certificate(p256)), Some(&other), false),
+        (9, info(&certificate(p256)), None, false),
+        (10, info(&on_curve(p256, P384)), Some(p256), false),
+        (11, info(&on_curve(&other, P256)), Some(p256), false),
+        (12, info(name), Some(p256), false),
+        (13, info(""), Some(p256), false),
+        (14, String::new(), Some(p256), false),
+        (15, info("<d:X509Data><d:X509Certificate>AAAA</d:X509Certificate></d:X509Data>"), Some(p256), false),
+        (16, info("<d:X509Data><d:X509Certificate/></d:X509Data>"), Some(p256), false),
+    ] {
+        let data = data
+            .replace("<d:KeyInfo>", "<d:KeyInfo xmlns:d='http://www.w3.org/2000/09/xmldsig#' xmlns:e='http://www.w3.org/2009/xmldsig11#'>");
+        let claims =
+            Claims { confirmation: HOLDER_OF_KEY, confirmation_data: data, ..Claims::of("anna", US) };
+        let sender = sender.map(|sender: &NodeIdentity| node(&sender.der));
+        let is = judged_of(&sts.assertion(&claims), sender.as_ref(), &trust);
+        let expected = if is_believed { "anna " } else { "holder of" };
+        assert!(is.contains(expected), "{at}: {is}");
+    }
+    // A bearer needs no key, whoever sends it.
+    let bearer = sts.assertion(&Claims::of("anna", US));
+    assert!(judged_of(&bearer, Some(&node(&other.der)), &trust).starts_with("anna"));
+}
+
+#[test]
+fn a_key_of_rsa_is_held_by_its_numbers() {
+    let sts = TokenService::new();
+    let trust = trust(&sts);
+    // A certificate of RSA, and the numbers of its key as openssl tells them.
+    let pem = include_str!("../testdata/rsa-node.pem");
+    let modulus = include_str!("../testdata/rsa-node.modulus").trim();
+    let der: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let node = node(&base64::decode(&der).expect("base64"));
+    assert_eq!(node.subject, "CN=rsa.example,O=ASL 3");
+    let bytes =
+        fhir_model::primitive::hexadecimal::decode(&modulus.to_ascii_lowercase()).expect("hexadecimal");
+    for (modulus, exponent, is_believed) in
+        [(bytes.clone(), "AQAB", true), (bytes.clone(), "Aw==", false), (bytes[1..].to_vec(), "AQAB", false)]
+    {
+        let data = format!(
+            "<d:KeyInfo xmlns:d='http://www.w3.org/2000/09/xmldsig#'><d:KeyValue><d:RSAKeyValue><d:Modulus>{}</d:Modulus>\
+             <d:Exponent>{exponent}</d:Exponent></d:RSAKeyValue></d:KeyValue></d:KeyInfo>",
+            base64::encode(&modulus)
+        );
+        let claims =
+            Claims { confirmation: HOLDER_OF_KEY, confirmation_data: data, ..Claims::of("anna", US) };
+        let is = judged_of(&sts.assertion(&claims), Some(&node), &trust);
+        assert_eq!(is.starts_with("anna"), is_believed, "{exponent}: {is}");
+    }
+}
+
+#[test]
+fn what_is_for_one_use_is_used_once() {
+    let sts = TokenService::new();
+    let trust = trust(&sts);
+    let once =
+        |id: &str| Claims { conditions: "<saml:OneTimeUse/>", id: id.to_owned(), ..Claims::of("anna", US) };
+    let first = sts.assertion(&once("_1"));
+    assert!(judged(&first, &trust).starts_with("anna"));
+    let again = judged(&first, &trust);
+    assert!(again.contains("was used"), "{again}");
+    assert!(judged(&sts.assertion(&once("_2")), &trust).starts_with("anna"));
+    // What is refused for another reason is not used up by that.
+    let strict =
+        Trust { policy: Policy { roles: vec!["1".to_owned()], ..Policy::default() }, ..trust.clone() };
+    let third = sts.assertion(&once("_3"));
+    assert!(judged(&third, &strict).contains("the role"));
+    assert!(judged(&third, &trust).starts_with("anna"));
+    // Others are for as many uses as they count.
+    let often = sts.assertion(&Claims::of("anna", US));
+    assert!((0..3).all(|_| judged(&often, &trust).starts_with("anna")));
+    // A server that started since knows not what was used before.
+    let restarted = Trust { one_time: Arc::new(OneTime::since(Timestamp::now())), ..trust };
+    let refused = judged(&sts.assertion(&once("_4")), &restarted);
+    assert!(refused.contains("before this server started"), "{refused}");
 }
 
 #[test]

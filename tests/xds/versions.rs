@@ -2,20 +2,25 @@
 
 use super::peer::*;
 
-const UPDATE: &str = "urn:ihe:iti:2010:UpdateDocumentSet";
+pub(super) const UPDATE: &str = "urn:ihe:iti:2010:UpdateDocumentSet";
 const RESTRICTED: &str = "urn:ihe:iti:2018:RestrictedUpdateDocumentSet";
-const STATUS: &str = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus";
+pub(super) const STATUS: &str = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus";
 const SUBMIT: &str = "urn:ihe:iti:2010:AssociationType:SubmitAssociation";
 const APPENDS: &str = "urn:ihe:iti:2007:AssociationType:APND";
 
 fn update(peer: &Peer, action: &str, set: &str, objects: &str) -> String {
-    let message = envelope(action, &submit(set, objects));
+    updated(peer, action, &submit(set, objects))
+}
+
+/// Sends a submission that changes what is registered.
+pub(super) fn updated(peer: &Peer, action: &str, submission: &str) -> String {
+    let message = envelope(action, submission);
     let answer = peer.post("xds/registry", "application/soap+xml", message.as_bytes());
     assert_eq!(answer.status, 200, "{}", text(&answer));
     text(&answer)
 }
 
-fn association_with(id: &str, kind: &str, target: &str, slots: &str) -> String {
+pub(super) fn association_with(id: &str, kind: &str, target: &str, slots: &str) -> String {
     format!(
         "<Association id='{id}' associationType='{kind}' sourceObject='set' targetObject='{target}'>{slots}</Association>"
     )
@@ -23,11 +28,22 @@ fn association_with(id: &str, kind: &str, target: &str, slots: &str) -> String {
 
 /// The version of a document after `previous`, of this title.
 fn version(lid: &str, unique_id: &str, title: &str, previous: &str) -> String {
+    version_in("1.2.3.4.5", lid, unique_id, title, previous)
+}
+
+/// As [`version`], in a repository.
+pub(super) fn version_in(
+    repository: &str,
+    lid: &str,
+    unique_id: &str,
+    title: &str,
+    previous: &str,
+) -> String {
     // Of the bytes `foo`.
     let more = [
         slot("hash", &["0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"]),
         slot("size", &["3"]),
-        slot("repositoryUniqueId", &["1.2.3.4.5"]),
+        slot("repositoryUniqueId", &[repository]),
     ];
     let entry = document("v", unique_id, &more.concat())
         .replacen("<ExtrinsicObject id='v'", &format!("<ExtrinsicObject id='v' lid='{lid}'"), 1)
@@ -36,7 +52,7 @@ fn version(lid: &str, unique_id: &str, title: &str, previous: &str) -> String {
     entry + &association_with("m", HAS_MEMBER, "v", &slots)
 }
 
-fn statuses(original: &str, new: &str) -> String {
+pub(super) fn statuses(original: &str, new: &str) -> String {
     slot("OriginalStatus", &[original]) + &slot("NewStatus", &[new])
 }
 
@@ -119,7 +135,7 @@ fn of_updates_at_once_one_is_the_next_version() {
 }
 
 #[test]
-fn statuses_and_associations_are_changed() {
+pub(super) fn statuses_and_associations_are_changed() {
     let data = tempfile::tempdir().expect("a folder");
     let (_server, peer) = start(data.path());
     create_patient(&peer);

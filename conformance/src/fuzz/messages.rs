@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use ihe_adapters::dsub::{publish, subscribe::Subscription};
 use ihe_adapters::wire::content_type::ContentType;
-use ihe_adapters::wire::ebrim::{read_objects, registry_object};
+use ihe_adapters::wire::ebrim::{read_objects, write_object};
 use ihe_adapters::wire::mtom::{self, Event, Reader};
 use ihe_adapters::wire::namespaces::{LCM, RIM, SOAP_12};
 use ihe_adapters::wire::soap::{Envelope, Fault};
-use ihe_adapters::wire::xml::{Element, Limits};
+use ihe_adapters::wire::xml::{Element, Fragment, Limits};
 use ihe_adapters::xds::check::{Taker, check};
 use ihe_adapters::xds::registry::stored_query::StoredQuery;
 use ihe_adapters::xds::submission::Submission;
 use ihe_adapters::xdsi::manifest::manifest;
-use ihe_adapters::xua::{self, Policy, Trust, TrustedKeys};
+use ihe_adapters::xua::{self, OneTime, Policy, Trust, TrustedKeys};
 use jiff::Timestamp;
 
 use super::Prepared;
@@ -97,7 +97,7 @@ pub(super) fn prepare_soap(testdata: &Path) -> Result<Prepared, String> {
         assert!(again.is_ok_and(|again| again == root), "what is written is not what was read");
         let body = match Envelope::of(root.clone()) {
             Ok(envelope) => {
-                let _ = (envelope.addressing(), Fault::of(&envelope), xua::count(&envelope));
+                let _ = (envelope.addressing(), Fault::of(&envelope));
                 envelope.body
             }
             // Many samples are the body alone.
@@ -110,8 +110,10 @@ pub(super) fn prepare_soap(testdata: &Path) -> Result<Prepared, String> {
         let request = body.child(LCM, "SubmitObjectsRequest").unwrap_or(&body);
         let Some(list) = request.child(RIM, "RegistryObjectList") else { return true };
         let Ok(objects) = read_objects(list) else { return true };
-        let written =
-            Element::new(RIM, "RegistryObjectList").with_children(objects.iter().map(registry_object));
+        let mut fragment = Fragment::new(RIM, 0);
+        objects.iter().for_each(|object| write_object(object, &mut fragment));
+        let written = Element::new(RIM, "RegistryObjectList").with_fragment(fragment).to_xml();
+        let written = Element::parse(written.as_bytes(), &Limits::default()).expect("well-formed");
         assert_eq!(read_objects(&written).as_ref(), Ok(&objects), "objects are not as they were written");
         if let Ok(submission) = Submission::of(objects) {
             let _ = check(&submission, Taker::Registry);
@@ -167,10 +169,11 @@ pub(super) fn prepare_saml(testdata: &Path) -> Result<Prepared, String> {
         skew_seconds: u32::MAX,
         is_required: false,
         policy: Policy::default(),
+        one_time: Arc::new(OneTime::since(Timestamp::UNIX_EPOCH)),
     };
     let take = move |input: &[u8]| {
         let Ok(text) = std::str::from_utf8(input) else { return false };
-        let user = xua::user(Some(text), &trust, Timestamp::UNIX_EPOCH);
+        let user = xua::user(Some(text), None, &trust, Timestamp::UNIX_EPOCH);
         assert!(user.is_err(), "an assertion is believed that nobody trusted has signed");
         Element::parse(input, &Limits::default()).is_ok()
     };

@@ -179,11 +179,25 @@ fn write_value(value: &str, form: JsonForm, out: &mut Vec<u8>) {
     }
 }
 
+/// Finds the first byte that cannot stand in a string as it is.
+fn first_special(text: &[u8]) -> Option<usize> {
+    let is_special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    // Long texts have few: many bytes are looked at together, without a branch for each.
+    let clean = text
+        .chunks_exact(CHUNK_BYTES)
+        .take_while(|chunk| !chunk.iter().fold(false, |found, byte| found | is_special(byte)));
+    let from = clean.count() * CHUNK_BYTES;
+    text.get(from..)?.iter().position(is_special).map(|at| from + at)
+}
+
+/// Bytes that are looked at together.
+const CHUNK_BYTES: usize = 32;
+
 /// Writes a string as a JSON string, quotes included.
 pub fn write_escaped(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\') {
+    while let Some(at) = first_special(rest) {
         let (plain, special) = rest.split_at(at);
         out.extend_from_slice(plain);
         match special[0] {

@@ -35,9 +35,20 @@ impl Child {
     /// # Errors
     /// When it does not listen in time.
     pub(super) fn start(data: &Path) -> Result<Child, BenchError> {
+        Child::start_with(data, "")
+    }
+
+    /// As [`Child::start`], with settings of its own.
+    ///
+    /// # Errors
+    /// As [`Child::start`].
+    pub(super) fn start_with(data: &Path, settings: &str) -> Result<Child, BenchError> {
+        let file = data.with_extension("toml");
+        std::fs::write(&file, settings).map_err(BenchError::io("writing the settings"))?;
         let program = std::env::current_exe().map_err(BenchError::io("finding this program"))?;
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data"]).arg(data);
+        command.arg("--config").arg(&file);
         if let Some(beside) = data.parent() {
             command.current_dir(beside);
         }

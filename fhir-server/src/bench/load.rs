@@ -181,15 +181,32 @@ pub(super) fn compare(
     mut ours: impl FnMut(Duration) -> Result<Round, BenchError>,
     mut baseline: impl FnMut(Duration) -> Result<Round, BenchError>,
 ) -> Result<(Round, Round), BenchError> {
-    let part = time / ROUNDS as u32;
-    ours(WARM_UP.min(part))?;
-    baseline(WARM_UP.min(part))?;
-    let (mut of_ours, mut of_baseline) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        of_ours.push(ours(part)?);
-        of_baseline.push(baseline(part)?);
+    let sides: &mut [&mut dyn FnMut(Duration) -> Result<Round, BenchError>] = &mut [&mut ours, &mut baseline];
+    match by_turns(time, sides)?.as_slice() {
+        [ours, baseline] => Ok((*ours, *baseline)),
+        _ => Err(BenchError::Response("a side was not measured")),
     }
-    Ok((Round::median(&of_ours), Round::median(&of_baseline)))
+}
+
+/// Measures any number of sides as [`compare`] does.
+///
+/// # Errors
+/// Those of the sides.
+pub(super) fn by_turns(
+    time: Duration,
+    sides: &mut [impl FnMut(Duration) -> Result<Round, BenchError>],
+) -> Result<Vec<Round>, BenchError> {
+    let part = time / ROUNDS as u32;
+    for side in &mut *sides {
+        side(WARM_UP.min(part))?;
+    }
+    let mut rounds = vec![Vec::new(); sides.len()];
+    for _ in 0..ROUNDS {
+        for (side, rounds) in sides.iter_mut().zip(&mut rounds) {
+            rounds.push(side(part)?);
+        }
+    }
+    Ok(rounds.iter().map(|rounds| Round::median(rounds)).collect())
 }
 
 /// Measures one side as [`compare`] does.

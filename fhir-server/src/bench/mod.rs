@@ -31,7 +31,8 @@ use data::Population;
 use fill::Form;
 
 /// The loads beside the table, which have no baseline.
-pub const LOADS: [&str; 6] = ["crud", "transaction", "bulk", "documents", "terminology", "transform"];
+pub const LOADS: [&str; 7] =
+    ["crud", "transaction", "bulk", "documents", "terminology", "transform", "audit"];
 
 /// How it is measured.
 #[derive(Debug, Clone)]

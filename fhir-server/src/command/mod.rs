@@ -19,7 +19,6 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::config::{ServeArguments, Settings, SettingsArguments};
-use crate::documents::DocumentFolder;
 use crate::interaction::Server;
 use crate::knowledge::Knowledge;
 use crate::search::registry::Definitions;
@@ -134,12 +133,6 @@ fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server),
 /// Returns the folder of the installed packages.
 fn packages_folder(settings: &Settings) -> PathBuf {
     settings.data.join("packages")
-}
-
-/// Opens the folder of the documents; the data has to be open, which keeps
-/// other processes away.
-fn documents(settings: &Settings) -> std::io::Result<DocumentFolder> {
-    DocumentFolder::open(settings.data.join("documents"))
 }
 
 /// Opens the data, and the search over it.

@@ -4,14 +4,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fhir_model::interaction::FhirApi;
 use fhir_model::outcome::Issue;
 use ihe_adapters::gateway::{self, Gateway};
 use ihe_adapters::xua::Trust;
 
 use crate::audit::{AuditFeed, AuditStatistics};
 use crate::config::{ServeArguments, Settings};
-use crate::documents::DocumentFolder;
+use crate::documents::{self, DocumentStore, SWEPT_AFTER};
+use crate::health::Readiness;
 use crate::interaction::Server;
+use crate::interaction::recording::Recording;
 use crate::metrics::Numbers;
 use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
@@ -19,10 +22,8 @@ use crate::shutdown;
 use crate::storage::{Store, is_content};
 use crate::subscription::{Broker, NotificationStatistics, Waker};
 
-/// How often documents are looked through that nothing refers to, and how old
-/// those are that are removed: far older than any submission lasts.
+/// How often documents are looked through that nothing refers to.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
-const SWEPT_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Serves until it is asked to end.
 ///
@@ -39,7 +40,7 @@ pub fn serve(
     bases.extend(settings.base.clone());
     let (store, api) = super::open(settings, bases)?;
     let doors = gateway::Settings::default();
-    let home_community_id = oid(&store, "home_community_id", serve.xds.home_community_id)?;
+    let home_community_id = made_once(&store, "home_community_id", serve.xds.home_community_id)?;
     let server_settings = ServerSettings {
         peers: peers::client(&serve.peers)?,
         listen: serve.listen,
@@ -49,7 +50,7 @@ pub fn serve(
         limits: settings.limits.clone(),
         cors_origins: serve.cors_origins,
         gateway: gateway::Settings {
-            repository_unique_id: oid(&store, "repository_unique_id", serve.xds.repository_unique_id)?,
+            repository_unique_id: made_once(&store, "repository_unique_id", serve.xds.repository_unique_id)?,
             recorder: serve.recorder.clone(),
             images: serve.images,
             trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
@@ -69,7 +70,13 @@ pub fn serve(
         }
     };
     let api = Arc::new(api);
-    let documents = Arc::new(super::documents(settings)?);
+    // The data are open, which keeps other processes away from the folder.
+    let documents = documents::settings::open(
+        serve.documents.as_ref(),
+        settings.data.join("documents"),
+        made_once(&store, "documents_owner", None)?,
+        peers::client(&serve.peers)?,
+    )?;
     let (sweeping, swept) = (Arc::clone(&store), Arc::clone(&documents));
     let mut numbers: Vec<Arc<dyn Numbers>> = vec![store.clone(), api.clone()];
     let mut feed = None;
@@ -93,13 +100,24 @@ pub fn serve(
         statistics: notifications,
     };
     store.observe(Box::new(move |effects| waker.committed(effects)));
-    let served = Served { api: api.clone(), documents, readiness: vec![store.clone()], numbers };
+    if let Some(clock) = &serve.clock {
+        numbers.push(clock.clone());
+    }
+    let clock = serve.clock.clone();
+    let recorded: Arc<dyn FhirApi> = match serve.recorder {
+        Some(recorder) => Arc::new(api.recorded(Recording::new(recorder, serve.recorded))),
+        None => api.clone(),
+    };
+    let readiness: Vec<Arc<dyn Readiness>> = vec![store.clone()];
+    let served =
+        Served { api: recorded, unrecorded: api.clone(), documents, readiness, numbers, clock: serve.clock };
     let listen = serve.listen;
     let publishing = Server::clone(&api);
     let serving = async move {
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
         tokio::task::spawn_local(broker.keep_telling());
+        clock.map(|clock| tokio::spawn(async move { clock.keep_asking().await }));
         feed.map(|feed| tokio::task::spawn_local(feed.keep_sending()));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await
     };
@@ -122,13 +140,13 @@ pub fn serve(
 }
 
 /// Sweeps out documents that nothing refers to, for as long as it is let.
-async fn keep_documents_swept(store: Arc<Store>, documents: Arc<DocumentFolder>) {
+async fn keep_documents_swept(store: Arc<Store>, documents: Arc<dyn DocumentStore>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let (store, documents) = (Arc::clone(&store), Arc::clone(&documents));
-        let sweep = move || -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+        let sweep = move || {
             let mut reader = store.reader()?;
-            documents.sweep(SWEPT_AFTER, |sha256| Ok(is_content(&mut reader, sha256)?))
+            documents.sweep(SWEPT_AFTER, &mut |sha256| Ok(is_content(&mut reader, sha256)?))
         };
         match tokio::task::spawn_blocking(sweep).await {
             Ok(Ok(0)) => {}
@@ -145,9 +163,9 @@ fn with_home(mut trust: Trust, home_community_id: &str) -> Trust {
     trust
 }
 
-/// Returns an OID of document sharing: the one that is set, or one that was made
-/// for this data and stays with it.
-fn oid(store: &Store, name: &'static str, set: Option<String>) -> Result<String, Issue> {
+/// Returns an OID by which others know this data: the one that is set, or one that
+/// was made for it and stays with it.
+fn made_once(store: &Store, name: &'static str, set: Option<String>) -> Result<String, Issue> {
     if let Some(set) = set {
         return Ok(set);
     }

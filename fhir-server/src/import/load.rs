@@ -16,6 +16,7 @@ use fhir_model::{json, xml};
 use futures_util::StreamExt;
 
 use super::source::{Document, documents};
+use crate::interaction::append_only::is_append_only;
 
 /// How many groups of documents may wait for a thread; they are held in memory.
 const GROUPS_WAITING_MAX: usize = 4;
@@ -218,7 +219,7 @@ fn single(name: String, resource: Resource, out: &mut Vec<Task>) {
                 target,
                 resource,
                 if_match: None,
-                if_none_exist: false,
+                if_none_exist: is_append_only(resource_type),
             })
         }
         None => Interaction::Create(CreateRequest { resource_type, resource, if_none_exist: None }),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant as Moment};
 
 use crossbeam_channel::{Receiver, Sender};
 use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::schema::ty;
 
 use super::extract::extract;
 use super::row::IndexRows;
@@ -255,6 +256,9 @@ impl Work {
         let ready = self.store.write_blocking(move |unit| {
             if !Arc::ptr_eq(&definitions, &search.definitions()) || !unit.end_reindex(&stale)? {
                 return Ok(None);
+            }
+            if stale.of == ty::PATIENT {
+                search.merges().load(unit)?;
             }
             let left = stale_types(unit)?;
             let is_left = |of| left.iter().any(|stale| stale.of == of);

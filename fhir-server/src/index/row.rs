@@ -10,7 +10,7 @@
 
 use std::hash::Hasher;
 
-use fhir_model::schema::TypeId;
+use fhir_model::schema::{TypeId, ty};
 use siphasher::sip::SipHasher13;
 
 /// The keys of the hash; arbitrary, and fixed for as long as data lives.
@@ -47,6 +47,11 @@ impl BranchCode {
         let parts =
             [b"branch".as_slice(), resource_type.name().as_bytes(), kind.as_bytes(), expression.as_bytes()];
         BranchCode(hash(&parts) as i32)
+    }
+
+    /// Returns the number of the branch of those by whom a patient is replaced.
+    pub fn replaced_by() -> BranchCode {
+        BranchCode::of(ty::PATIENT, "merge", "Patient.link")
     }
 
     /// Returns the number of a branch beside this one, for another use of the

@@ -8,8 +8,10 @@ use std::sync::OnceLock;
 use fhir_model::interaction::Performed;
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::{TypeId, resource_types, ty};
+use ihe_adapters::mhd::capabilities::{IMPLEMENTATION_GUIDES, INSTANTIATES, OPERATIONS};
 use serde_json::{Value, json};
 
+use super::append_only::is_append_only;
 use crate::operation;
 use crate::rest::routes::{self, Level};
 use crate::search::registry::Definitions;
@@ -42,6 +44,8 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
         "status": "active",
         "date": date.to_string(),
         "kind": "instance",
+        "instantiates": INSTANTIATES,
+        "implementationGuide": IMPLEMENTATION_GUIDES,
         "software": { "name": "Lanterna", "version": env!("CARGO_PKG_VERSION") },
         "implementation": { "description": "Lanterna FHIR R4 server", "url": base },
         "fhirVersion": "4.0.1",
@@ -53,17 +57,20 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
 }
 
 fn resource(definitions: &Definitions, of: TypeId) -> Value {
+    let changes = !is_append_only(of);
+    let mut interactions = routes::codes(Level::Type);
+    interactions.retain(|code| changes || !routes::CHANGES.contains(code));
     let mut resource = json!({
         "type": of.name(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{of}"),
-        "interaction": coded(routes::codes(Level::Type)),
-        "versioning": "versioned-update",
+        "interaction": coded(interactions),
+        "versioning": if changes { "versioned-update" } else { "versioned" },
         "readHistory": true,
-        "updateCreate": true,
+        "updateCreate": changes,
         "conditionalCreate": true,
         "conditionalRead": "full-support",
-        "conditionalUpdate": true,
-        "conditionalDelete": "single",
+        "conditionalUpdate": changes,
+        "conditionalDelete": if changes { "single" } else { "not-supported" },
         "referencePolicy": ["literal", "logical"],
         "searchInclude": includes(definitions, of),
         "searchRevInclude": reverse_includes(definitions, of),
@@ -117,10 +124,11 @@ fn reverse_includes(definitions: &Definitions, of: TypeId) -> Vec<String> {
 }
 
 fn operations(of: Option<TypeId>) -> Vec<Value> {
-    operation::OPERATIONS
-        .iter()
-        .filter(|o| o.is_listed_on(of))
-        .map(|o| json!({ "name": o.name, "definition": o.definition }))
+    let ours = operation::OPERATIONS.iter().filter(|o| o.is_listed_on(of)).map(|o| (o.name, o.definition));
+    let of_adapters =
+        OPERATIONS.iter().filter(|(on, ..)| of == Some(*on)).map(|(_, name, url)| (*name, *url));
+    ours.chain(of_adapters)
+        .map(|(name, definition)| json!({ "name": name, "definition": definition }))
         .collect()
 }
 

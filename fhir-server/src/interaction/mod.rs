@@ -7,7 +7,10 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html>
 
+mod accessed;
+pub(crate) mod append_only;
 mod batch;
+pub(crate) mod binary;
 mod bundle;
 mod capabilities;
 mod create;
@@ -19,6 +22,7 @@ mod perform;
 mod prepare;
 mod publish;
 mod read;
+pub mod recording;
 mod transaction;
 pub(crate) mod unit;
 mod update;
@@ -32,5 +36,6 @@ pub use perform::Server;
 mod tests {
     mod content;
     mod custom;
+    mod recorded;
     mod running;
 }

@@ -8,13 +8,15 @@ use fhir_model::interaction::{
 };
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::schema::ty;
+use fhir_model::tree::Resource;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::entry::Method;
 use super::prepare::Preparer;
-use super::transaction::Transaction;
-use super::unit::{NoView, Snapshot, Unit, View};
+use super::recording::{Recording, WritesOf};
+use super::transaction::{Prepared, Resolution, Transaction};
+use super::unit::{NoView, Snapshot, Unit, View, fresh_id};
 use super::validation::{Gate, Validation};
 use super::{bundle, capabilities, read};
 use crate::index::reindex::Reindexer;
@@ -24,7 +26,7 @@ use crate::operation;
 use crate::search::Search;
 use crate::search::custom::Activation;
 use crate::search::registry::Definitions;
-use crate::storage::{Store, WriteUnit};
+use crate::storage::{Operation, PreparedResource, Store, WriteUnit};
 
 /// From how many entries on a Bundle is prepared off the thread that serves requests.
 const ENTRIES_INLINE_MAX: usize = 8;
@@ -33,6 +35,8 @@ const ENTRIES_INLINE_MAX: usize = 8;
 #[derive(Clone)]
 pub struct Server {
     inner: Arc<Inner>,
+    /// How what is asked of it is recorded; `None` for doors that do it themselves.
+    recording: Option<Arc<Recording>>,
 }
 
 struct Inner {
@@ -56,26 +60,52 @@ pub(crate) trait Within: Send + 'static {
     ///
     /// # Errors
     /// Why it may not be.
-    fn before(&self, unit: &mut Unit<'_, '_>) -> Result<(), Issue>;
+    fn before(&self, _: &mut Unit<'_, '_>) -> Result<(), Issue> {
+        Ok(())
+    }
 
     /// Is told what was written.
     ///
     /// # Errors
     /// Why it has to be undone.
-    fn after(&self, unit: &mut Unit<'_, '_>, done: &[(Method, Performed)]) -> Result<(), Issue>;
+    fn after(&self, _: &mut Unit<'_, '_>, _: &[(Method, Performed)]) -> Result<(), Issue> {
+        Ok(())
+    }
+
+    /// Tells whether it has to see what is stored for [`Within::beside`].
+    fn looks_up(&self, _: &Transaction) -> bool {
+        false
+    }
+
+    /// Returns the resources that are stored beside what is written.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn beside(
+        &self,
+        _: &Transaction,
+        _: &Resolution,
+        _: &Prepared,
+        _: &mut dyn View,
+    ) -> Result<Vec<Resource>, Issue> {
+        Ok(Vec::new())
+    }
+
+    /// Returns the resources that are stored beside what was read between the writes.
+    fn beside_reads(&self, _: &Transaction, _: &[(Method, Performed)]) -> Vec<Resource> {
+        Vec::new()
+    }
 }
 
 /// What callers write: nothing more has a say.
 impl Within for () {
     const IS_VALIDATED: bool = true;
+}
 
-    fn before(&self, _: &mut Unit<'_, '_>) -> Result<(), Issue> {
-        Ok(())
-    }
-
-    fn after(&self, _: &mut Unit<'_, '_>, _: &[(Method, Performed)]) -> Result<(), Issue> {
-        Ok(())
-    }
+/// What a transaction writes, and what is stored beside.
+struct Complete {
+    prepared: Prepared,
+    beside: Vec<PreparedResource>,
 }
 
 /// A CapabilityStatement, and what it was made of.
@@ -91,6 +121,32 @@ impl Inner {
     fn preparer(&self, gate: Option<Gate>) -> Preparer<'_> {
         let dictionaries = self.store.dictionaries();
         Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate }
+    }
+
+    /// Prepares what a transaction writes, and what is stored beside.
+    fn complete<W: Within>(
+        &self,
+        within: &W,
+        (transaction, resolution): (&Transaction, &Resolution),
+        view: &mut dyn View,
+        (gate, shows): (Option<Gate>, bool),
+    ) -> Result<Complete, Issue> {
+        let prepared = transaction.prepare(view, &self.preparer(gate), resolution, shows)?;
+        let beside = self.beside(within.beside(transaction, resolution, &prepared, view)?)?;
+        Ok(Complete { prepared, beside })
+    }
+
+    /// Prepares what is stored beside what is written: nobody validates it.
+    fn beside(&self, resources: Vec<Resource>) -> Result<Vec<PreparedResource>, Issue> {
+        if resources.is_empty() {
+            return Ok(Vec::new());
+        }
+        let preparer = self.preparer(None);
+        let prepare = |resource: Resource| {
+            let key = ResourceKey { resource_type: resource.resource_type(), id: fresh_id() };
+            preparer.prepare(resource, &key).map(|(prepared, _)| prepared)
+        };
+        resources.into_iter().map(prepare).collect()
     }
 
     /// Returns what validates writes, where that is asked for.
@@ -113,7 +169,7 @@ impl Inner {
     ) -> Result<(), Issue> {
         let keys: Vec<ResourceKey> = changed.iter().map(|(_, key)| key.clone()).collect();
         let activated = self.activation.activate(unit, &keys).map_err(|refused| {
-            let entry = changed.iter().find(|(_, key)| refused.key.as_ref() == Some(key));
+            let entry = changed.iter().find(|(_, key)| refused.key.as_deref() == Some(key));
             match entry {
                 Some((at, _)) => transaction.located(*at, refused.issue),
                 None => refused.issue,
@@ -130,7 +186,7 @@ impl Inner {
 
 impl Server {
     /// Makes the server over a store: reads which custom search parameters are
-    /// stored, and goes on indexing for them. Blocks. `bases` are the URLs
+    /// stored and which patients are merged, and goes on indexing for them. Blocks. `bases` are the URLs
     /// under which it is known: absolute references to them are references to
     /// its own resources.
     ///
@@ -149,9 +205,10 @@ impl Server {
         let reindexer = Reindexer::start(Arc::clone(&store), Arc::clone(&search), bases.clone())
             .map_err(|error| Issue::fatal(IssueType::Exception).text(error.to_string()))?;
         let (committing, waker) = (Arc::clone(&activation), reindexer.waker());
-        let knowledge = Arc::clone(search.knowledge());
+        let observing = Arc::clone(&search);
         store.observe(Box::new(move |effects| {
-            knowledge.committed(effects);
+            observing.knowledge().committed(effects);
+            observing.merges().committed(effects);
             if committing.committed(effects) {
                 // One that is awake looks again before it rests.
                 let _ = waker.try_send(());
@@ -160,7 +217,12 @@ impl Server {
         let capabilities = Mutex::new(None);
         let validation = Arc::default();
         let inner = Inner { store, search, activation, reindexer, limits, validation, bases, capabilities };
-        Ok(Server { inner: Arc::new(inner) })
+        Ok(Server { inner: Arc::new(inner), recording: None })
+    }
+
+    /// Returns the same server as one that records what is asked of it.
+    pub fn recorded(&self, recording: Recording) -> Server {
+        Server { inner: Arc::clone(&self.inner), recording: Some(Arc::new(recording)) }
     }
 
     /// Says what validation of writes leads to; before the server is shared.
@@ -183,7 +245,7 @@ impl Server {
         &self.inner.limits
     }
 
-    async fn run(&self, caller: &Caller, interaction: Interaction) -> Result<Performed, Issue> {
+    pub(super) async fn run(&self, caller: &Caller, interaction: Interaction) -> Result<Performed, Issue> {
         match interaction {
             // Whether a Binary carries its bytes is asked for with the others.
             Interaction::Read(request) if request.key.resource_type != ty::BINARY => {
@@ -270,6 +332,13 @@ impl Server {
         transaction: Transaction,
         shows: bool,
     ) -> Result<Vec<(Method, Performed)>, Issue> {
+        if let Some(recording) = &self.recording {
+            recording.refuse_forged(&transaction)?;
+            if recording.covers(&transaction) {
+                let within = WritesOf::new(recording, caller);
+                return self.transact_within(caller, transaction, shows, within).await;
+            }
+        }
         self.transact_within(caller, transaction, shows, ()).await
     }
 
@@ -285,19 +354,19 @@ impl Server {
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
         let prepare = move || {
             let gate = if W::IS_VALIDATED { inner.gate()? } else { None };
-            let preparer = inner.preparer(gate.clone());
-            if transaction.is_unconditional() {
+            let how = (gate.clone(), shows);
+            if transaction.is_unconditional() && !within.looks_up(&transaction) {
                 let resolution = transaction.resolve(&mut NoView)?;
-                let prepared = transaction.prepare(&mut NoView, &preparer, &resolution, shows)?;
-                return Ok((transaction, resolution, prepared, gate));
+                let complete = inner.complete(&within, (&transaction, &resolution), &mut NoView, how)?;
+                return Ok((transaction, resolution, complete, gate, within));
             }
             let mut reader = inner.store.reader()?;
             let mut view = Snapshot { reader: &mut reader, search: &inner.search, base: "" };
             let resolution = transaction.resolve(&mut view)?;
-            let prepared = transaction.prepare(&mut view, &preparer, &resolution, shows)?;
-            Ok((transaction, resolution, prepared, gate))
+            let complete = inner.complete(&within, (&transaction, &resolution), &mut view, how)?;
+            Ok((transaction, resolution, complete, gate, within))
         };
-        let (transaction, resolution, prepared, gate) =
+        let (transaction, resolution, complete, gate, within) =
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
         let base = caller.base.clone();
@@ -312,20 +381,25 @@ impl Server {
             .store
             .write(move |unit| {
                 let mut unit = Unit { unit, search: &inner.search, base: &base };
-                let (mut resolution, mut prepared) = (resolution, prepared);
+                let (mut resolution, mut complete) = (resolution, complete);
                 within.before(&mut unit)?;
                 // What later readers search by is decided here as well.
-                let mut is_outdated = !prepared.is_by(&inner.search.definitions());
+                let mut is_outdated = !complete.prepared.is_by(&inner.search.definitions());
                 if !transaction.is_unconditional() {
                     let now = transaction.resolve(&mut unit)?;
                     is_outdated |= now != resolution;
                     resolution = now;
                 }
                 if is_outdated {
-                    prepared = transaction.prepare(&mut unit, &inner.preparer(gate), &resolution, shows)?;
+                    let how = (gate, shows);
+                    complete = inner.complete(&within, (&transaction, &resolution), &mut unit, how)?;
                 }
-                let mut done = transaction.apply(&mut unit, &resolution, prepared)?;
+                let mut done = transaction.apply(&mut unit, &resolution, complete.prepared)?;
                 within.after(&mut unit, &done)?;
+                let of_reads = inner.beside(within.beside_reads(&transaction, &done))?;
+                for resource in complete.beside.into_iter().chain(of_reads) {
+                    unit.unit.create(resource, Operation::Create)?;
+                }
                 let changed = resolution.changed(ty::SEARCH_PARAMETER);
                 if !changed.is_empty() {
                     inner.activate(unit.unit, &transaction, &changed, &mut done)?;
@@ -365,6 +439,9 @@ impl FhirApi for Server {
         caller: &'a Caller,
         interaction: Interaction,
     ) -> BoxFuture<'a, Result<Performed, Issue>> {
-        self.run(caller, interaction).boxed()
+        match &self.recording {
+            Some(recording) => self.run_recorded(recording, caller, interaction).boxed(),
+            None => self.run(caller, interaction).boxed(),
+        }
     }
 }

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use fhir_model::interaction::{
-    Body, Content, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest, Performed,
-    ResourceKey, Target, UpdateRequest, VersionId,
+    Body, Carried, Content, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest,
+    Performed, ResourceKey, Target, UpdateRequest, VersionId,
 };
 use fhir_model::json::write::stamp;
 use fhir_model::outcome::{Issue, IssueType, Reason};
@@ -21,11 +21,12 @@ use fhir_model::reference::{self, Literal};
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::Resource;
 
+use super::binary::carry;
 use super::entry::{Entry, Method, located_at};
 use super::prepare::{self, Preparer};
 use super::unit::{self, Unit, View};
 use super::url::{Path, RelativeUrl, clip};
-use super::{create, delete, patch, update};
+use super::{append_only, create, delete, patch, update};
 use crate::operation;
 use crate::search::registry::Definitions;
 use crate::storage::{PreparedResource, Reads, content_of};
@@ -85,6 +86,16 @@ pub(crate) struct Prepared {
     resources: Vec<Option<(PreparedResource, Vec<Issue>)>>,
     /// Whether the resources written are wanted back.
     shows: bool,
+}
+
+/// What an entry writes.
+pub(crate) struct Write<'t> {
+    /// What was asked.
+    pub(crate) interaction: &'t Interaction,
+    /// The resources that it is about.
+    pub(crate) keys: &'t [ResourceKey],
+    /// The resource as it is stored, where one is.
+    pub(crate) body: Option<&'t [u8]>,
 }
 
 impl Prepared {
@@ -158,8 +169,8 @@ impl Transaction {
     ///
     /// # Errors
     /// When there is no such entry, or it does not write a Binary without `data`.
-    pub(crate) fn with_contents(mut self, contents: Vec<(String, Content)>) -> Result<Transaction, Issue> {
-        for (full_url, content) in contents {
+    pub(crate) fn with_contents(mut self, contents: Vec<(String, Carried)>) -> Result<Transaction, Issue> {
+        for (full_url, carried) in contents {
             let writes_it = |entry: &Entry| {
                 let binary = written(&entry.interaction).filter(|r| r.resource_type() == ty::BINARY);
                 entry.full_url.as_ref() == Some(&full_url)
@@ -169,7 +180,14 @@ impl Transaction {
                 let text = "bytes are given for what is no Binary without `data` of this transaction";
                 Issue::error(IssueType::Invalid).text(text)
             })?;
-            self.contents.insert(at, content);
+            match carried {
+                Carried::Stored(content) => _ = self.contents.insert(at, content),
+                Carried::Here(bytes) => {
+                    let binary =
+                        self.entries.get_mut(at).and_then(|entry| written_mut(&mut entry.interaction));
+                    binary.into_iter().for_each(|binary| carry(binary, &bytes));
+                }
+            }
         }
         Ok(self)
     }
@@ -188,6 +206,48 @@ impl Transaction {
         };
         let entry = Entry { index: None, method, full_url: None, interaction };
         Transaction::of(vec![entry])
+    }
+
+    /// Makes a transaction that creates resources.
+    pub(crate) fn creating(resources: Vec<Resource>) -> Transaction {
+        let entry = |resource: Resource| {
+            let resource_type = resource.resource_type();
+            let request = CreateRequest { resource_type, resource, if_none_exist: None };
+            Entry {
+                index: None,
+                method: Method::Post,
+                full_url: None,
+                interaction: Interaction::Create(request),
+            }
+        };
+        let entries: Vec<Entry> = resources.into_iter().map(entry).collect();
+        let fresh = entries.iter().map(|_| unit::fresh_id()).collect();
+        Transaction { entries, fresh, contents: BTreeMap::new(), conditional_references: BTreeMap::new() }
+    }
+
+    /// Returns what its entries ask, in their order.
+    pub(crate) fn interactions(&self) -> impl Iterator<Item = &Interaction> {
+        self.entries.iter().map(|entry| &entry.interaction)
+    }
+
+    /// Tells whether it is of one interaction that stands in no Bundle.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(self.entries.as_slice(), [Entry { index: None, .. }])
+    }
+
+    /// Returns what its entries write.
+    pub(crate) fn writes<'t>(&'t self, resolution: &'t Resolution, prepared: &'t Prepared) -> Vec<Write<'t>> {
+        let entries = self.entries.iter().zip(&resolution.entries).zip(&prepared.resources);
+        let writes = entries.filter_map(|((entry, resolved), resource)| {
+            let keys = match resolved {
+                Resolved::Existing(key) => std::slice::from_ref(key),
+                Resolved::Other => return None,
+                changes => changes.changed(),
+            };
+            let body = resource.as_ref().map(|(resource, _)| resource.body().bytes.as_slice());
+            Some(Write { interaction: &entry.interaction, keys, body })
+        });
+        writes.collect()
     }
 
     /// Returns an issue with the entry that it is about.
@@ -436,6 +496,7 @@ fn apply_entry(
 
 /// Checks what can be checked before anything is looked up.
 fn check(interaction: &Interaction) -> Result<(), Issue> {
+    append_only::check(interaction)?;
     match interaction {
         Interaction::Create(request) => prepare::check_type(&request.resource, request.resource_type),
         Interaction::Update(request) => {
@@ -450,6 +511,14 @@ fn written(interaction: &Interaction) -> Option<&Resource> {
     match interaction {
         Interaction::Create(request) => Some(&request.resource),
         Interaction::Update(request) => Some(&request.resource),
+        _ => None,
+    }
+}
+
+fn written_mut(interaction: &mut Interaction) -> Option<&mut Resource> {
+    match interaction {
+        Interaction::Create(request) => Some(&mut request.resource),
+        Interaction::Update(request) => Some(&mut request.resource),
         _ => None,
     }
 }

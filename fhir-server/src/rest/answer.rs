@@ -2,6 +2,7 @@
 //! tell the log and the metrics of it.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header::{
@@ -11,7 +12,7 @@ use actix_web::http::header::{
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, body};
-use fhir_model::interaction::{Body, Caller, Interaction, Performed, Status};
+use fhir_model::interaction::{Body, Caller, Interaction, Node, Performed, Status};
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::schema::ty;
 use futures_util::FutureExt;
@@ -95,8 +96,8 @@ impl Exchange<'_> {
         let Understood { interaction, conditions, _held } = self.understood(payload, wanted, told).await?;
         let is_metadata = matches!(interaction, Interaction::Capabilities);
         let _permit = self.shared.admission.enter().await?;
-        let caller = Caller::new(self.request_id.clone(), wanted.base.clone());
-        let mut performed = self.shared.api.perform(&caller, interaction).await?;
+        let caller = Caller { request_id: self.request_id.clone(), ..caller(self.shared, self.request) };
+        let mut performed = self.shared.gateway.interact(&*self.shared.api, &caller, interaction).await?;
         if wanted.returns.is_none() {
             compare(&mut performed, &conditions);
         }
@@ -294,6 +295,15 @@ pub(super) fn base(shared: &Shared, request: &HttpRequest) -> String {
     match host {
         Some(host) => [scheme, "://", host, BASE_PATH].concat(),
         None => format!("{scheme}://{}{BASE_PATH}", shared.settings.listen),
+    }
+}
+
+/// Tells who asks, as far as the connection does.
+pub(super) fn caller(shared: &Shared, request: &HttpRequest) -> Caller {
+    Caller {
+        address: request.peer_addr().map(|peer| peer.ip()),
+        node: request.conn_data::<Arc<Node>>().cloned(),
+        ..Caller::new(request_id(request), base(shared, request))
     }
 }
 

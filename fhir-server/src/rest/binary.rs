@@ -13,9 +13,10 @@ use fhir_model::schema::{name, ty};
 use fhir_model::tree::Resource;
 
 use futures_util::Stream;
-use ihe_adapters::documents::Documents;
+use ihe_adapters::documents::{Documents, is_away};
 
 use super::negotiate::{self, Accepted};
+use crate::interaction::binary::carry;
 
 /// Wraps bytes into a Binary.
 pub(super) fn wrap(content_type: &str, bytes: &[u8], security_context: Option<&str>) -> Resource {
@@ -33,9 +34,7 @@ pub(super) fn wrap(content_type: &str, bytes: &[u8], security_context: Option<&s
             binary.add_value(context, property, reference);
         }
     }
-    if let Some((_, property)) = definition.property("data", 0).filter(|_| !bytes.is_empty()) {
-        binary.add_value(root, property, &base64::encode(bytes));
-    }
+    carry(&mut binary, bytes);
     binary
 }
 
@@ -106,7 +105,8 @@ impl Opened {
     /// Opens a document.
     ///
     /// # Errors
-    /// 500 when it cannot be read: it is there, by what is stored.
+    /// 500 when it cannot be read: it is there, by what is stored; 503 when
+    /// where it is stored is away.
     pub(super) async fn open(documents: &Arc<dyn Documents>, content: Content) -> Result<Opened, Issue> {
         let documents = Arc::clone(documents);
         let opened = tokio::task::spawn_blocking(move || documents.open(&content)).await;
@@ -131,11 +131,7 @@ impl Opened {
         }
         let mut bytes = Vec::with_capacity(self.size as usize);
         self.reader.read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-        let root = binary.root_id();
-        if let Some((_, property)) = ty::BINARY.definition().property("data", 0).filter(|_| !bytes.is_empty())
-        {
-            binary.add_value(root, property, &base64::encode(&bytes));
-        }
+        carry(&mut binary, &bytes);
         Ok(binary)
     }
 
@@ -165,6 +161,10 @@ pub(super) fn stream(reader: Box<dyn Read + Send>, size: u64) -> impl Stream<Ite
 }
 
 fn unreadable(error: &io::Error) -> Issue {
+    if is_away(error) {
+        let text = "the storage of the documents is away: ask again later";
+        return Issue::error(IssueType::Transient).text(text);
+    }
     tracing::error!(%error, "a stored document cannot be read");
     Issue::fatal(IssueType::Exception)
         .text("the stored document cannot be read; the operators have been told")

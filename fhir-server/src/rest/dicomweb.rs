@@ -8,11 +8,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use fhir_model::interaction::Caller;
 use futures_util::{StreamExt, stream};
 use ihe_adapters::gateway::dicomweb::{PATH, WebRequest};
 
-use super::answer::{base, request_id};
+use super::answer::{caller, request_id};
 use super::server::Shared;
 
 /// How many chunks wait for a store that is slower than who sends.
@@ -44,13 +43,11 @@ pub(super) async fn answer(shared: Data<Shared>, request: HttpRequest, payload: 
         tell(StatusCode::SERVICE_UNAVAILABLE);
         return HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).finish();
     };
-    let address = request.peer_addr().map(|peer| peer.ip());
-    let caller = Caller { address, ..Caller::new(request_id(&request), base(&shared, &request)) };
     let header = |name| Some((request.headers().get(name)?.to_str().ok()?).to_owned());
     let headers = [("accept", header(ACCEPT)), ("content-type", header(CONTENT_TYPE))];
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     let passed = WebRequest {
-        caller,
+        caller: caller(&shared, &request),
         stores,
         path: path.strip_prefix(PATH).unwrap_or_default().to_owned(),
         headers: headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),

@@ -12,6 +12,7 @@ use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
 use smallvec::SmallVec;
 
+use crate::interaction::append_only::is_append_only;
 use crate::interaction::url::{clip, decode_path};
 
 /// Where an interaction belongs in the CapabilityStatement.
@@ -118,6 +119,9 @@ pub const ROUTES: &[Route] = &[
     route("operation", "POST", "/{type}/{id}/${name}", Level::Unlisted, Action::Operation),
 ];
 
+/// The interactions that change what is there, by their codes.
+pub const CHANGES: &[&str] = &["update", "patch", "delete"];
+
 /// Returns the codes of a level, each once, in the order of the table.
 pub fn codes(level: Level) -> Vec<&'static str> {
     ROUTES.iter().filter(|r| r.level == level).map(|r| r.code).collect()
@@ -184,7 +188,10 @@ pub(super) fn allowed(path: &str) -> Option<String> {
     let segments = segments(path).ok()?;
     let mut methods: SmallVec<[&str; 8]> = SmallVec::new();
     for route in ROUTES.iter().filter(|r| matches(r.path, &segments)) {
-        places(route.path, &segments).ok()?;
+        let of = places(route.path, &segments).ok()?.resource_type;
+        if of.is_some_and(is_append_only) && CHANGES.contains(&route.code) {
+            continue;
+        }
         if !methods.contains(&route.method) {
             methods.push(route.method);
         }
@@ -344,6 +351,8 @@ mod tests {
             ("/Patient/1", Some("GET, PUT, PATCH, DELETE, HEAD, OPTIONS")),
             ("/Patient/1/_history/1", Some("GET, HEAD, OPTIONS")),
             ("/Patient/_search", Some("POST, OPTIONS")),
+            ("/AuditEvent", Some("POST, GET, HEAD, OPTIONS")),
+            ("/AuditEvent/1", Some("GET, HEAD, OPTIONS")),
             ("/_nothing", None),
             ("/Nothing", None),
             ("/Patient/a_b", None),

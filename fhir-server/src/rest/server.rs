@@ -1,16 +1,21 @@
 //! The HTTP server: where it listens, its pages for operators, and its end.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::Extensions;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use fhir_model::interaction::FhirApi;
+use ihe_adapters::atna::node::node;
 use ihe_adapters::documents::Documents;
 use ihe_adapters::gateway::dicomweb::PATH as DICOMWEB_PATH;
 use ihe_adapters::gateway::{Door, Gateway};
@@ -21,6 +26,7 @@ use super::body::Budget;
 use super::dicomweb;
 use super::heavy::Heavy;
 use super::soap;
+use crate::clock::ClockWatch;
 use crate::health::{self, Readiness};
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Numbers};
@@ -63,16 +69,21 @@ pub struct ServerSettings {
 pub struct Served {
     /// Performs the interactions.
     pub api: Arc<dyn FhirApi>,
+    /// The same, for doors that record themselves what they are asked.
+    pub unrecorded: Arc<dyn FhirApi>,
     /// Has the bytes of documents.
     pub documents: Arc<dyn Documents>,
     /// What must be ready for `/health/ready`.
     pub readiness: Vec<Arc<dyn Readiness>>,
     /// What has numbers for `/metrics`.
     pub numbers: Vec<Arc<dyn Numbers>>,
+    /// Asks by how much the clock is off.
+    pub clock: Option<Arc<ClockWatch>>,
 }
 
 /// What all requests share.
 pub(super) struct Shared {
+    /// Performs, and records, what is asked by REST.
     pub(super) api: Arc<dyn FhirApi>,
     pub(super) documents: Arc<dyn Documents>,
     pub(super) metrics: Metrics,
@@ -84,6 +95,8 @@ pub(super) struct Shared {
     pub(super) heavy: Heavy,
     readiness: Vec<Arc<dyn Readiness>>,
     numbers: Vec<Arc<dyn Numbers>>,
+    clock: Option<Arc<ClockWatch>>,
+    started: Instant,
     is_stopping: AtomicBool,
 }
 
@@ -103,7 +116,7 @@ pub async fn serve(
     let listener = listen(settings.listen, &limits)?;
     let (workers, tls) = (settings.workers, settings.tls.clone());
     let gateway = Gateway::new(
-        served.api.clone(),
+        served.unrecorded,
         served.documents.clone(),
         settings.gateway.clone(),
         settings.peers.clone(),
@@ -111,11 +124,13 @@ pub async fn serve(
     let soap_limits = Limits { running_max: limits.running_max.min(SOAP_AT_ONCE), ..limits.clone() };
     let shared = Data::new(Shared {
         gateway,
-        soap_admission: Admission::new(&soap_limits),
         api: served.api,
+        soap_admission: Admission::new(&soap_limits),
         documents: served.documents,
         readiness: served.readiness,
         numbers: served.numbers,
+        clock: served.clock,
+        started: Instant::now(),
         metrics: Metrics::default(),
         admission: Admission::new(&limits),
         budget: Budget::default(),
@@ -127,6 +142,7 @@ pub async fn serve(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(for_app.clone())
+            .route("/health", web::to(health_page))
             .route("/health/live", web::to(live))
             .route("/health/ready", web::to(ready))
             .route("/metrics", web::to(metrics))
@@ -134,6 +150,7 @@ pub async fn serve(
             .service(web::scope(DICOMWEB_PATH).default_service(web::to(dicomweb::answer)))
             .default_service(web::to(answer::answer))
     })
+    .on_connect(note_node)
     .workers(workers)
     .max_connections(limits.connections_max)
     .client_request_timeout(Duration::from_secs(limits.head_seconds_max))
@@ -156,6 +173,15 @@ pub async fn serve(
         handle.stop(true).await;
     });
     running.await
+}
+
+/// Notes for the requests of a connection which node it is of.
+fn note_node(connection: &dyn Any, of_connection: &mut Extensions) {
+    let Some(tls) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    let chain = tls.get_ref().1.peer_certificates();
+    if let Some(certificate) = chain.and_then(|chain| chain.first()) {
+        of_connection.insert(Arc::new(node(certificate)));
+    }
 }
 
 /// Adds the addresses of the SOAP doors.
@@ -198,6 +224,14 @@ async fn live() -> HttpResponse {
 async fn ready(shared: Data<Shared>) -> HttpResponse {
     let is_stopping = shared.is_stopping.load(Ordering::Relaxed);
     let (is_ready, text) = health::readiness(&shared.readiness, is_stopping).await;
+    let status = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    page(status, "application/json", text)
+}
+
+async fn health_page(shared: Data<Shared>) -> HttpResponse {
+    let is_stopping = shared.is_stopping.load(Ordering::Relaxed);
+    let clock = shared.clock.as_deref();
+    let (is_ready, text) = health::health(&shared.readiness, is_stopping, shared.started, clock).await;
     let status = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     page(status, "application/json", text)
 }

@@ -10,11 +10,10 @@ use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENC
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, body};
 use bytes::Bytes;
-use fhir_model::interaction::Caller;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use ihe_adapters::gateway::{Arriving, Chunk, Door, Request, Response};
 
-use super::answer::{base, request_id};
+use super::answer::{base, caller};
 use super::binary;
 use super::body::deadline;
 
@@ -30,8 +29,7 @@ pub(super) async fn answer(
 ) -> HttpResponse {
     let begin = Instant::now();
     let _in_flight = shared.metrics.begin();
-    let address = request.peer_addr().map(|peer| peer.ip());
-    let caller = Caller { address, ..Caller::new(request_id(&request), base(&shared, &request)) };
+    let caller = caller(&shared, &request);
     let id = caller.request_id.clone();
     let tell = |interaction: &'static str, status: StatusCode, bytes: u64| {
         let took = begin.elapsed();

@@ -125,7 +125,7 @@ pub struct Activated {
 #[derive(Debug)]
 pub struct Refused {
     /// Which one; `None` when the storage failed.
-    pub key: Option<ResourceKey>,
+    pub key: Option<Box<ResourceKey>>,
     /// Why.
     pub issue: Issue,
 }
@@ -150,12 +150,13 @@ impl Activation {
         Activation { search, next: Mutex::new(None) }
     }
 
-    /// Brings the definitions in step with what is stored, before anything is
-    /// served, and returns them.
+    /// Brings the definitions, and what is known of merges, in step with what
+    /// is stored, before anything is served; returns the definitions.
     ///
     /// # Errors
     /// When the database fails.
     pub fn start(&self, unit: &mut WriteUnit<'_>) -> Result<Arc<Definitions>, Issue> {
+        self.search.merges().start(unit)?;
         let noted = unit.unknown_parameters(|unit, stored| {
             note(unit, &stored, &stored.resource()?).map(|_| ()).map_err(Refused::from)
         });
@@ -205,7 +206,7 @@ impl Activation {
                 Noted::Used => {}
                 Noted::Data(why) => remarks.push((key.clone(), remark(why))),
                 Noted::Unusable(error) if is_active => {
-                    return Err(Refused { key: Some(key.clone()), issue: unusable(&error) });
+                    return Err(Refused { key: Some(Box::new(key.clone())), issue: unusable(&error) });
                 }
                 Noted::Unusable(error) => remarks.push((key.clone(), left_out(&error))),
             }
@@ -214,7 +215,7 @@ impl Activation {
         if rows.len() > CUSTOM_MAX && !changed.is_empty() {
             let text = format!("there may be {CUSTOM_MAX} custom search parameters; retire or delete others");
             let issue = Issue::error(IssueType::TooCostly).because(Reason::Unprocessable).text(text);
-            return Err(Refused { key: changed.first().cloned(), issue });
+            return Err(Refused { key: changed.first().cloned().map(Box::new), issue });
         }
         let before = self.search.definitions();
         let mut custom = Vec::new();
@@ -230,7 +231,7 @@ impl Activation {
             let Some(number) = custom.get(at).map(|c| c.number) else { continue };
             match written.iter().find(|(_, n, _)| *n == number) {
                 Some((key, _, true)) => {
-                    return Err(Refused { key: Some((*key).clone()), issue: unusable(&error) });
+                    return Err(Refused { key: Some(Box::new((*key).clone())), issue: unusable(&error) });
                 }
                 Some((key, _, false)) => remarks.push(((*key).clone(), left_out(&error))),
                 None => tracing::warn!(%error, "a custom search parameter is not in use"),

@@ -7,7 +7,7 @@ use fhir_model::fhirpath::ast::{Literal, Node};
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::search_parameter::{SearchParameterType as Kind, standard_search_parameters};
 use fhir_model::tree::{Element, Resource};
-use ihe_adapters::xds::fhir::{ASSOCIATION_BASES, ASSOCIATION_EXPRESSION, ASSOCIATION_PARAMETER};
+use ihe_adapters::mhd::search_parameters::SEARCH_PARAMETERS;
 
 /// The longest code of a parameter, in characters.
 const CODE_CHARS_MAX: usize = 64;
@@ -188,15 +188,15 @@ pub(super) fn parse(source: &ParameterSource, text: &str) -> Result<Expression, 
 
 /// Returns the parameters of the specification, and those of document sharing.
 pub(super) fn standard_sources() -> Vec<ParameterSource> {
-    let association = ParameterSource {
-        url: format!("urn:lanterna:SearchParameter:{ASSOCIATION_PARAMETER}"),
-        code: ASSOCIATION_PARAMETER.to_owned(),
-        kind: Kind::Token,
-        base: ASSOCIATION_BASES.to_vec(),
-        expression: ASSOCIATION_EXPRESSION.to_owned(),
+    let of_document_sharing = SEARCH_PARAMETERS.iter().map(|p| ParameterSource {
+        url: p.url.to_owned(),
+        code: p.code.to_owned(),
+        kind: p.kind,
+        base: p.base.to_vec(),
+        expression: p.expression.to_owned(),
         targets: Vec::new(),
         components: Vec::new(),
-    };
+    });
     let of_the_specification = standard_search_parameters().iter();
     of_the_specification
         .map(|p| {
@@ -217,7 +217,7 @@ pub(super) fn standard_sources() -> Vec<ParameterSource> {
                 components,
             }
         })
-        .chain([association])
+        .chain(of_document_sharing)
         .collect()
 }
 

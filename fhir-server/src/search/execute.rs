@@ -13,6 +13,7 @@ use super::condition::Condition;
 use super::forms;
 use super::included::included;
 use super::limits::SearchLimits;
+use super::merges::Merges;
 use super::page::{CURSOR_PARAMETER, Cursor, Direction};
 use super::parameter::QueryContext;
 use super::parse::{Query, Total, parse};
@@ -38,6 +39,7 @@ pub struct Search {
     bases: Vec<String>,
     limits: SearchLimits,
     knowledge: Arc<Knowledge>,
+    merges: Merges,
 }
 
 impl Search {
@@ -46,7 +48,8 @@ impl Search {
     pub fn new(definitions: Arc<Definitions>, bases: Vec<String>, limits: SearchLimits) -> Search {
         let knowledge = Arc::new(Knowledge::new(None));
         let standard = Arc::clone(&definitions);
-        Search { standard, definitions: RwLock::new(definitions), bases, limits, knowledge }
+        let merges = Merges::default();
+        Search { standard, definitions: RwLock::new(definitions), bases, limits, knowledge, merges }
     }
 
     /// Sets what knows the definitions of this server.
@@ -58,6 +61,11 @@ impl Search {
     /// Returns what knows the definitions of this server.
     pub fn knowledge(&self) -> &Arc<Knowledge> {
         &self.knowledge
+    }
+
+    /// Returns which patients are merged.
+    pub fn merges(&self) -> &Merges {
+        &self.merges
     }
 
     /// Returns the standard parameters.
@@ -88,7 +96,7 @@ impl Search {
     ) -> Result<Performed, Issue> {
         let definitions = self.definitions();
         let mut query = self.parse(data, request, &definitions)?;
-        forms::resolve(data, &mut query)?;
+        self.resolve(data, &mut query, &definitions)?;
         let run = self.run(&query, &definitions);
         let bundle = if query.needs_snapshot() {
             data.transaction(|data| run.answer(data, base).map_err(Failed)).map_err(|failed| failed.0)?
@@ -115,7 +123,10 @@ impl Search {
         if query.counts_only || query.needs_snapshot() || query.page_size > QUICK_PAGE_MAX {
             return Ok(None);
         }
-        forms::resolve(data, &mut query)?;
+        if self.merges.asks_for(&query.condition) {
+            return Ok(None);
+        }
+        self.resolve(data, &mut query, &definitions)?;
         let question = Question {
             types: query.types.clone(),
             condition: query.condition.clone(),
@@ -156,7 +167,7 @@ impl Search {
             return Err(Issue::error(IssueType::Required)
                 .text("the criteria of a conditional interaction must narrow the search"));
         }
-        forms::resolve(data, &mut query)?;
+        self.resolve(data, &mut query, &definitions)?;
         let run = self.run(&query, &definitions);
         let condition = scan::resolve(data, query.condition.clone(), &self.limits)?;
         let plan = run.plan(data, condition, Order::Newest, false)?;
@@ -172,7 +183,7 @@ impl Search {
     pub fn explain(&self, data: &mut Connection, request: &SearchRequest) -> Result<String, Issue> {
         let definitions = self.definitions();
         let mut query = self.parse(data, request, &definitions)?;
-        forms::resolve(data, &mut query)?;
+        self.resolve(data, &mut query, &definitions)?;
         let run = self.run(&query, &definitions);
         let condition = scan::resolve(data, query.condition.clone(), &self.limits)?;
         let order = if query.counts_only { Order::Newest } else { query.order.clone() };
@@ -196,6 +207,17 @@ impl Search {
         };
         let context = QueryContext { bases: &self.bases, now_micros, codes: &codes };
         parse(request, definitions, &self.limits, context)
+    }
+
+    /// Puts what is stored in place of what only stands for it: forms of values, patients that were merged.
+    fn resolve(
+        &self,
+        data: &mut Connection,
+        query: &mut Query,
+        definitions: &Definitions,
+    ) -> Result<(), Issue> {
+        forms::resolve(data, query)?;
+        self.merges.resolve(data, query, definitions, &self.limits)
     }
 
     fn run<'r>(&'r self, query: &'r Query, definitions: &'r Definitions) -> Run<'r> {

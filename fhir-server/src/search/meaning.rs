@@ -243,7 +243,12 @@ impl<'m> Meaning<'m> {
             ParameterName::Chain { code, target, rest } => {
                 let definition = self.reference(of, name, code)?;
                 let targets = self.chain_targets(definition, name, *target)?;
-                self.chain(definition, targets, name, |to| self.on_type(to, name, rest, value))
+                let chain =
+                    self.chain(definition, targets, name, |to| self.on_type(to, name, rest, value))?;
+                Ok(match self.of_contained(of, name, value)? {
+                    Some(contained) => Condition::Any(vec![chain, contained]),
+                    None => chain,
+                })
             }
             ParameterName::Has { source, code, rest } => {
                 let source = resource_type(name, source)?;
@@ -252,6 +257,17 @@ impl<'m> Meaning<'m> {
                 Ok(Condition::Has(Has { branches: branch_codes(definition), condition: Box::new(condition) }))
             }
         }
+    }
+
+    /// What a chain means for contained resources, where a parameter of its own
+    /// is defined for that: by the name of the chain.
+    fn of_contained(&self, of: TypeId, name: &str, value: &str) -> Result<Option<Condition>, SearchError> {
+        let (name, modifier) = match name.rsplit_once(':') {
+            Some((before, modifier)) if !modifier.contains('.') => (before, Some(modifier)),
+            _ => (name, None),
+        };
+        let Some(definition) = self.definitions.find(of, name) else { return Ok(None) };
+        self.predicate(of, ready(definition, name, of)?, name, modifier, value).map(Some)
     }
 
     fn definition(&self, of: TypeId, name: &str, code: &str) -> Result<&'m Definition, SearchError> {

@@ -7,6 +7,7 @@
 //!    [`chain`], [`filter`], [`mod@include`], [`sort`] and [`page`] for their parts.
 //!    [`registry`] knows the parameters, and one file per type in [`parameter`]
 //!    makes values into what they ask of the index.
+//!    [`merges`] lets those that are asked for stand for whom they were merged with.
 //! 2. [`plan`]: which condition drives, and what is checked; [`explain`] prints it.
 //! 3. [`render`]: the plan as SQL with binds. No other file knows tables.
 //! 4. [`execute`]: runs it and writes the Bundle ([`searchset`]).
@@ -30,6 +31,7 @@ pub mod include;
 mod included;
 pub mod limits;
 mod meaning;
+pub mod merges;
 pub mod page;
 pub mod parameter;
 pub mod parse;

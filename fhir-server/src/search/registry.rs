@@ -433,6 +433,10 @@ fn is_phonetic(source: &ParameterSource) -> bool {
     source.kind == Kind::String && source.code == PHONETIC
 }
 
+/// Types without pairs of patient and token: each access to a patient's data
+/// writes one, and few are ever asked for. The links to the patient answer.
+const UNPAIRED: &[TypeId] = &[ty::AUDIT_EVENT];
+
 /// Finds the branches that lead to the patient.
 fn link_patients(of: TypeId, out: &mut OfType) {
     let links = |code: &str| -> Vec<BranchCode> {
@@ -452,7 +456,9 @@ fn link_patients(of: TypeId, out: &mut OfType) {
         out.compartment_links = membership.parameters.iter().flat_map(|p| links(p)).collect();
         out.patient_compartment = Some(patient_compartment_branch(of));
     }
-    out.patient_links = patient_links;
+    if !UNPAIRED.contains(&of) {
+        out.patient_links = patient_links;
+    }
 }
 
 /// Returns the branch under which membership of a type's resources in a

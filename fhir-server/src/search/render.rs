@@ -141,6 +141,26 @@ pub fn render_forms(forms: &[EqualHash], limit: u64) -> RenderedSql {
     sql.finish()
 }
 
+/// Writes the statement that finds who is replaced by whom: all that have the
+/// marker, by their links along the branch.
+pub fn render_merges(marker: EqualHash, branch: BranchCode) -> RenderedSql {
+    let mut sql = Sql::default();
+    sql.push("SELECT r.ref, l.target FROM equal e CROSS JOIN resource r ON r.key=e.key AND r.deleted=0 ");
+    sql.push("CROSS JOIN link l ON l.key=e.key AND l.branch=");
+    sql.integer(branch.0.into());
+    sql.push(" WHERE e.hash=");
+    sql.integer(marker.0);
+    sql.finish()
+}
+
+/// Writes the statement that finds the hashes under which resources are referred to.
+pub fn render_references(keys: &[i64]) -> RenderedSql {
+    let mut sql = Sql::default();
+    sql.push("SELECT ref FROM resource WHERE key ");
+    sql.among(keys.iter().copied());
+    sql.finish()
+}
+
 /// Writes the statement that counts the rows of a source up to a limit.
 pub fn render_probe(access: &Access, limit: u64) -> RenderedSql {
     let mut sql = Sql::default();

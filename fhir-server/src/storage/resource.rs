@@ -175,4 +175,6 @@ pub struct Effect {
     pub version: VersionId,
     /// When it was stored.
     pub updated: Instant,
+    /// By whom a patient is replaced now.
+    pub replaced_by: Vec<TargetHash>,
 }

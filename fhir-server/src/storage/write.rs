@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use fhir_model::interaction::VersionId;
 use fhir_model::primitive::instant::Instant;
+use fhir_model::schema::ty;
 
 use super::body;
 use super::clock::Clock;
@@ -14,7 +15,7 @@ use super::read::Reads;
 use super::resource::{Effect, Operation, PreparedResource, StoredResource, Written};
 use super::schema::{resource, setting};
 use super::sql::{Value, execute};
-use crate::index::row::{IndexRows, TypeCode};
+use crate::index::row::{BranchCode, IndexRows, TargetHash, TypeCode};
 
 const INSERT: &str = "INSERT OR IGNORE INTO resource \
      (key, ref, type, type_name, id, version, updated, operation, deleted, hole, body, index_keys) \
@@ -144,7 +145,8 @@ impl<'w> WriteUnit<'w> {
         self.batch.changes.add(prepared.rows(), now.0);
         self.batch.changes.count(TypeCode(prepared.type_code()), 1);
         let written = Written { version: VersionId(1), updated: now, changed: true };
-        self.batch.effects.push(effect(prepared.key, now.0, operation, &written));
+        let replaced_by = replaced_by(&prepared);
+        self.batch.effects.push(effect(prepared.key, now.0, operation, &written, replaced_by));
         Ok(written)
     }
 
@@ -188,7 +190,8 @@ impl<'w> WriteUnit<'w> {
         if current.deleted {
             self.batch.changes.count(TypeCode(prepared.type_code()), 1);
         }
-        self.batch.effects.push(effect(prepared.key, current.number, operation, &written));
+        let replaced_by = replaced_by(&prepared);
+        self.batch.effects.push(effect(prepared.key, current.number, operation, &written, replaced_by));
         Ok(written)
     }
 
@@ -211,7 +214,8 @@ impl<'w> WriteUnit<'w> {
         execute(self.connection, DELETE, &values)?;
         self.batch.changes.remove(&before, current.number);
         self.batch.changes.count(TypeCode::of(current.key.resource_type), -1);
-        self.batch.effects.push(effect(current.key.clone(), current.number, Operation::Delete, &written));
+        let key = current.key.clone();
+        self.batch.effects.push(effect(key, current.number, Operation::Delete, &written, Vec::new()));
         Ok(written)
     }
 
@@ -331,6 +335,17 @@ fn effect(
     number: i64,
     operation: Operation,
     written: &Written,
+    replaced_by: Vec<TargetHash>,
 ) -> Effect {
-    Effect { key, number, operation, version: written.version, updated: written.updated }
+    Effect { key, number, operation, version: written.version, updated: written.updated, replaced_by }
+}
+
+/// Returns by whom a patient is replaced.
+fn replaced_by(prepared: &PreparedResource) -> Vec<TargetHash> {
+    if prepared.key.resource_type != ty::PATIENT {
+        return Vec::new();
+    }
+    let branch = BranchCode::replaced_by();
+    let links = prepared.rows().links.iter().filter(|link| link.branch == branch);
+    links.map(|link| link.target).collect()
 }

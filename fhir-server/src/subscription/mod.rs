@@ -126,7 +126,7 @@ enum Meaning {
     /// Something that may be waited for.
     Events(Vec<Event>),
     /// A subscription was made, changed or ended.
-    Subscription(String, Option<Subscribed>),
+    Subscription(String, Option<Box<Subscribed>>),
 }
 
 /// What became of the messages to one subscription.
@@ -224,7 +224,7 @@ impl Broker {
         let Some(last) = changes.last().map(|change| change.at) else { return Ok(false) };
         for change in &changes {
             if let Meaning::Subscription(id, subscribed) = &change.meaning {
-                follow(watched, id, subscribed.as_ref(), change.at, progress);
+                follow(watched, id, subscribed.as_deref(), change.at, progress);
             }
         }
         let work = watched.values().filter(|w| w.behind.is_none()).map(|w| (w, progress.told));
@@ -367,7 +367,7 @@ impl Broker {
         let resource = if stored.deleted { None } else { stored.resource().ok() };
         if of == ty::SUBSCRIPTION {
             let subscribed = resource.as_ref().and_then(Subscribed::of);
-            return Ok(Meaning::Subscription(stored.key.id.as_str().to_owned(), subscribed));
+            return Ok(Meaning::Subscription(stored.key.id.as_str().to_owned(), subscribed.map(Box::new)));
         }
         // A document is registered once; a folder is changed by what is added to it.
         match resource.filter(|resource| stored.version.0 == 1 || is_folder(resource)) {

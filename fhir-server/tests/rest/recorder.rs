@@ -174,7 +174,14 @@ impl Numbers for Part {
 
 pub(crate) fn served(recorder: &Arc<Recorder>, part: &Arc<Part>) -> Served {
     let documents = Arc::new(NoDocuments);
-    Served { api: recorder.clone(), documents, readiness: vec![part.clone()], numbers: vec![part.clone()] }
+    Served {
+        api: recorder.clone(),
+        unrecorded: recorder.clone(),
+        documents,
+        readiness: vec![part.clone()],
+        numbers: vec![part.clone()],
+        clock: None,
+    }
 }
 
 pub(crate) fn settings(listen: SocketAddr, limits: Limits) -> ServerSettings {

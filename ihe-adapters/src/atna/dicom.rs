@@ -29,7 +29,7 @@ pub fn audit_message(audit: &Resource) -> String {
         .with_child(event)
         .with_children(children(root, "agent").map(participant))
         .with_children(root.child_named("source").map(source))
-        .with_children(children(root, "entity").map(object))
+        .with_children(children(root, "entity").map(|entity| object(entity, root.child_named("subtype"))))
         .to_xml()
 }
 
@@ -104,7 +104,11 @@ fn source(source: Node<'_>) -> Element {
         .with_children(types.map(|coding| code("AuditSourceTypeCode", coding)))
 }
 
-fn object(entity: Node<'_>) -> Element {
+/// What an object may be: a person, a thing of a system, an organization, something else.
+const OBJECT_TYPES: &[&str] = &["1", "2", "3", "4"];
+
+/// Writes an object; `event` is what happened, by which a query without an id is known.
+fn object(entity: Node<'_>, event: Option<Node<'_>>) -> Element {
     let what = entity.child_named("what");
     let is_person = value(entity, &["type", "code"]) == Some("1");
     let id = what.map_or_else(String::new, |what| {
@@ -116,8 +120,14 @@ fn object(entity: Node<'_>) -> Element {
             (None, _) => value(what, &["reference"]).unwrap_or_default().to_owned(),
         }
     });
+    let query = value(entity, &["query"]);
+    let event = event.filter(|_| query.is_some() && what.is_none());
+    let id = event.and_then(|event| value(event, &["code"])).map_or(id, str::to_owned);
+    let of_type = value(entity, &["type", "code"]);
+    let is_known = of_type.is_none_or(|code| OBJECT_TYPES.contains(&code));
     let id_type =
         what.and_then(|what| what.child_named("identifier")?.child_named("type")?.child(name::CODING));
+    let id_type = id_type.or(event).or_else(|| entity.child_named("type").filter(|_| !is_known));
     // Every object has to say what its id is.
     let id_type = id_type.map_or_else(
         || {
@@ -129,7 +139,6 @@ fn object(entity: Node<'_>) -> Element {
         },
         |coding| code("ParticipantObjectIDTypeCode", coding),
     );
-    let query = value(entity, &["query"]);
     // Of a name and a query there is one.
     let named = value(entity, &["name"]).filter(|_| query.is_none());
     let details = children(entity, "detail").filter_map(|detail| {
@@ -144,7 +153,7 @@ fn object(entity: Node<'_>) -> Element {
     });
     Element::new("", "ParticipantObjectIdentification")
         .with_attribute("ParticipantObjectID", id)
-        .with_attribute_if("ParticipantObjectTypeCode", value(entity, &["type", "code"]))
+        .with_attribute_if("ParticipantObjectTypeCode", of_type.map(|code| if is_known { code } else { "2" }))
         .with_attribute_if("ParticipantObjectTypeCodeRole", value(entity, &["role", "code"]))
         .with_child(id_type)
         .with_children(named.map(|named| Element::new("", "ParticipantObjectName").with_text(named)))

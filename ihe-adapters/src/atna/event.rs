@@ -5,15 +5,19 @@
 
 use std::net::IpAddr;
 
-use fhir_model::interaction::{User, UserCode};
+use fhir_model::interaction::{Caller, Node, User};
 use fhir_model::primitive::base64;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::participants::{
+    APPLICATION, GIVES, Outcome, TAKES, agent, authenticated, codes, network, server, source, user,
+};
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
-use crate::wire::ebrim::{RegistryObject, registry_object};
+use crate::wire::ebrim::RegistryObject;
 use crate::wire::namespaces::{LCM, QUERY, RIM, WSNT, XDSB, XDSI};
 use crate::wire::xml::Element;
+use crate::xds::check::patient_id;
 use crate::xds::registry::stored_query::PATIENT_PARAMETERS;
 use crate::xds::values::Cx;
 use crate::xds::vocabulary::{SUBMISSION_SET_NODE, document_entry, submission_set};
@@ -41,6 +45,9 @@ const KINDS: &[Kind] = &[
     kind("ITI-51", "Multi-Patient Stored Query", QUERIED, "E", false),
     kind("ITI-41", "Provide and Register Document Set-b", IMPORTED, "C", false),
     kind("ITI-42", "Register Document Set-b", IMPORTED, "C", false),
+    kind("ITI-65", "Provide Document Bundle", IMPORTED, "C", false),
+    kind("ITI-105", "Simplified Publish", IMPORTED, "C", false),
+    kind("ITI-106", "Generate Metadata", IMPORTED, "C", false),
     kind("ITI-61", "Register On-Demand Document Entry", IMPORTED, "C", false),
     kind("ITI-57", "Update Document Set", IMPORTED, "U", false),
     kind("ITI-92", "Restricted Update Document Set", IMPORTED, "U", false),
@@ -73,30 +80,20 @@ pub(crate) fn changes(transaction: &str) -> bool {
     kind.is_some_and(|kind| ["C", "U", "D"].contains(&kind.action))
 }
 
-/// How it ended.
+/// Which part this server has in a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was done, all or some of it.
-    Success,
-    /// It was refused.
-    MinorFailure,
-    /// It could not be performed.
-    SeriousFailure,
-}
-
-impl Outcome {
-    fn code(self) -> &'static str {
-        match self {
-            Outcome::Success => "0",
-            Outcome::MinorFailure => "4",
-            Outcome::SeriousFailure => "8",
-        }
-    }
+pub enum Part {
+    /// It is asked.
+    Asked,
+    /// It asks somebody else.
+    Asks,
 }
 
 /// What happened.
 #[derive(Debug, Clone)]
 pub struct Happened<'h> {
+    /// Which part this server has in it.
+    pub part: Part,
     /// The transaction: `ITI-18` ...
     pub transaction: &'h str,
     /// When.
@@ -105,6 +102,8 @@ pub struct Happened<'h> {
     pub sender: Option<&'h str>,
     /// From where.
     pub sender_address: Option<IpAddr>,
+    /// As which node it was authenticated.
+    pub sender_node: Option<&'h Node>,
     /// Where it came to: a URL.
     pub receiver: &'h str,
     /// The user behind it.
@@ -169,8 +168,8 @@ impl Objects {
     /// Tells what a notification of an object is about.
     pub fn told(object: &RegistryObject) -> Objects {
         let mut objects = Objects::default();
-        let list = Element::new(RIM, "RegistryObjectList").with_child(registry_object(object));
-        objects.submitted(&list);
+        objects.patients.extend(patient_id(object).map(str::to_owned));
+        objects.submission_sets.extend(object.identifier(submission_set::UNIQUE_ID).map(str::to_owned));
         if let Some(unique_id) = object.identifier(document_entry::UNIQUE_ID) {
             let repository = object.slot_value("repositoryUniqueId").map(str::to_owned);
             objects.documents.push((unique_id.to_owned(), repository, object.home.clone()));
@@ -217,14 +216,6 @@ fn patients_of(query: &Element) -> impl Iterator<Item = String> {
     })
 }
 
-/// Says in an AuditEvent how it ended, and why.
-pub fn ended(audit: &mut Value, outcome: Outcome, why: Option<&str>) {
-    audit["outcome"] = json!(outcome.code());
-    if let Some(why) = why.filter(|why| !why.trim().is_empty()) {
-        audit["outcomeDesc"] = json!(why);
-    }
-}
-
 /// Writes an AuditEvent of what succeeds; [`ended`] says where it does not.
 /// `places`: the patients that are known here, as
 /// `Patient/[id]`, in the order of the objects.
@@ -235,7 +226,12 @@ pub fn audit_event(
     recorder: &Recorder,
 ) -> Value {
     let kind = KINDS.iter().find(|kind| kind.transaction == happened.transaction);
-    let (event, action, gives) = kind.map_or((IMPORTED, "E", false), |k| (k.event, k.action, k.gives));
+    let (event, action, gives) = match (kind, happened.part) {
+        // What another gives out comes in here.
+        (Some(kind), Part::Asks) if kind.gives => (IMPORTED, "C", true),
+        (Some(kind), _) => (kind.event, kind.action, kind.gives),
+        (None, _) => (IMPORTED, "E", false),
+    };
     let title = kind.map_or(happened.transaction, |kind| kind.title);
     let mut audit = json!({
         "resourceType": "AuditEvent",
@@ -255,23 +251,24 @@ pub fn audit_event(
     if !entities.is_empty() {
         audit["entity"] = Value::Array(entities);
     }
-    pruned(audit).unwrap_or_default()
+    prune(&mut audit);
+    audit
 }
 
-/// Takes out what is empty: messages leave much out, and FHIR has no empty values.
-fn pruned(value: Value) -> Option<Value> {
+/// Takes out what is empty: messages leave much out, and FHIR has no empty
+/// values. Tells whether anything is left.
+pub(super) fn prune(value: &mut Value) -> bool {
     match value {
-        Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()).map(Value::String),
+        Value::String(text) => !text.trim().is_empty(),
         Value::Array(items) => {
-            let items: Vec<Value> = items.into_iter().filter_map(pruned).collect();
-            (!items.is_empty()).then_some(Value::Array(items))
+            items.retain_mut(prune);
+            !items.is_empty()
         }
         Value::Object(members) => {
-            let members = members.into_iter().filter_map(|(name, value)| Some((name, pruned(value)?)));
-            let members: serde_json::Map<String, Value> = members.collect();
-            (!members.is_empty()).then_some(Value::Object(members))
+            members.retain(|_, value| prune(value));
+            !members.is_empty()
         }
-        other => Some(other),
+        _ => true,
     }
 }
 
@@ -280,15 +277,15 @@ fn pruned(value: Value) -> Option<Value> {
 /// Spec: DICOM PS3.15 A.5.3.11
 pub fn not_authenticated(
     at: Timestamp,
-    address: Option<IpAddr>,
+    caller: &Caller,
     receiver: &str,
     why: &str,
     recorder: &Recorder,
 ) -> Value {
-    let mut client = agent(("110150", "Application"), "unknown", true);
-    client["network"] = network(address);
-    let mut server = agent(("110152", "Destination Role ID"), receiver, false);
-    server["network"] = json!({ "address": host_of(receiver), "type": "1" });
+    let mut client = agent(APPLICATION, "unknown", true);
+    client["network"] = network(caller.address);
+    authenticated(&mut client, caller.node.as_deref());
+    let server = server(TAKES.receiver, receiver);
     json!({
         "resourceType": "AuditEvent",
         "type": { "system": DCM, "code": "110114", "display": "User Authentication" },
@@ -315,94 +312,34 @@ pub fn application_activity(at: Timestamp, is_start: bool, recorder: &Recorder) 
         "action": "E",
         "recorded": at.to_string(),
         "outcome": Outcome::Success.code(),
-        "agent": [agent(("110150", "Application"), &recorder.source_id, false)],
+        "agent": [agent(APPLICATION, &recorder.source_id, false)],
         "source": source(recorder),
     })
 }
 
-fn source(recorder: &Recorder) -> Value {
-    let mut source = json!({
-        "observer": { "identifier": { "value": recorder.source_id } },
-        "type": [{ "system": "http://terminology.hl7.org/CodeSystem/security-source-type", "code": "4",
-                   "display": "Application Server" }],
-    });
-    if let Some(site) = &recorder.enterprise_site {
-        source["site"] = json!(site);
-    }
-    source
-}
-
-fn agent(role: (&str, &str), id: &str, is_requestor: bool) -> Value {
-    json!({
-        "type": { "coding": [{ "system": DCM, "code": role.0, "display": role.1 }] },
-        "who": { "identifier": { "value": id } },
-        "requestor": is_requestor,
-    })
-}
-
-fn network(address: Option<IpAddr>) -> Value {
-    match address {
-        Some(address) => json!({ "address": address.to_string(), "type": "2" }),
-        None => json!({ "address": "unknown", "type": "5" }),
-    }
-}
-
-/// Returns the host of a URL.
-fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split(['/', '?']).next().unwrap_or(rest);
-    match host.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => host,
-    }
-}
-
 fn agents(happened: &Happened<'_>, gives: bool) -> Value {
-    const SOURCE: (&str, &str) = ("110153", "Source Role ID");
-    const DESTINATION: (&str, &str) = ("110152", "Destination Role ID");
-    let (of_sender, of_receiver) = if gives { (DESTINATION, SOURCE) } else { (SOURCE, DESTINATION) };
-    let mut sender = agent(of_sender, happened.sender.unwrap_or("unknown"), happened.user.is_none());
-    sender["network"] = network(happened.sender_address);
-    let mut receiver = agent(of_receiver, happened.receiver, false);
-    receiver["network"] = json!({ "address": host_of(happened.receiver), "type": "1" });
-    receiver["altId"] = json!(std::process::id().to_string());
-    let mut agents = vec![sender, receiver];
-    if let Some(user) = happened.user {
-        let mut of_user = json!({
-            "type": { "coding": [{ "system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes",
-                                   "code": "UserSamlAgent", "display": "User SAML Agent participant" }] },
-            "who": { "identifier": { "system": user.issuer, "value": user.id } },
-            "requestor": true,
-        });
-        if let Some(name) = &user.name {
-            of_user["name"] = json!(name);
+    let roles = if gives { GIVES } else { TAKES };
+    let sender_id = happened.sender.unwrap_or("unknown");
+    let process = json!(std::process::id().to_string());
+    let mut receiver = server(roles.receiver, happened.receiver);
+    let mut sender = match happened.part {
+        Part::Asked => {
+            receiver["altId"] = process;
+            let mut sender = agent(roles.sender, sender_id, false);
+            sender["network"] = network(happened.sender_address);
+            authenticated(&mut sender, happened.sender_node);
+            sender
         }
-        if !user.assertion.is_empty() {
-            of_user["policy"] = json!([user.assertion]);
+        Part::Asks => {
+            let mut sender = server(roles.sender, sender_id);
+            sender["altId"] = process;
+            sender
         }
-        for (element, list) in [("role", &user.roles), ("purposeOfUse", &user.purposes)] {
-            let codes = codes(list);
-            if !codes.is_empty() {
-                of_user[element] = Value::Array(codes);
-            }
-        }
-        agents.push(of_user);
-    }
-    Value::Array(agents)
-}
-
-fn codes(codes: &[UserCode]) -> Vec<Value> {
-    let concept = |code: &UserCode| {
-        let mut coding = json!({ "code": code.code });
-        if let Some(system) = &code.system {
-            coding["system"] = json!(system);
-        }
-        if let Some(display) = &code.display {
-            coding["display"] = json!(display);
-        }
-        json!({ "coding": [coding] })
     };
-    codes.iter().map(concept).collect()
+    sender["requestor"] = json!(happened.user.is_none());
+    let mut agents = vec![sender, receiver];
+    agents.extend(happened.user.map(user));
+    Value::Array(agents)
 }
 
 /// Makes an object. `id_type`: what its identifier is: system, code, meaning.
@@ -490,16 +427,9 @@ mod tests {
 
     #[test]
     fn what_is_empty_is_left_out() {
-        let value = json!({ "a": "", "b": [{ "c": " " }, { "d": "x", "e": {} }], "f": true });
-        assert_eq!(pruned(value), Some(json!({ "b": [{ "d": "x" }], "f": true })));
-    }
-
-    #[test]
-    fn the_host_of_a_url_is_told() {
-        for (url, host) in
-            [("https://a.b:8443/x", "a.b"), ("http://a/x", "a"), ("a", "a"), ("http://[::1]:80/", "[::1]")]
-        {
-            assert_eq!(host_of(url), host);
-        }
+        let mut value = json!({ "a": "", "b": [{ "c": " " }, { "d": "x", "e": {} }], "f": true });
+        assert!(prune(&mut value));
+        assert_eq!(value, json!({ "b": [{ "d": "x" }], "f": true }));
+        assert!(!prune(&mut json!({ "a": [""] })));
     }
 }

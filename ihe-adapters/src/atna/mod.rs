@@ -1,16 +1,21 @@
 //! ATNA (ITI-20): what was done, by whom, to what of whom.
 //!
-//! Each transaction becomes an AuditEvent, stored as every other resource; an
+//! Each transaction and interaction becomes an AuditEvent, stored as every other resource; an
 //! audit repository gets it as a DICOM audit message by syslog.
 //!
-//! - [`event`] makes AuditEvents of transactions.
+//! - [`node`] tells which node a certificate is of.
+//! - [`event`] makes AuditEvents of transactions, [`interaction`] of what FHIR is asked.
+//! - [`participants`] tells who takes part.
 //! - [`dicom`] writes an AuditEvent, whoever made it, as an audit message.
 //! - [`syslog`] frames it.
 //!
-//! Spec: ITI TF-2 3.20, IHE BALP, DICOM PS3.15 A.5, RFC 5424, RFC 5425
+//! Spec: ITI TF-2 3.19, 3.20, IHE BALP, DICOM PS3.15 A.5, RFC 5424, RFC 5425
 
 pub mod dicom;
 pub mod event;
+pub mod interaction;
+pub mod node;
+pub mod participants;
 pub mod syslog;
 
 use std::sync::atomic::{AtomicBool, Ordering};

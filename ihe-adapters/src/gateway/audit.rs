@@ -5,15 +5,17 @@ use fhir_model::outcome::Issue;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::incoming::Incoming;
+use super::incoming::{Incoming, Passing};
+use super::outgoing::{Outgoing, Unanswered};
 use super::{Answer, Door, Gateway};
-use crate::atna::entry;
-use crate::atna::event::{Happened, Objects, Outcome, audit_event, changes, ended, not_authenticated};
+use crate::atna::event::{Happened, Objects, Part, audit_event, changes, not_authenticated};
+use crate::atna::participants::{Outcome, ended};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{Status, is_error};
 use crate::wire::namespaces::{RS, WSNT};
 use crate::wire::soap::{ANONYMOUS, Fault, FaultCode, ReplyTo};
 use crate::wire::xml::Element;
+use crate::xds::registry::{KnownPatients, Registry};
 use crate::xds::values::Cx;
 
 /// For how many patients of a message it is looked up who they are here.
@@ -26,6 +28,8 @@ pub(super) struct Received<'m> {
     /// What it is for.
     pub(super) transaction: &'static str,
     pub(super) at: Timestamp,
+    /// Where its patients are.
+    pub(super) known_patients: &'m KnownPatients,
 }
 
 impl Gateway {
@@ -35,15 +39,8 @@ impl Gateway {
         let recorder = self.settings.recorder.as_ref()?;
         let envelope = &received.incoming.envelope;
         let objects = Objects::of(&envelope.body);
-        let registry = self.registry(caller);
-        let mut places = Vec::new();
-        for patient in objects.patients.iter().take(PATIENTS_MAX) {
-            let cx = Cx::parse(patient);
-            places.push(match cx {
-                Some(cx) => registry.patient(&cx).await.ok().flatten(),
-                None => None,
-            });
-        }
+        let registry = Registry { known_patients: Some(received.known_patients), ..self.registry(caller) };
+        let places = places(&registry, &objects).await;
         let addressing = envelope.addressing();
         let sender = match &addressing.reply_to {
             ReplyTo::Address(address) => address.as_str(),
@@ -51,10 +48,12 @@ impl Gateway {
         };
         let receiver = address_of(caller, received.door.path());
         let happened = Happened {
+            part: Part::Asked,
             transaction: received.transaction,
             at: received.at,
             sender: Some(sender),
             sender_address: caller.address,
+            sender_node: caller.node.as_deref(),
             receiver: &receiver,
             user: caller.user.as_deref(),
         };
@@ -63,6 +62,45 @@ impl Gateway {
             event["action"] = "D".into();
         }
         Some(event)
+    }
+
+    /// Asks another community, and records what it was asked and how that ended.
+    ///
+    /// # Errors
+    /// When there is no answer, or it cannot be recorded that it was asked.
+    pub(super) async fn ask_community(
+        &self,
+        caller: &Caller,
+        transaction: &'static str,
+        outgoing: Outgoing<'_>,
+    ) -> Result<Incoming<Passing>, Unanswered> {
+        let Some(recorder) = &self.settings.recorder else {
+            return outgoing.send(&self.http, &self.documents, &self.settings).await;
+        };
+        let objects = Objects::of(&outgoing.body);
+        let places = places(&self.registry(caller), &objects).await;
+        let ours = address_of(caller, "");
+        let happened = Happened {
+            part: Part::Asks,
+            transaction,
+            at: Timestamp::now(),
+            sender: Some(&ours),
+            sender_address: None,
+            sender_node: None,
+            receiver: outgoing.address,
+            user: caller.user.as_deref(),
+        };
+        let mut event = audit_event(&happened, &objects, &places, recorder);
+        let answer = outgoing.send(&self.http, &self.documents, &self.settings).await;
+        let (outcome, why) = match &answer {
+            Ok(incoming) => outcome_of(&incoming.envelope.body),
+            Err(why) => (Outcome::SeriousFailure, Some(why.to_string())),
+        };
+        ended(&mut event, outcome, why.as_deref());
+        match self.store(caller, &event).await {
+            Ok(()) => answer,
+            Err(_) => answer.and(Err(Unanswered::Unrecorded)),
+        }
     }
 
     /// Records a message, before it is answered.
@@ -87,14 +125,14 @@ impl Gateway {
     pub(super) async fn record_refusal(&self, caller: &Caller, door: Door, fault: &Fault) {
         let Some(recorder) = &self.settings.recorder else { return };
         let receiver = address_of(caller, door.path());
-        let audit = not_authenticated(Timestamp::now(), caller.address, &receiver, &fault.reason, recorder);
+        let audit = not_authenticated(Timestamp::now(), caller, &receiver, &fault.reason, recorder);
         // It is refused all the same, and the failure was logged.
         let _ = self.store(caller, &audit).await;
     }
 
     pub(super) async fn store(&self, caller: &Caller, audit: &Value) -> Result<(), Issue> {
         let fhir = Fhir { api: &*self.api, caller };
-        let stored = fhir.transact(vec![entry(audit)], Vec::new()).await;
+        let stored = fhir.create(audit).await;
         if let Err(issue) = &stored {
             tracing::error!(
                 request = caller.request_id,
@@ -112,15 +150,32 @@ pub(super) fn address_of(caller: &Caller, path: &str) -> String {
     [base, path].concat()
 }
 
+/// Returns where the patients of a message are on this server.
+async fn places(registry: &Registry<'_>, objects: &Objects) -> Vec<Option<String>> {
+    let mut places = Vec::new();
+    for patient in objects.patients.iter().take(PATIENTS_MAX) {
+        let cx = Cx::parse(patient);
+        places.push(match cx {
+            Some(cx) => registry.patient(&cx).await.ok().flatten(),
+            None => None,
+        });
+    }
+    places
+}
+
 /// Tells how a transaction ended.
 fn outcome(performed: &Result<Answer, Fault>) -> (Outcome, Option<String>) {
-    let answer = match performed {
-        Ok(answer) => &answer.body,
+    match performed {
+        Ok(answer) => outcome_of(&answer.body),
         Err(fault) if fault.code == FaultCode::Receiver => {
-            return (Outcome::SeriousFailure, Some(fault.reason.clone()));
+            (Outcome::SeriousFailure, Some(fault.reason.clone()))
         }
-        Err(fault) => return (Outcome::MinorFailure, Some(fault.reason.clone())),
-    };
+        Err(fault) => (Outcome::MinorFailure, Some(fault.reason.clone())),
+    }
+}
+
+/// Tells it by the answer.
+fn outcome_of(answer: &Element) -> (Outcome, Option<String>) {
     let response = answer.child(RS, "RegistryResponse").unwrap_or(answer);
     let errors = response.child(RS, "RegistryErrorList").into_iter().flat_map(Element::elements);
     let mut errors = errors.filter(|error| is_error(error));

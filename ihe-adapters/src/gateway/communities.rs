@@ -58,7 +58,7 @@ impl Gateway {
                     is_multipart: false,
                     assertion: incoming.assertion.as_deref(),
                 };
-                let answer = outgoing.send(&self.http, &self.documents, &self.settings).await;
+                let answer = self.ask_community(registry.fhir.caller, "ITI-38", outgoing).await;
                 let answer = answer.map(|incoming| incoming.envelope.body);
                 Some(self.answered(community, answer))
             }
@@ -147,7 +147,7 @@ impl Gateway {
                         is_multipart: true,
                         assertion: incoming.assertion.as_deref(),
                     };
-                    let answer = outgoing.send(&self.http, &self.documents, &self.settings).await;
+                    let answer = self.ask_community(registry.fhir.caller, "ITI-39", outgoing).await;
                     let (answer, parts) = match answer {
                         Ok(incoming) => (Ok(incoming.envelope.body), incoming.parts),
                         Err(why) => (Err(why), Vec::new()),

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fhir_model::interaction::Caller;
+use fhir_model::interaction::{Caller, Carried};
 use fhir_model::schema::{name, ty};
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
@@ -17,7 +17,8 @@ use super::audit::address_of;
 use super::incoming::{Passing, receive_parts_to_pass_on};
 use super::outgoing::arriving;
 use super::{Chunk, Gateway, Images, Parts};
-use crate::atna::event::{Happened, Objects, Outcome, audit_event, ended};
+use crate::atna::event::{Happened, Objects, Part, audit_event};
+use crate::atna::participants::{Outcome, ended};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::wire::xml::Element;
@@ -120,13 +121,18 @@ impl Gateway {
             let Some((_, received)) = received.iter().find(|(id, _)| *id == document.id) else { continue };
             let mut formats = document.classified_by(document_entry::FORMAT_CODE);
             let is_told = formats.any(|format| format.representation == KEY_OBJECT_SELECTION);
-            if received.content.size > MANIFEST_BYTES_MAX {
+            if received.bytes.size() > MANIFEST_BYTES_MAX {
                 continue;
             }
-            let (documents, content) = (Arc::clone(&self.documents), received.content);
+            let (documents, carried) = (Arc::clone(&self.documents), received.bytes.clone());
             let read = tokio::task::spawn_blocking(move || {
                 let mut bytes = Vec::new();
-                documents.open(&content)?.read_to_end(&mut bytes)?;
+                match carried {
+                    Carried::Here(here) => bytes.extend_from_slice(&here),
+                    Carried::Stored(content) => {
+                        documents.open(&content)?.read_to_end(&mut bytes)?;
+                    }
+                }
                 Ok::<_, std::io::Error>(manifest(&bytes))
             });
             let why = match read.await {
@@ -293,10 +299,12 @@ impl Gateway {
         }
         let receiver = address_of(caller, PATH);
         let happened = Happened {
+            part: Part::Asked,
             transaction,
             at,
             sender: None,
             sender_address: caller.address,
+            sender_node: caller.node.as_deref(),
             receiver: &receiver,
             user: caller.user.as_deref(),
         };

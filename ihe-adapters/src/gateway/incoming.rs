@@ -1,16 +1,17 @@
-//! Takes a message in as it arrives: the envelope in memory, documents beside
-//! it straight to the document store.
+//! Takes a message in as it arrives: the envelope and small documents in
+//! memory, large ones beside it straight to the document store (ADR 16).
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use fhir_model::interaction::Carried;
 use fhir_model::primitive::{base64, hexadecimal};
 use futures_util::StreamExt;
-use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+use sha1::{Digest, Sha1};
 
 use super::{Arriving, Chunk, Settings};
-use crate::documents::{Documents, Upload};
+use crate::documents::{Documents, SMALL_BYTES_MAX, Upload, is_away};
 use crate::wire::content_type::ContentType;
 use crate::wire::mtom::{self, Event, MtomError, Part, Reader};
 use crate::wire::soap::{Envelope, Fault};
@@ -20,6 +21,9 @@ use crate::xua;
 
 /// So many bytes are gathered before they are written to the document store.
 const WRITE_BYTES: usize = 256 << 10;
+/// Bytes of small documents that are held of one message; those that come
+/// after go to the document store.
+const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// A message that has arrived. `P`: what its documents are then.
 pub(super) struct Incoming<P = Received> {
@@ -41,7 +45,7 @@ pub(super) struct Passing {
 }
 
 impl Incoming {
-    /// Takes a message in, and makes its documents durable.
+    /// Takes a message in, and makes its large documents durable.
     ///
     /// # Errors
     /// A fault, when it is no message, or too large, or cannot be stored.
@@ -137,6 +141,9 @@ fn not_stored(error: &io::Error) -> Fault {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "there is no room for the documents; nothing was stored"
         }
+        _ if is_away(error) => {
+            "the storage of the documents is away; nothing was registered: send it again later"
+        }
         _ => "the documents could not be stored; nothing was registered",
     })
 }
@@ -172,6 +179,7 @@ async fn take_parts<P>(
     let mut message: Option<BytesMut> = None;
     let mut parts = Vec::new();
     let mut open: Option<Receiving> = None;
+    let mut room = HELD_BYTES_MAX;
     while let Some(chunk) = body.next().await {
         reader.push(&chunk.map_err(Fault::sender)?)?;
         while let Some(event) = reader.next_event()? {
@@ -180,7 +188,7 @@ async fn take_parts<P>(
                     message = Some(BytesMut::new());
                     open = None;
                 }
-                Event::Start(part) => open = Some(Receiving::begin(part, documents).await?),
+                Event::Start(part) => open = Some(Receiving::begin(part, documents, room)),
                 Event::Data(bytes) => match (&mut open, &mut message) {
                     (Some(receiving), _) => receiving.write(bytes).await?,
                     (None, Some(message)) => {
@@ -193,6 +201,9 @@ async fn take_parts<P>(
                 },
                 Event::End => {
                     if let Some(receiving) = open.take() {
+                        if receiving.is_small() {
+                            room = room.saturating_sub(receiving.waiting.len());
+                        }
                         parts.push(end(receiving).await?);
                     }
                 }
@@ -207,71 +218,76 @@ async fn take_parts<P>(
 /// A document that is being received.
 struct Receiving {
     content_id: Option<String>,
-    upload: Box<dyn Upload>,
-    sha1: Context,
+    documents: Arc<dyn Documents>,
+    /// What it is written to, from when there is more of it than waits.
+    upload: Option<Box<dyn Upload>>,
+    sha1: Sha1,
     /// What is not written yet.
     waiting: BytesMut,
     size: u64,
+    /// With how many bytes at most it is small.
+    small_bytes_max: usize,
 }
 
 impl Receiving {
-    async fn begin(part: Part, documents: &Arc<dyn Documents>) -> Result<Receiving, Fault> {
-        let documents = Arc::clone(documents);
-        let upload = blocking(move || documents.begin()).await?;
-        let sha1 = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-        Ok(Receiving { content_id: part.content_id, upload, sha1, waiting: BytesMut::new(), size: 0 })
+    /// Begins; `room`: how many bytes it may have to be held.
+    fn begin(part: Part, documents: &Arc<dyn Documents>, room: usize) -> Receiving {
+        Receiving {
+            content_id: part.content_id,
+            documents: Arc::clone(documents),
+            upload: None,
+            sha1: Sha1::new(),
+            waiting: BytesMut::new(),
+            size: 0,
+            small_bytes_max: SMALL_BYTES_MAX.min(room),
+        }
+    }
+
+    /// Tells whether all of it is here, and little.
+    fn is_small(&self) -> bool {
+        self.upload.is_none() && self.waiting.len() <= self.small_bytes_max
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), Fault> {
         self.sha1.update(&bytes);
         self.size += bytes.len() as u64;
         self.waiting.extend_from_slice(&bytes);
-        if self.waiting.len() < WRITE_BYTES {
-            return Ok(());
+        if self.waiting.len() >= WRITE_BYTES {
+            self.upload = Some(self.flush(Ok).await?);
         }
-        let waiting = self.waiting.split().freeze();
-        let mut upload = std::mem::replace(&mut self.upload, Box::new(Gone));
-        self.upload = blocking(move || upload.write(&waiting).map(|()| upload)).await?;
         Ok(())
     }
 
-    async fn finish(self) -> Result<Received, Fault> {
-        let Receiving { content_id, mut upload, sha1, waiting, .. } = self;
-        let content = blocking(move || {
+    /// Writes what waits, and does `then` with what it was written to.
+    async fn flush<T: Send + 'static>(
+        &mut self,
+        then: impl FnOnce(Box<dyn Upload>) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (upload, waiting) = (self.upload.take(), self.waiting.split().freeze());
+        let documents = Arc::clone(&self.documents);
+        blocking(move || {
+            let mut upload = upload.map_or_else(|| documents.begin(), Ok)?;
             upload.write(&waiting)?;
-            upload.finish()
-        });
-        Ok(Received {
-            content_id,
-            content: content.await?,
-            sha1: hexadecimal::encode(sha1.finish().as_ref()),
+            then(upload)
         })
+        .await
     }
 
-    async fn pass_on(self) -> Result<Passing, Fault> {
-        let Receiving { content_id, mut upload, waiting, size, .. } = self;
-        let reader = blocking(move || {
-            upload.write(&waiting)?;
-            upload.pass_on()
-        });
-        Ok(Passing { content_id, chunk: Chunk::Document(reader.await?, size) })
-    }
-}
-
-/// Stands in the place of an upload while that is written to elsewhere.
-struct Gone;
-
-impl Upload for Gone {
-    fn write(&mut self, _: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::NotConnected.into())
+    async fn finish(mut self) -> Result<Received, Fault> {
+        let bytes = match self.is_small() {
+            true => Carried::Here(self.waiting.split().freeze()),
+            false => Carried::Stored(self.flush(Upload::finish).await?),
+        };
+        let sha1 = hexadecimal::encode(&self.sha1.finalize());
+        Ok(Received { content_id: self.content_id, bytes, sha1 })
     }
 
-    fn finish(self: Box<Self>) -> io::Result<fhir_model::interaction::Content> {
-        Err(io::ErrorKind::NotConnected.into())
-    }
-
-    fn pass_on(self: Box<Self>) -> io::Result<Box<dyn io::Read + Send>> {
-        Err(io::ErrorKind::NotConnected.into())
+    async fn pass_on(mut self) -> Result<Passing, Fault> {
+        let chunk = match self.is_small() {
+            true => Chunk::Bytes(self.waiting.split().freeze()),
+            false => Chunk::Document(self.flush(Upload::pass_on).await?, self.size),
+        };
+        Ok(Passing { content_id: self.content_id, chunk })
     }
 }
 
@@ -289,7 +305,7 @@ async fn blocking<T: Send + 'static>(
 pub(super) async fn store_inline(text: &str, documents: &Arc<dyn Documents>) -> Result<Received, Fault> {
     let bytes = base64::decode(text);
     let bytes = bytes.ok_or_else(|| Fault::sender("a document in the message is not base64"))?;
-    let mut receiving = Receiving::begin(Part::default(), documents).await?;
+    let mut receiving = Receiving::begin(Part::default(), documents, HELD_BYTES_MAX);
     receiving.write(bytes.into()).await?;
     receiving.finish().await
 }

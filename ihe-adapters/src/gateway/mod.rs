@@ -10,6 +10,8 @@
 //! | `/dsub` | ITI-52, ITI-54 |
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
+//!
+//! What comes by FHIR REST passes here as well: ITI-65 is a submission.
 
 mod audit;
 pub mod callbacks;
@@ -19,6 +21,7 @@ mod incoming;
 pub mod notifications;
 mod outgoing;
 mod reply;
+mod rest;
 mod transactions;
 mod wsdl;
 
@@ -40,6 +43,7 @@ use crate::wire::soap::{Addressing, Envelope, Fault, Version};
 use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
 use crate::xds::code_lists::CodeLists;
+use crate::xds::registry::KnownPatients;
 use crate::xua::{self, Trust};
 use audit::Received;
 use callbacks::Callbacks;
@@ -295,11 +299,19 @@ impl Gateway {
             Ok(transaction) => transaction,
             Err(fault) => return fault_response(fault, version, &addressing),
         };
-        let received = Received { door, incoming, transaction: transaction.name, at: Timestamp::now() };
+        let known_patients = KnownPatients::default();
+        let received = Received {
+            door,
+            incoming,
+            transaction: transaction.name,
+            at: Timestamp::now(),
+            known_patients: &known_patients,
+        };
         let event = self.event(&caller, &received).await;
         // What changes something is recorded in the transaction that changes it.
         let recording = event.as_ref().filter(|_| changes(transaction.name)).map(Recording::new);
-        let performed = self.perform(door, transaction, &caller, incoming, recording.as_ref()).await;
+        let performed =
+            self.perform(door, transaction, &caller, incoming, recording.as_ref(), &known_patients).await;
         let is_recorded = recording.is_some_and(|recording| recording.is_stored());
         let recorded = match event.filter(|_| !is_recorded) {
             Some(event) => self.record(&caller, transaction.name, event, &performed).await,
@@ -327,7 +339,7 @@ impl Gateway {
         if incoming.assertion.is_none() && xua::count(&incoming.envelope) > 0 {
             return Err(Fault::sender("the assertion about the user cannot be read"));
         }
-        let user = xua::user(incoming.assertion.as_deref(), trust, Timestamp::now())?;
+        let user = xua::user(incoming.assertion.as_deref(), caller.node.as_deref(), trust, Timestamp::now())?;
         Ok(user.map(Arc::new))
     }
 }

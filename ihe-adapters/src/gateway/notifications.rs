@@ -17,7 +17,8 @@ use super::audit::address_of;
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use crate::atna::Recording;
-use crate::atna::event::{Happened, Objects, Outcome, audit_event, ended};
+use crate::atna::event::{Happened, Objects, Part, audit_event};
+use crate::atna::participants::{Outcome, ended};
 use crate::dsub::subscribe::{CHANNEL, Subscription, subscribe_response};
 use crate::dsub::{notify, publish};
 use crate::fhir_client::Fhir;
@@ -125,7 +126,7 @@ impl Gateway {
         let parameters = [("type", CHANNEL), ("status", "active,error")];
         let fhir = Fhir { api: &*self.api, caller };
         let found = fhir.search(ty::SUBSCRIPTION, &parameters, SUBSCRIPTIONS_MAX).await?;
-        Ok(found.iter().filter_map(Subscribed::of).collect())
+        Ok(found.iter().filter_map(|found| Subscribed::of(&found.to_resource())).collect())
     }
 
     /// Sees a resource as what subscriptions may wait for: a document, a submission set or a
@@ -167,10 +168,12 @@ impl Gateway {
         if let Some(recorder) = &self.settings.recorder {
             let own = address_of(caller, "/dsub");
             let happened = Happened {
+                part: Part::Asks,
                 transaction: "ITI-53",
                 at: Timestamp::now(),
                 sender: Some(&own),
                 sender_address: None,
+                sender_node: None,
                 receiver: address,
                 user: None,
             };
@@ -194,7 +197,7 @@ impl Gateway {
         if Subscribed::of(&resource).is_none() {
             return Ok(());
         }
-        fhir.transact(vec![with_status(&resource, becomes, why_not)?], Vec::new()).await
+        fhir.transact(vec![with_status(&resource, becomes, why_not)?], Vec::new()).await.map(drop)
     }
 
     /// Ends a subscription whose time is over.
@@ -204,13 +207,13 @@ impl Gateway {
     pub async fn note_over(&self, caller: &Caller, id: &str) -> Result<(), Issue> {
         let fhir = Fhir { api: &*self.api, caller };
         let Some(resource) = fhir.read(ty::SUBSCRIPTION, id).await? else { return Ok(()) };
-        fhir.transact(vec![with_status(&resource, "off", None)?], Vec::new()).await
+        fhir.transact(vec![with_status(&resource, "off", None)?], Vec::new()).await.map(drop)
     }
 }
 
 /// Makes the entry that gives a Subscription another status, as long as nobody changed it meanwhile.
 fn with_status(resource: &Resource, status: &str, error: Option<&str>) -> Result<Value, Issue> {
-    let mut value = json_of_resource(resource)?;
+    let mut value = json_of_resource(resource.root())?;
     value["status"] = json!(status);
     match (error, value.as_object_mut()) {
         (Some(error), _) => value["error"] = json!(error),

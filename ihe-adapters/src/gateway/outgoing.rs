@@ -27,6 +27,9 @@ pub(super) enum Unanswered {
     /// It answered, and not with a message.
     #[error("it answered with the HTTP status {0} and no message")]
     Status(u16),
+    /// It cannot be recorded that it was asked.
+    #[error("it cannot be recorded that it was asked; its answer is not passed on")]
+    Unrecorded,
     /// It answered with a fault, or with what cannot be read.
     #[error("{0}")]
     Fault(String),

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use fhir_model::interaction::Caller;
+use fhir_model::interaction::{Caller, Carried};
 
 use super::incoming::{Incoming, store_inline};
 use super::{Answer, Chunk, Door, Gateway, Parts};
 use crate::atna::Recording;
+use crate::documents::is_away;
 use crate::fhir_client::Fhir;
 use crate::wire::ebrim::read_objects;
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse, Status};
@@ -17,14 +18,14 @@ use crate::wire::xml::Element;
 use crate::xca::cross_gateway_query::cross_gateway_query;
 use crate::xca::cross_gateway_retrieve::cross_gateway_retrieve;
 use crate::xds::check::Taker;
-use crate::xds::registry::Registry;
 use crate::xds::registry::register_document_set::{register, register_on_demand};
 use crate::xds::registry::remove_metadata::{self, objects_named};
 use crate::xds::registry::stored_query::{self, Patients, StoredQuery};
 use crate::xds::registry::update_document_set::{Allowed, update};
+use crate::xds::registry::{KnownPatients, Registry};
 use crate::xds::repository::provide_and_register::{Attached, Received, attached, provide_and_register};
 use crate::xds::repository::remove_documents;
-use crate::xds::repository::retrieve_document_set::{Bytes, content_id, requests, response, retrieve};
+use crate::xds::repository::retrieve_document_set::{content_id, requests, response, retrieve};
 use crate::xds::submission::Submission;
 
 /// A transaction of a door.
@@ -205,10 +206,12 @@ impl Gateway {
             affinity_domain: self.settings.affinity_domain.as_deref(),
             code_lists: self.settings.code_lists.as_deref(),
             recording: None,
+            known_patients: None,
         }
     }
 
-    /// Performs a message. `recording`: what is recorded of a change, with it.
+    /// Performs a message. `recording`: what is recorded of a change, with it;
+    /// `known_patients`: where its patients are, as far as that is known.
     ///
     /// # Errors
     /// A fault, when it cannot be read.
@@ -219,9 +222,10 @@ impl Gateway {
         caller: &Caller,
         incoming: &Incoming,
         recording: Option<&Recording<'_>>,
+        known_patients: &KnownPatients,
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
-        let registry = Registry { recording, ..self.registry(caller) };
+        let registry = Registry { recording, known_patients: Some(known_patients), ..self.registry(caller) };
         let answer = |body: Element| Answer {
             action: transaction.answer,
             body,
@@ -382,23 +386,20 @@ impl Gateway {
                 }
             };
             let chunk = match &document.bytes {
-                Bytes::Here(bytes) => Some(Chunk::Bytes(bytes.clone().into())),
-                Bytes::Stored(content) => {
+                Carried::Here(bytes) => Ok(Chunk::Bytes(bytes.clone())),
+                Carried::Stored(content) => {
                     let (documents, of) = (Arc::clone(&self.documents), *content);
                     let opened = tokio::task::spawn_blocking(move || documents.open(&of)).await;
-                    opened.ok().and_then(Result::ok).map(|reader| Chunk::Document(reader, content.size))
+                    let opened = opened.unwrap_or_else(|failure| Err(std::io::Error::other(failure)));
+                    opened.map(|reader| Chunk::Document(reader, content.size))
                 }
             };
             match chunk {
-                Some(chunk) => {
+                Ok(chunk) => {
                     parts.push((content_id(retrieved.len()), document.media_type.clone(), chunk));
                     retrieved.push((document.request, document.media_type));
                 }
-                None => {
-                    let context = "the document is registered, and cannot be read";
-                    let error = RegistryError::new(ErrorCode::Repository, context);
-                    errors.push(error.at(&request.document));
-                }
+                Err(error) => errors.push(unreadable(&error).at(&request.document)),
             }
         }
         if requests.is_empty() {
@@ -406,6 +407,16 @@ impl Gateway {
         }
         Ok((response(&retrieved, errors), parts))
     }
+}
+
+/// Says why a document that is registered is not given out.
+fn unreadable(error: &std::io::Error) -> RegistryError {
+    if is_away(error) {
+        let context = "the storage of the documents is away: ask again later";
+        return RegistryError::new(ErrorCode::RepositoryBusy, context);
+    }
+    tracing::error!(%error, "a stored document cannot be read");
+    RegistryError::new(ErrorCode::Repository, "the document is registered, and cannot be read")
 }
 
 fn unreferenced(part: &Received, used: &HashSet<String>) -> Option<RegistryError> {

@@ -8,5 +8,6 @@ pub mod hl7v2;
 pub mod mllp;
 pub mod mtom;
 pub mod namespaces;
+pub mod sntp;
 pub mod soap;
 pub mod xml;

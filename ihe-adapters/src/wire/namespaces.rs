@@ -16,6 +16,8 @@ pub const XOP: &str = "http://www.w3.org/2004/08/xop/include";
 pub const HL7_V3: &str = "urn:hl7-org:v3";
 /// XML signatures.
 pub const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
+/// What version 1.1 adds to XML signatures.
+pub const DSIG_11: &str = "http://www.w3.org/2009/xmldsig11#";
 /// SAML 2.0 assertions.
 pub const SAML: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
 /// ebXML registry information model 3.0.
@@ -55,6 +57,7 @@ pub fn prefix(namespace: &str) -> Option<&'static str> {
         XOP => "xop",
         SAML => "saml",
         DSIG => "ds",
+        DSIG_11 => "ds11",
         HL7_V3 => "hl7",
         RIM => "rim",
         RS => "rs",

@@ -92,7 +92,7 @@ pub(crate) fn with_patient(mut request: Element, names: &[&str], patient: &str) 
 fn elements_mut(element: &mut Element) -> impl Iterator<Item = &mut Element> {
     element.children.iter_mut().filter_map(|node| match node {
         Node::Element(element) => Some(element),
-        Node::Text(_) => None,
+        Node::Text(_) | Node::Fragment(_) => None,
     })
 }
 
@@ -100,7 +100,7 @@ fn elements_mut(element: &mut Element) -> impl Iterator<Item = &mut Element> {
 #[derive(Default)]
 struct Consolidated {
     /// What was found.
-    found: Vec<Element>,
+    found: Vec<Node>,
     /// What went wrong elsewhere, as it was told.
     errors: Vec<Element>,
     has_success: bool,
@@ -170,13 +170,22 @@ pub(crate) fn consolidated_query(answers: Vec<Answered>) -> Element {
         all.take(&community, &answer);
         let list = answer.child(RIM, "RegistryObjectList");
         let mut homeless = Vec::new();
-        for object in list.into_iter().flat_map(Element::elements) {
+        for node in list.into_iter().flat_map(|list| &list.children) {
+            let object = match node {
+                Node::Element(object) => object,
+                // Objects of this community, which have its id.
+                Node::Fragment(_) => {
+                    all.found.push(node.clone());
+                    continue;
+                }
+                Node::Text(_) => continue,
+            };
             let has_home = object.attribute("home").is_some_and(|home| !home.trim().is_empty());
             let needs_home = ["ExtrinsicObject", "RegistryPackage", "ObjectRef"].contains(&&*object.local);
             if needs_home && !has_home {
                 homeless.push(object.attribute("id").unwrap_or_default());
             } else {
-                all.found.push(object.clone());
+                all.found.push(node.clone());
             }
         }
         if !homeless.is_empty() {
@@ -192,7 +201,7 @@ pub(crate) fn consolidated_query(answers: Vec<Answered>) -> Element {
     Element::new(QUERY, "AdhocQueryResponse")
         .with_attribute("status", all.status().urn())
         .with_children(all.error_list())
-        .with_child(Element::new(RIM, "RegistryObjectList").with_children(all.found))
+        .with_child(Element { children: all.found, ..Element::new(RIM, "RegistryObjectList") })
 }
 
 /// Makes one answer to a retrieval of those of the communities.
@@ -203,7 +212,8 @@ pub(crate) fn consolidated_retrieval(answers: Vec<Answered>) -> Element {
             Ok(answer) => match answer.child(RS, "RegistryResponse") {
                 Some(response) if answer.is(XDSB, "RetrieveDocumentSetResponse") => {
                     all.take(&community, response);
-                    all.found.extend(answer.children_named(XDSB, "DocumentResponse").cloned());
+                    let documents = answer.children_named(XDSB, "DocumentResponse").cloned();
+                    all.found.extend(documents.map(Node::Element));
                 }
                 _ => all.error(&unexpected(&community)),
             },
@@ -213,7 +223,9 @@ pub(crate) fn consolidated_retrieval(answers: Vec<Answered>) -> Element {
     let response = Element::new(RS, "RegistryResponse")
         .with_attribute("status", all.status().urn())
         .with_children(all.error_list());
-    Element::new(XDSB, "RetrieveDocumentSetResponse").with_child(response).with_children(all.found)
+    let mut consolidated = Element::new(XDSB, "RetrieveDocumentSetResponse").with_child(response);
+    consolidated.children.extend(all.found);
+    consolidated
 }
 
 fn unexpected(community: &str) -> RegistryError {

@@ -211,15 +211,28 @@ fn service_times(document: &RegistryObject, faults: &mut Faults) {
     }
 }
 
+/// The schemes of the identifiers of patients, by what they stand at.
+const PATIENT_IDS: [&str; 3] = [
+    document_entry::PATIENT_ID,
+    super::vocabulary::submission_set::PATIENT_ID,
+    super::vocabulary::folder::PATIENT_ID,
+];
+
 /// Returns the patient of an object, whatever it is.
 pub(crate) fn patient_id(object: &RegistryObject) -> Option<&str> {
-    use super::vocabulary::{folder, submission_set};
-    let schemes = [document_entry::PATIENT_ID, submission_set::PATIENT_ID, folder::PATIENT_ID];
-    schemes.iter().find_map(|scheme| object.identifier(scheme))
+    PATIENT_IDS.iter().find_map(|scheme| object.identifier(scheme))
+}
+
+/// Puts another patient in the place of the one that an object has.
+pub(super) fn set_patient_id(object: &mut RegistryObject, patient: String) {
+    let mut all = object.external_identifiers.iter_mut();
+    if let Some(known) = all.find(|i| PATIENT_IDS.contains(&i.scheme.as_str())) {
+        known.value = patient;
+    }
 }
 
 /// Returns the unique id of an object, whatever it is.
-pub(super) fn unique_id(object: &RegistryObject) -> Option<&str> {
+pub(crate) fn unique_id(object: &RegistryObject) -> Option<&str> {
     use super::vocabulary::{folder, submission_set};
     let schemes = [document_entry::UNIQUE_ID, submission_set::UNIQUE_ID, folder::UNIQUE_ID];
     schemes.iter().find_map(|scheme| object.identifier(scheme))

@@ -51,9 +51,11 @@ pub fn is_uuid_urn(text: &str) -> bool {
 
 /// Tells whether a text is a UUID in small letters.
 pub fn is_uuid(text: &str) -> bool {
-    let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let lengths = text.split('-').map(str::len);
-    lengths.eq([8, 4, 4, 4, 12]) && text.split('-').all(is_hex)
+    let is_in_place = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(is_in_place)
 }
 
 /// Tells whether a text is a time as HL7 v2 writes it, in UTC:

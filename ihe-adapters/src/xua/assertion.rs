@@ -2,9 +2,10 @@
 //!
 //! Spec: ITI TF-2 3.40.4.1.2, SAML 2.0 Core 2.3 to 2.7
 
-use fhir_model::interaction::{User, UserCode};
+use fhir_model::interaction::{Node, User, UserCode};
 use jiff::{SignedDuration, Timestamp};
 
+use super::holder_of_key::is_holder;
 use super::{Policy, Refused, Trust};
 use crate::wire::namespaces::{HL7_V3, SAML};
 use crate::wire::xml::{Element, Limits};
@@ -12,6 +13,7 @@ use crate::wire::xml::{Element, Limits};
 /// How long an assertion may be.
 const BYTES_MAX: usize = 256 << 10;
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
+const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
 
 /// Names of attributes; the first of each is the one of the framework.
 const SUBJECT_ID: &[&str] =
@@ -49,7 +51,12 @@ fn invalid(why: impl Into<String>) -> Refused {
 ///
 /// # Errors
 /// When it lacks what it has to have, or does not count here and now.
-pub(super) fn read(assertion: &Element, trust: &Trust, now: Timestamp) -> Result<User, Refused> {
+pub(super) fn read(
+    assertion: &Element,
+    node: Option<&Node>,
+    trust: &Trust,
+    now: Timestamp,
+) -> Result<User, Refused> {
     if assertion.attribute("Version") != Some("2.0") {
         return Err(invalid("its Version is not 2.0"));
     }
@@ -58,7 +65,7 @@ pub(super) fn read(assertion: &Element, trust: &Trust, now: Timestamp) -> Result
     let issuer = text(assertion, "Issuer").ok_or_else(|| invalid("it has no Issuer"))?;
     let subject = assertion.child(SAML, "Subject").ok_or_else(|| invalid("it has no Subject"))?;
     let id = text(subject, "NameID").ok_or_else(|| invalid("its Subject has no NameID"))?;
-    confirm(subject, &times)?;
+    confirm(subject, node, &times)?;
     conditions(assertion, trust, &times)?;
     authentication(assertion, &times)?;
     let attributes = Attributes(assertion);
@@ -82,6 +89,7 @@ pub(super) fn read(assertion: &Element, trust: &Trust, now: Timestamp) -> Result
         text(context, "AuthnContextClassRef")
     });
     allowed(&trust.policy, &user, contexts)?;
+    use_up(assertion, &user, trust, &times)?;
     Ok(user)
 }
 
@@ -153,17 +161,36 @@ impl Times {
     }
 }
 
-/// Checks that who sends it may use it: a bearer may.
-fn confirm(subject: &Element, times: &Times) -> Result<(), Refused> {
+/// Checks that who sends it may use it: a bearer may, and the holder of a key by
+/// which the node authenticated that sends it.
+fn confirm(subject: &Element, node: Option<&Node>, times: &Times) -> Result<(), Refused> {
     let mut confirmations = subject.children_named(SAML, "SubjectConfirmation").peekable();
     if confirmations.peek().is_none() {
         return Err(invalid("its Subject has no SubjectConfirmation"));
     }
     let mut why = Refused::Condition(
-        "who sends it is to prove more than having it: only `bearer` is known here".to_owned(),
+        "who sends it is to prove more than having it: only `bearer` and `holder-of-key` are known here"
+            .to_owned(),
     );
-    for confirmation in confirmations.filter(|c| c.attribute("Method") == Some(BEARER)) {
+    for confirmation in confirmations {
         let data = confirmation.child(SAML, "SubjectConfirmationData");
+        match (confirmation.attribute("Method"), node) {
+            (Some(BEARER), _) => {}
+            (Some(HOLDER_OF_KEY), None) => {
+                let reason =
+                    "it is for the holder of a key: send it over TLS with the certificate of that key";
+                why = Refused::Condition(reason.to_owned());
+                continue;
+            }
+            (Some(HOLDER_OF_KEY), Some(node)) => {
+                if !data.is_some_and(|data| is_holder(data, node)) {
+                    let reason = "it is for the holder of another key than the one of the connection";
+                    why = Refused::Condition(reason.to_owned());
+                    continue;
+                }
+            }
+            _ => continue,
+        }
         let is_confirmed = data.map_or(Ok(()), |data| {
             times.is_past(data, "NotBefore", "its Subject is not confirmed yet")?;
             times.is_to_come(data, "NotOnOrAfter", "its Subject is confirmed no more").map(drop)
@@ -202,6 +229,21 @@ fn conditions(assertion: &Element, trust: &Trust, times: &Times) -> Result<(), R
         }
         None => Ok(()),
     }
+}
+
+/// Takes an assertion for its one use, if it is for one.
+fn use_up(assertion: &Element, user: &User, trust: &Trust, times: &Times) -> Result<(), Refused> {
+    let conditions = assertion.child(SAML, "Conditions").ok_or_else(|| invalid("it has no Conditions"))?;
+    if conditions.child(SAML, "OneTimeUse").is_none() {
+        return Ok(());
+    }
+    let issued = times.of(assertion, "IssueInstant")?.ok_or_else(|| invalid("it has no IssueInstant"))?;
+    let until = times.of(conditions, "NotOnOrAfter")?;
+    let until = until.ok_or_else(|| invalid("its Conditions have no NotOnOrAfter"))?;
+    let out_of_range = |_| invalid("its times are beyond what can be told");
+    let issued = issued.checked_sub(times.skew).map_err(out_of_range)?;
+    let until = until.checked_add(times.skew).map_err(out_of_range)?;
+    trust.one_time.take((&user.issuer, &user.assertion), issued, until, times.now)
 }
 
 /// Checks that somebody was authenticated, and still is.

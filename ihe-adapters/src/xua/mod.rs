@@ -8,17 +8,20 @@
 //! Spec: ITI TF-2 3.40, SAML 2.0 Core, WSS SAML Token Profile 1.1
 
 mod assertion;
+mod holder_of_key;
+mod one_time;
 mod signature;
 
 use std::fmt;
 use std::sync::Arc;
 
-use fhir_model::interaction::User;
+use fhir_model::interaction::{Node, User};
 use jiff::Timestamp;
 
 use crate::wire::namespaces::{SAML, WSSE};
 use crate::wire::soap::{Envelope, Fault, Security, Subcode};
 
+pub use one_time::OneTime;
 pub use signature::{TrustError, TrustedKeys};
 
 /// Whom we believe, and what.
@@ -34,6 +37,8 @@ pub struct Trust {
     pub is_required: bool,
     /// What an assertion has to say, besides.
     pub policy: Policy,
+    /// The assertions for one use that were used.
+    pub one_time: Arc<OneTime>,
 }
 
 /// What may be asserted; an empty list allows everything, also nothing.
@@ -104,11 +109,17 @@ pub(crate) fn count(envelope: &Envelope) -> usize {
 }
 
 /// Tells who is behind a message. `assertion`: as it stands in it, if there is
-/// one; `now`: the time by which it has to count.
+/// one; `node`: who sent it, as it was authenticated; `now`: the time by which it
+/// has to count.
 ///
 /// # Errors
 /// When it is not believed, or missing and required.
-pub fn user(assertion: Option<&str>, trust: &Trust, now: Timestamp) -> Result<Option<User>, Fault> {
+pub fn user(
+    assertion: Option<&str>,
+    node: Option<&Node>,
+    trust: &Trust,
+    now: Timestamp,
+) -> Result<Option<User>, Fault> {
     let Some(text) = assertion else {
         if trust.is_required {
             let reason = "the message says not who is behind it: a Security header with one SAML 2.0 Assertion is needed";
@@ -118,5 +129,5 @@ pub fn user(assertion: Option<&str>, trust: &Trust, now: Timestamp) -> Result<Op
     };
     let element = assertion::parse(text)?;
     signature::verify(text, &element, &trust.keys)?;
-    Ok(Some(assertion::read(&element, trust, now)?))
+    Ok(Some(assertion::read(&element, node, trust, now)?))
 }

@@ -37,6 +37,8 @@ pub(super) fn replace(element: &mut Element, symbols: &[(String, String)]) {
         match child {
             Node::Element(child) => replace(child, symbols),
             Node::Text(text) => put(text),
+            // Of what was read nothing is a fragment.
+            Node::Fragment(_) => {}
         }
     }
 }
@@ -81,7 +83,7 @@ pub(super) fn in_ebrim_3(element: &mut Element) {
         in_ebrim_3(child);
     }
     let rank = |node: &Node| match node {
-        Node::Text(_) => 0,
+        Node::Text(_) | Node::Fragment(_) => 0,
         Node::Element(e) => match e.local.as_str() {
             "Slot" => 1,
             "Name" => 2,
@@ -110,7 +112,7 @@ fn is_described(element: &Element) -> bool {
 fn elements_mut(element: &mut Element) -> impl Iterator<Item = &mut Element> {
     element.children.iter_mut().filter_map(|node| match node {
         Node::Element(element) => Some(element),
-        Node::Text(_) => None,
+        Node::Text(_) | Node::Fragment(_) => None,
     })
 }
 

@@ -62,6 +62,24 @@ impl Peer {
         if answer.status == 201 { Ok(()) } else { Err(format!("the patient was answered {}", answer.status)) }
     }
 
+    /// Merges a patient into another.
+    pub(super) fn merge(&self, authority: &str, subsumed: &str, survivor: &str) -> Result<(), String> {
+        let search = |id: &str| format!("Patient?identifier=urn:oid:{authority}|{id}");
+        let found = self.fhir.get(&search(survivor)).json();
+        let survivor = found["entry"][0]["resource"]["id"].as_str().ok_or("the survivor is not known")?;
+        let patient = json!({ "resourceType": "Patient", "active": false,
+            "identifier": [{ "system": format!("urn:oid:{authority}"), "value": subsumed }],
+            "link": [{ "other": { "reference": format!("Patient/{survivor}") }, "type": "replaced-by" }] });
+        let answer = self.fhir.json("PUT", &search(subsumed), &[], &patient)?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("the merge was answered {}", answer.status)) }
+    }
+
+    /// Sends a message as it was recorded.
+    pub(super) fn resend(&self, path: &str, content_type: &str, message: &[u8]) -> Result<Reply, String> {
+        let url = format!("{}{path}", self.origin);
+        reply(&self.fhir.send("POST", &url, &[("content-type", content_type)], message)?)
+    }
+
     /// Sends a message.
     pub(super) fn send(
         &self,

@@ -10,14 +10,14 @@ pub(super) struct Test {
     /// The folder's name.
     pub(super) name: String,
     pub(super) sections: Vec<Section>,
-    /// Sections that its index does not name: nobody runs them.
-    pub(super) unlisted: Vec<String>,
 }
 
 /// A plan: `testplan.xml` in a folder.
 pub(super) struct Section {
     pub(super) name: String,
     pub(super) folder: PathBuf,
+    /// Whether the index of its test names it; the others come last.
+    pub(super) is_listed: bool,
     pub(super) steps: Vec<Step>,
 }
 
@@ -62,7 +62,10 @@ fn test(folder: &Path) -> Result<Test, String> {
     let mut unlisted: Vec<String> =
         others.filter(|name| has_plan(name) && !listed.contains(&name.as_str())).collect();
     unlisted.sort();
-    Ok(Test { name: name_of(folder), sections, unlisted })
+    for name in &unlisted {
+        sections.push(Section { is_listed: false, ..section(&folder.join(name), name)? });
+    }
+    Ok(Test { name: name_of(folder), sections })
 }
 
 /// Reads a file of XML.
@@ -75,11 +78,11 @@ pub(super) fn read(path: &Path) -> Result<Element, String> {
 fn section(folder: &Path, name: &str) -> Result<Section, String> {
     let plan = read(&folder.join("testplan.xml"))?;
     let steps = plan.children_named("", "TestStep").map(step).collect();
-    Ok(Section { name: name.to_owned(), folder: folder.to_owned(), steps })
+    Ok(Section { name: name.to_owned(), folder: folder.to_owned(), is_listed: true, steps })
 }
 
 fn step(step: &Element) -> Step {
-    let transaction = step.elements().find(|e| e.local.ends_with("Transaction"));
+    let transaction = step.elements().find(|e| e.local.ends_with("Transaction") || e.local == "NewPatientId");
     let texts = |name| step.children_named("", name).map(Element::text);
     let errors = texts("ExpectedErrorCode").chain(texts("ExpectedErrorMessage"));
     let nothing = || Element::new("", "NoTransaction");

@@ -94,20 +94,17 @@ pub(super) const KINDS: &[Kind] = &[
 pub(super) fn not_executed(kind: &str) -> &'static str {
     match kind {
         "XCRmuTransaction" => "ITI-92 to a gateway is not built",
-        "PatientMoveTransaction" => "merges of patients by HL7 v2 are not built",
         "XcpdTransaction" | "XCPDTransaction" => "XCPD is not built",
-        "DsubSubscribeTransaction" | "PublishTransaction" => "DSUB is not built",
+        "DsubSubscribeTransaction" | "PublishTransaction" => "stands in the self test of the toolkit alone",
         "StsTransaction" => "needs a security token service",
         "ImagingDocSetRetrieveTransaction" | "WADOTransaction" | "RetrieveImagingDocSetTransaction" => {
-            "XDS-I is not built"
+            "needs images that the material does not have"
         }
         "ImagingDocSetIigRetrieveTransaction" | "ImagingDocSetRigRetrieveTransaction" => "XCA-I is not built",
         "ProvideDocumentBundleTransaction" | "MhdClientTransaction" => {
             "addresses the simulators of the toolkit"
         }
-        "HttpTransaction" | "SocketTransaction" | "GenericTransaction" => {
-            "sends a recorded message elsewhere"
-        }
+        "SocketTransaction" | "GenericTransaction" => "sends a recorded message elsewhere",
         _ => "not a transaction with a registry, repository or gateway",
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of the table and the loads beside it, one file each.
 
+mod audit;
 mod bulk;
 mod count;
 mod create;
@@ -41,13 +42,14 @@ const MEASURES: [(&str, Measure); 10] = [
 ];
 
 /// How the loads beside the table are measured.
-const LOADS: [(&str, MeasureLoad); 6] = [
+const LOADS: [(&str, MeasureLoad); 7] = [
     ("crud", crud::measure),
     ("transaction", transaction::measure),
     ("bulk", bulk::measure),
     ("documents", documents::measure),
     ("terminology", terminology::measure),
     ("transform", transform::measure),
+    ("audit", audit::measure),
 ];
 
 /// What could not be measured, and why.

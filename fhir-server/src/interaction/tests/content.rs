@@ -1,8 +1,9 @@
 //! Binaries whose bytes are in the document store.
 
+use bytes::Bytes;
 use fhir_model::interaction::{
-    Body, BundleRequest, Content, Handling, Interaction, PatchDocument, PatchRequest, Performed, ReadRequest,
-    ResourceKey, Target, VersionId, VreadRequest,
+    Body, BundleRequest, Carried, Content, Handling, Interaction, PatchDocument, PatchRequest, Performed,
+    ReadRequest, ResourceKey, Target, VersionId, VreadRequest,
 };
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::id::ResourceId;
@@ -27,12 +28,12 @@ fn vread(running: &Running, version: u32) -> Option<Content> {
     running.perform(Interaction::Vread(request)).expect("read").content
 }
 
-fn transact(running: &Running, entries: &[Value], contents: &[&str]) -> Result<Performed, Issue> {
+fn transact(running: &Running, entries: &[Value], contents: &[(&str, Carried)]) -> Result<Performed, Issue> {
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
     running.perform(Interaction::Bundle(BundleRequest {
         bundle: tree(&bundle),
         handling: Handling::Strict,
-        contents: contents.iter().map(|url| ((*url).to_owned(), CONTENT)).collect(),
+        contents: contents.iter().map(|(url, carried)| ((*url).to_owned(), carried.clone())).collect(),
     }))
 }
 
@@ -46,7 +47,7 @@ fn a_binary_keeps_its_bytes_with_its_version() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = Running::start(folder.path());
     let binary = json!({ "resourceType": "Binary", "id": "b", "contentType": "text/plain" });
-    transact(&running, &[entry(&binary)], &["urn:uuid:1"]).expect("stored");
+    transact(&running, &[entry(&binary)], &[("urn:uuid:1", Carried::Stored(CONTENT))]).expect("stored");
     assert_eq!(read(&running).content, Some(CONTENT));
     // A patch changes what is said of the bytes.
     let patch = json!([{ "op": "replace", "path": "/contentType", "value": "text/html" }]);
@@ -73,6 +74,21 @@ fn a_binary_keeps_its_bytes_with_its_version() {
 }
 
 #[test]
+fn bytes_at_hand_become_the_data_of_a_binary() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(folder.path());
+    let binary = json!({ "resourceType": "Binary", "id": "b", "contentType": "text/plain" });
+    for (bytes, data) in [("A", json!("QQ==")), ("", Value::Null)] {
+        let carried = Carried::Here(Bytes::from_static(bytes.as_bytes()));
+        transact(&running, &[entry(&binary)], &[("urn:uuid:1", carried)]).expect("stored");
+        let stored = read(&running);
+        let Body::Json(json) = stored.body else { panic!("no body") };
+        let json: Value = serde_json::from_slice(&json).expect("JSON");
+        assert_eq!((&json["data"], stored.content), (&data, None));
+    }
+}
+
+#[test]
 fn bytes_are_for_a_binary_without_data() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = Running::start(folder.path());
@@ -80,7 +96,13 @@ fn bytes_are_for_a_binary_without_data() {
         json!({ "resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": "QQ==" });
     let other = json!({ "resourceType": "Basic", "id": "b", "code": { "text": "x" } });
     for (resource, url) in [(&with_data, "urn:uuid:1"), (&other, "urn:uuid:1"), (&other, "urn:uuid:2")] {
-        let refused = transact(&running, &[entry(resource)], &[url]);
-        assert_eq!(refused.map(|_| ()).map_err(|issue| issue.code), Err(IssueType::Invalid), "{resource}");
+        for carried in [Carried::Stored(CONTENT), Carried::Here(Bytes::from_static(b"A"))] {
+            let refused = transact(&running, &[entry(resource)], &[(url, carried)]);
+            assert_eq!(
+                refused.map(|_| ()).map_err(|issue| issue.code),
+                Err(IssueType::Invalid),
+                "{resource}"
+            );
+        }
     }
 }

@@ -38,7 +38,8 @@ fn includes_follow_references() {
 fn cut_includes_are_told() {
     let mut fixture = Fixture::new();
     let limits = SearchLimits { included_max: 2, ..SearchLimits::default() };
-    fixture.search = Search::new(fixture.search.definitions(), vec![BASE.to_owned()], limits);
+    let search = Search::new(fixture.search.definitions(), vec![BASE.to_owned()], limits);
+    fixture.search = std::sync::Arc::new(search);
     fixture.put(&super::answers::population());
     let bundle = fixture.ask("Observation?_include=Observation:subject", Handling::Strict).expect("found");
     assert_eq!(ids(&bundle, "include").len(), 2);

@@ -4,6 +4,7 @@ mod answers;
 mod bundles;
 mod differential;
 mod explained;
+mod merged;
 mod paging;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const BASE: &str = "http://localhost/fhir";
 /// A database with a search over it.
 struct Fixture {
     store: Store,
-    search: Search,
+    search: Arc<Search>,
     _folder: tempfile::TempDir,
 }
 
@@ -35,7 +36,7 @@ impl Fixture {
         let folder = tempfile::tempdir().expect("folder");
         let store = Store::open(&StoreSettings::of(folder.path())).expect("store");
         let definitions = Arc::new(Definitions::standard().expect("definitions"));
-        let search = Search::new(definitions, vec![BASE.to_owned()], SearchLimits::default());
+        let search = Arc::new(Search::new(definitions, vec![BASE.to_owned()], SearchLimits::default()));
         Fixture { store, search, _folder: folder }
     }
 

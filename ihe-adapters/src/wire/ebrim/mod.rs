@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use read::read_objects;
-pub use write::{object_ref, registry_object};
+pub use write::{write_object, write_object_ref};
 
 /// A registry object: a document, a package (submission set or folder), or an
 /// association of two.

@@ -1,5 +1,5 @@
 use super::super::namespaces::RIM;
-use super::super::xml::{Element, Limits};
+use super::super::xml::{Element, Fragment, Limits};
 use super::*;
 
 fn parse(xml: &str) -> Result<Vec<RegistryObject>, String> {
@@ -35,7 +35,9 @@ fn objects_are_the_same_after_writing() {
         association.ends.as_ref().map(|e| e.kind.as_str()),
         Some("urn:ihe:iti:2007:AssociationType:RPLC")
     );
-    let written = Element::new(RIM, "RegistryObjectList").with_children(objects.iter().map(registry_object));
+    let mut fragment = Fragment::new(RIM, 0);
+    objects.iter().for_each(|object| write_object(object, &mut fragment));
+    let written = Element::new(RIM, "RegistryObjectList").with_fragment(fragment);
     let again = Element::parse(written.to_xml().as_bytes(), &Limits::default()).expect("well-formed");
     let mut again = read_objects(&again).expect("readable");
     // The type that the schema has for it is written.

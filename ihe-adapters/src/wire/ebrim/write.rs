@@ -1,7 +1,8 @@
 //! Writes registry objects, in the order of the schema.
 
-use super::super::namespaces::{RIM, XML};
-use super::super::xml::Element;
+use uuid::Uuid;
+
+use super::super::xml::Fragment;
 use super::{Classification, ExternalIdentifier, LocalizedString, ObjectKind, RegistryObject, Slot};
 
 /// The type of a registry object, for identifiers.
@@ -11,87 +12,94 @@ const CLASSIFICATION: &str = "urn:oasis:names:tc:ebxml-regrep:ObjectType:Registr
 const PACKAGE: &str = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:RegistryPackage";
 const ASSOCIATION: &str = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:Association";
 
-/// Writes an object.
-pub fn registry_object(object: &RegistryObject) -> Element {
+/// Writes an object to a fragment of its namespace.
+pub fn write_object(object: &RegistryObject, to: &mut Fragment) {
     let (local, object_type) = match object.kind {
         ObjectKind::ExtrinsicObject => ("ExtrinsicObject", None),
         ObjectKind::RegistryPackage => ("RegistryPackage", Some(PACKAGE)),
         ObjectKind::Association => ("Association", Some(ASSOCIATION)),
     };
-    let mut element = Element::new(RIM, local)
-        .with_attribute("id", object.id.as_str())
-        .with_attribute_if("lid", object.logical_id.as_deref())
-        .with_attribute_if("home", object.home.as_deref())
-        .with_attribute_if("objectType", object.object_type.as_deref().or(object_type))
-        .with_attribute_if("status", object.status.as_deref())
-        .with_attribute_if("mimeType", object.mime_type.as_deref());
-    if let Some(ends) = &object.ends {
-        element = element
-            .with_attribute("associationType", ends.kind.as_str())
-            .with_attribute("sourceObject", ends.source.as_str())
-            .with_attribute("targetObject", ends.target.as_str());
-    }
-    let version =
-        object.version.as_deref().map(|v| Element::new(RIM, "VersionInfo").with_attribute("versionName", v));
-    element
-        .with_children(object.slots.iter().map(slot))
-        .with_children(localized("Name", &object.name))
-        .with_children(localized("Description", &object.description))
-        .with_children(version)
-        .with_children(object.classifications.iter().map(|c| classification(c, &object.id)))
-        .with_children(object.external_identifiers.iter().map(|i| identifier(i, &object.id)))
+    let ends = object.ends.as_ref();
+    let attributes = [
+        ("id", Some(object.id.as_str())),
+        ("lid", object.logical_id.as_deref()),
+        ("home", object.home.as_deref()),
+        ("objectType", object.object_type.as_deref().or(object_type)),
+        ("status", object.status.as_deref()),
+        ("mimeType", object.mime_type.as_deref()),
+        ("associationType", ends.map(|ends| ends.kind.as_str())),
+        ("sourceObject", ends.map(|ends| ends.source.as_str())),
+        ("targetObject", ends.map(|ends| ends.target.as_str())),
+    ];
+    to.element(local, &attributes, |to| {
+        write_slots(&object.slots, to);
+        write_localized("Name", &object.name, to);
+        write_localized("Description", &object.description, to);
+        if let Some(version) = object.version.as_deref() {
+            to.element("VersionInfo", &[("versionName", Some(version))], |_| {});
+        }
+        object.classifications.iter().for_each(|c| write_classification(c, &object.id, to));
+        object.external_identifiers.iter().for_each(|i| write_identifier(i, &object.id, to));
+    });
 }
 
 /// Writes a reference to an object.
-pub fn object_ref(id: &str, home: Option<&str>) -> Element {
-    Element::new(RIM, "ObjectRef").with_attribute("id", id).with_attribute_if("home", home)
+pub fn write_object_ref(id: &str, home: Option<&str>, to: &mut Fragment) {
+    to.element("ObjectRef", &[("id", Some(id)), ("home", home)], |_| {});
 }
 
-pub(super) fn slot(slot: &Slot) -> Element {
-    let values = slot.values.iter().map(|v| Element::new(RIM, "Value").with_text(v.as_str()));
-    Element::new(RIM, "Slot")
-        .with_attribute("name", slot.name.as_str())
-        .with_attribute_if("slotType", slot.slot_type.as_deref())
-        .with_child(Element::new(RIM, "ValueList").with_children(values))
+fn write_slots(slots: &[Slot], to: &mut Fragment) {
+    for slot in slots {
+        let attributes = [("name", Some(slot.name.as_str())), ("slotType", slot.slot_type.as_deref())];
+        to.element("Slot", &attributes, |to| {
+            to.element("ValueList", &[], |to| {
+                slot.values.iter().for_each(|value| to.element("Value", &[], |to| to.text(value)));
+            });
+        });
+    }
 }
 
-fn localized(local: &str, strings: &[LocalizedString]) -> Option<Element> {
-    let string = |string: &LocalizedString| {
-        let element = Element::new(RIM, "LocalizedString");
-        let element = match &string.lang {
-            Some(lang) => element.with_attribute_of(XML, "lang", lang.as_str()),
-            None => element,
-        };
-        element.with_attribute("value", string.value.as_str())
-    };
-    (!strings.is_empty()).then(|| Element::new(RIM, local).with_children(strings.iter().map(string)))
+fn write_localized(local: &str, strings: &[LocalizedString], to: &mut Fragment) {
+    if strings.is_empty() {
+        return;
+    }
+    to.element(local, &[], |to| {
+        for string in strings {
+            let attributes = [("xml:lang", string.lang.as_deref()), ("value", Some(string.value.as_str()))];
+            to.element("LocalizedString", &attributes, |_| {});
+        }
+    });
 }
 
 /// Writes a classification; one without an id gets one, which the schema asks for.
-fn classification(classification: &Classification, of: &str) -> Element {
-    let id = classification.id.clone().unwrap_or_else(fresh_id);
-    Element::new(RIM, "Classification")
-        .with_attribute("id", id)
-        .with_attribute("objectType", CLASSIFICATION)
-        .with_attribute_if("classificationScheme", classification.scheme.as_deref())
-        .with_attribute_if("classificationNode", classification.node.as_deref())
-        .with_attribute("classifiedObject", of)
-        .with_attribute("nodeRepresentation", classification.representation.as_str())
-        .with_children(classification.slots.iter().map(slot))
-        .with_children(localized("Name", &classification.name))
+fn write_classification(classification: &Classification, of: &str, to: &mut Fragment) {
+    let mut fresh = Uuid::encode_buffer();
+    let attributes = [
+        ("id", Some(classification.id.as_deref().unwrap_or_else(|| fresh_id(&mut fresh)))),
+        ("objectType", Some(CLASSIFICATION)),
+        ("classificationScheme", classification.scheme.as_deref()),
+        ("classificationNode", classification.node.as_deref()),
+        ("classifiedObject", Some(of)),
+        ("nodeRepresentation", Some(classification.representation.as_str())),
+    ];
+    to.element("Classification", &attributes, |to| {
+        write_slots(&classification.slots, to);
+        write_localized("Name", &classification.name, to);
+    });
 }
 
-fn identifier(identifier: &ExternalIdentifier, of: &str) -> Element {
-    let id = identifier.id.clone().unwrap_or_else(fresh_id);
-    Element::new(RIM, "ExternalIdentifier")
-        .with_attribute("id", id)
-        .with_attribute("objectType", EXTERNAL_IDENTIFIER)
-        .with_attribute("registryObject", of)
-        .with_attribute("identificationScheme", identifier.scheme.as_str())
-        .with_attribute("value", identifier.value.as_str())
-        .with_children(localized("Name", &identifier.name))
+fn write_identifier(identifier: &ExternalIdentifier, of: &str, to: &mut Fragment) {
+    let mut fresh = Uuid::encode_buffer();
+    let attributes = [
+        ("id", Some(identifier.id.as_deref().unwrap_or_else(|| fresh_id(&mut fresh)))),
+        ("objectType", Some(EXTERNAL_IDENTIFIER)),
+        ("registryObject", Some(of)),
+        ("identificationScheme", Some(identifier.scheme.as_str())),
+        ("value", Some(identifier.value.as_str())),
+    ];
+    to.element("ExternalIdentifier", &attributes, |to| write_localized("Name", &identifier.name, to));
 }
 
-fn fresh_id() -> String {
-    format!("urn:uuid:{}", uuid::Uuid::new_v4())
+fn fresh_id(buffer: &mut [u8]) -> &str {
+    Uuid::new_v4().urn().encode_lower(buffer)
 }

@@ -123,7 +123,7 @@ impl Envelope {
 fn into_elements(parent: Element) -> Vec<Element> {
     let elements = parent.children.into_iter().filter_map(|node| match node {
         super::xml::Node::Element(element) => Some(element),
-        super::xml::Node::Text(_) => None,
+        super::xml::Node::Text(_) | super::xml::Node::Fragment(_) => None,
     });
     elements.collect()
 }

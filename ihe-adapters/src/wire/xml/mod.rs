@@ -8,11 +8,13 @@
 //!
 //! Spec: <https://www.w3.org/TR/xml-names/>
 
+mod fragment;
 mod read;
 mod write;
 
 use std::sync::Arc;
 
+pub use fragment::Fragment;
 pub use read::{Limits, XmlError, source_of};
 
 /// An element.
@@ -46,6 +48,8 @@ pub enum Node {
     Element(Element),
     /// Text, with references resolved. Neighbouring texts are one.
     Text(String),
+    /// Elements of a message of ours that are written already, and not read.
+    Fragment(Fragment),
 }
 
 impl Element {
@@ -96,6 +100,15 @@ impl Element {
         self
     }
 
+    /// Adds elements that are written already.
+    #[must_use]
+    pub fn with_fragment(mut self, fragment: Fragment) -> Element {
+        if !fragment.is_empty() {
+            self.children.push(Node::Fragment(fragment));
+        }
+        self
+    }
+
     /// Adds text.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Element {
@@ -117,7 +130,7 @@ impl Element {
     pub fn elements(&self) -> impl Iterator<Item = &Element> {
         self.children.iter().filter_map(|node| match node {
             Node::Element(element) => Some(element),
-            Node::Text(_) => None,
+            Node::Text(_) | Node::Fragment(_) => None,
         })
     }
 

@@ -21,7 +21,7 @@ impl Element {
             let prefix = known.unwrap_or_else(|| format!("ns{}", prefixes.len()));
             prefixes.push((namespace, prefix));
         }
-        let mut out = String::with_capacity(1024);
+        let mut out = String::with_capacity(1024 + fragments_length(self));
         write(self, &prefixes, true, &mut out);
         out
     }
@@ -29,13 +29,31 @@ impl Element {
 
 /// Gathers the namespaces of a tree, each once, in the order of their coming.
 fn gather<'e>(element: &'e Element, used: &mut Vec<&'e str>) {
-    let of_attributes = element.attributes.iter().map(|a| &*a.namespace);
-    for namespace in std::iter::once(&*element.namespace).chain(of_attributes) {
-        if !namespace.is_empty() && !used.contains(&namespace) {
-            used.push(namespace);
+    note(&element.namespace, used);
+    element.attributes.iter().for_each(|attribute| note(&attribute.namespace, used));
+    for node in &element.children {
+        match node {
+            Node::Element(child) => gather(child, used),
+            Node::Fragment(fragment) => note(fragment.namespace(), used),
+            Node::Text(_) => {}
         }
     }
-    element.elements().for_each(|child| gather(child, used));
+}
+
+/// Returns how long the fragments in a tree are.
+fn fragments_length(element: &Element) -> usize {
+    let length = |node: &Node| match node {
+        Node::Element(child) => fragments_length(child),
+        Node::Fragment(fragment) => fragment.xml.len(),
+        Node::Text(_) => 0,
+    };
+    element.children.iter().map(length).sum()
+}
+
+fn note<'e>(namespace: &'e str, used: &mut Vec<&'e str>) {
+    if !namespace.is_empty() && !used.contains(&namespace) {
+        used.push(namespace);
+    }
 }
 
 fn write(element: &Element, prefixes: &[(&str, String)], is_root: bool, out: &mut String) {
@@ -72,6 +90,7 @@ fn write(element: &Element, prefixes: &[(&str, String)], is_root: bool, out: &mu
         match node {
             Node::Element(child) => write(child, prefixes, false, out),
             Node::Text(text) => escape(text, false, out),
+            Node::Fragment(fragment) => out.push_str(&fragment.xml),
         }
     }
     out.push_str("</");
@@ -79,18 +98,48 @@ fn write(element: &Element, prefixes: &[(&str, String)], is_root: bool, out: &mu
     out.push('>');
 }
 
-fn escape(text: &str, in_attribute: bool, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' if in_attribute => out.push_str("&quot;"),
+/// Bytes that cannot stand in text as they are, or begin a character that may not.
+const IN_TEXT: [bool; 256] = special(b"&<>");
+/// The same in an attribute, where blanks would be read as others.
+const IN_ATTRIBUTE: [bool; 256] = special(b"&<>\"\t\n");
+
+const fn special(given: &[u8]) -> [bool; 256] {
+    let mut is_special = [false; 256];
+    let mut at = 0;
+    while at < 0x20 {
+        is_special[at] = at as u8 != b'\t' && at as u8 != b'\n';
+        at += 1;
+    }
+    // With this byte U+FFFE and U+FFFF begin, which XML does not have.
+    is_special[0xEF] = true;
+    at = 0;
+    while at < given.len() {
+        is_special[given[at] as usize] = true;
+        at += 1;
+    }
+    is_special
+}
+
+/// Writes text so that it is read as it is.
+pub(super) fn escape(text: &str, in_attribute: bool, out: &mut String) {
+    let is_special = if in_attribute { &IN_ATTRIBUTE } else { &IN_TEXT };
+    // Most of it can stand as it is: that is copied at once.
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| is_special[usize::from(byte)]) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut after = special.chars();
+        match after.next() {
+            Some('&') => out.push_str("&amp;"),
+            Some('<') => out.push_str("&lt;"),
+            Some('>') => out.push_str("&gt;"),
+            Some('"') => out.push_str("&quot;"),
             // Would be read as a blank, or as another end of line.
-            '\t' | '\n' if in_attribute => _ = write!(out, "&#{};", u32::from(c)),
-            '\r' => out.push_str("&#13;"),
-            c if is_character(c) => out.push(c),
+            Some(c @ ('\t' | '\n' | '\r')) => _ = write!(out, "&#{};", u32::from(c)),
+            Some(c) if is_character(c) => out.push(c),
             _ => out.push('\u{FFFD}'),
         }
+        rest = after.as_str();
     }
+    out.push_str(rest);
 }

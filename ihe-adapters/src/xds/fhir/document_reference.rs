@@ -4,15 +4,15 @@
 
 use fhir_model::primitive::{base64, hexadecimal};
 use fhir_model::schema::{NameId, name};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
 use super::codes::{coding, concept, read_coding, read_concepts};
 use super::people::{self, authenticator, author, read_authenticator, read_author, source_patient};
 use super::{
     URIS, as_sent, association_status, deprecated, entry_uuid, extension, extensions, identifiers,
-    of_all_objects, part, parts, put_localized, read_localized, read_of_all_objects, read_slots,
-    read_unique_identifier, resource_id, slots, unique_identifier, value_of,
+    of_all_objects, part, parts, put_localized, read_cx, read_localized, read_of_all_objects, read_slots,
+    read_unique_identifier, resource_id, slots, unique_id_identifier, value_of,
 };
 use crate::wire::ebrim::{Classification, Ends, ExternalIdentifier, ObjectKind, RegistryObject, Slot};
 use crate::xds::values::{Cx, date_time_to_dtm, dtm_to_date_time};
@@ -78,7 +78,7 @@ pub fn document_reference(
     put("id", json!(resource_id(&object.id).unwrap_or(&object.id)));
     put("extension", Value::Array(unmapped(object)));
     if let Some(unique_id) = object.identifier(scheme::UNIQUE_ID) {
-        put("masterIdentifier", unique_identifier(unique_id, "usual"));
+        put("masterIdentifier", unique_id_identifier(unique_id));
     }
     put("identifier", Value::Array(identifiers(object)));
     let is_deprecated = object.status.as_deref() == Some(DEPRECATED);
@@ -200,11 +200,7 @@ pub(super) fn subject(patient_id: Option<&str>, places: &Places) -> Value {
 
 /// Reads the identifier of a patient in an affinity domain.
 pub(super) fn read_patient_id(reference: Element<'_>) -> Option<String> {
-    let identifier = reference.child(name::IDENTIFIER);
-    let made = identifier.and_then(|identifier| {
-        let authority = identifier.text_of(name::SYSTEM)?.strip_prefix("urn:oid:")?.to_owned();
-        Some(Cx { id: identifier.text_of(name::VALUE)?.to_owned(), authority }.to_string())
-    });
+    let made = reference.child(name::IDENTIFIER).and_then(read_cx).map(|cx| cx.to_string());
     let sent = super::sent(reference).map(str::to_owned);
     // What was sent holds as long as the identifier is the one made of it.
     let is_same = sent.as_deref().and_then(Cx::parse).map(|cx| cx.to_string()) == made;
@@ -363,10 +359,12 @@ fn relates_to(relationship: &RegistryObject) -> Option<Value> {
 }
 
 /// Reads the relationships whose source a document is.
-pub fn relationships(resource: &Resource) -> Vec<RegistryObject> {
-    let root = resource.root();
-    let source = entry_uuid(root);
+pub fn relationships(root: Element<'_>) -> Vec<RegistryObject> {
     let mut all = Vec::new();
+    if root.child(name::RELATES_TO).is_none() {
+        return all;
+    }
+    let source = entry_uuid(root);
     for (at, relation) in root.children_named(name::RELATES_TO).enumerate() {
         let Some(target) = relation.child(name::TARGET) else { continue };
         let literal = target.text_of(name::REFERENCE).and_then(|r| r.rsplit('/').next());
@@ -407,8 +405,7 @@ pub(super) fn derived_id(source: &str, at: usize) -> String {
 
 /// Reads a document. `patient`: who it is of, where the resource does not say it
 /// in terms of the affinity domain.
-pub fn registered_document(resource: &Resource, patient: Option<&str>) -> RegistryObject {
-    let root = resource.root();
+pub fn registered_document(root: Element<'_>, patient: Option<&str>) -> RegistryObject {
     let mut object = RegistryObject {
         kind: ObjectKind::ExtrinsicObject,
         id: entry_uuid(root),
@@ -490,8 +487,11 @@ fn read_context(root: Element<'_>, context: Element<'_>, object: &mut RegistryOb
         put_slot(object, "serviceStopTime", read_time(period, name::END));
     }
     if let Some(source) = context.child(name::SOURCE_PATIENT_INFO) {
-        put_slot(object, "sourcePatientId", read_patient_id(source));
-        let info = people::contained(root, source).map(people::read_source_patient);
+        let contained = people::contained(root, source);
+        let identifiers = contained.into_iter().flat_map(|c| c.children_named(name::IDENTIFIER));
+        let identified = || Some(identifiers.filter_map(read_cx).next()?.to_string());
+        put_slot(object, "sourcePatientId", read_patient_id(source).or_else(identified));
+        let info = contained.map(people::read_source_patient);
         put_slots(object, "sourcePatientInfo", info.unwrap_or_default());
     }
     let encounters = context.children_named(name::ENCOUNTER).filter_map(|e| read_cxi(e, Some(ENCOUNTER)));

@@ -3,7 +3,7 @@
 //! Spec: IHE MHD 4.2, SubmissionSet-Mapping, Folder-Mapping; ITI TF-3 4.2.3.3, 4.2.3.4
 
 use fhir_model::schema::name;
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
 use super::codes::read_coding;
@@ -13,8 +13,9 @@ use super::document_reference::{
 };
 use super::people::{author, read_author};
 use super::{
-    association_status, deprecated, entry_uuid, extensions, identifiers, of_all_objects, part, put_localized,
-    read_localized, read_of_all_objects, read_unique_identifier, resource_id, slots, unique_identifier,
+    association_status, deprecated, entry_uuid, extensions, identifiers, is_entry_uuid, of_all_objects, part,
+    put_localized, read_localized, read_of_all_objects, read_unique_identifier, resource_id, slots,
+    unique_id_identifier, unique_identifier,
 };
 use crate::wire::ebrim::{Classification, Ends, ObjectKind, RegistryObject, Slot};
 use crate::xds::vocabulary::{
@@ -78,7 +79,7 @@ pub fn list(object: &RegistryObject, members: &[Member<'_>], places: &Places) ->
         put("extension", Value::Array(extensions));
     }
     let mut identifiers = identifiers(object);
-    identifiers.extend(object.identifier(schemes.unique_id).map(|id| unique_identifier(id, "usual")));
+    identifiers.extend(object.identifier(schemes.unique_id).map(unique_id_identifier));
     put("identifier", Value::Array(identifiers));
     let is_deprecated = object.status.as_deref() == Some(DEPRECATED);
     put("status", json!(if is_deprecated { "retired" } else { "current" }));
@@ -171,8 +172,7 @@ pub(super) fn is_folder(root: Element<'_>) -> Option<bool> {
 
 /// Reads a submission set or folder; `None` when the List is neither.
 /// `patient`: as for [`super::registered_document`].
-pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<RegistryObject> {
-    let root = resource.root();
+pub fn registered_package(root: Element<'_>, patient: Option<&str>) -> Option<RegistryObject> {
     let schemes = if is_folder(root)? { OF_FOLDER } else { OF_SUBMISSION_SET };
     let mut object = RegistryObject {
         kind: ObjectKind::RegistryPackage,
@@ -201,8 +201,7 @@ pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<
     if let Some(patient) = of_subject.as_deref().or(patient) {
         object.external_identifiers.push(external_identifier(schemes.patient_id, patient.to_owned()));
     }
-    let is_unique_id = |i: &Element<'_>| !matches!(i.text_of(name::USE), Some("official" | "secondary"));
-    let unique = root.children_named(name::IDENTIFIER).find(is_unique_id);
+    let unique = root.children_named(name::IDENTIFIER).find(|identifier| !is_entry_uuid(*identifier));
     if let Some(unique_id) = unique.and_then(read_unique_identifier) {
         object.external_identifiers.push(external_identifier(schemes.unique_id, unique_id));
     }
@@ -214,8 +213,7 @@ pub fn registered_package(resource: &Resource, patient: Option<&str>) -> Option<
 }
 
 /// Reads what is a member of a submission set or folder, as associations.
-pub fn memberships(resource: &Resource) -> Vec<RegistryObject> {
-    let root = resource.root();
+pub fn memberships(root: Element<'_>) -> Vec<RegistryObject> {
     let source = entry_uuid(root);
     let association = |at: usize, target: String, said: Option<Element<'_>>, status: String| {
         let id = said.and_then(|said| part(said, "id"));

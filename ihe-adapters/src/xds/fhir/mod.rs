@@ -23,7 +23,7 @@ use fhir_model::schema::{NameId, TypeId, name, ty};
 use fhir_model::tree::Element;
 use serde_json::{Map, Value, json};
 
-use super::values::{is_oid, is_uuid};
+use super::values::{Cx, is_oid, is_uuid};
 use super::vocabulary::{APPROVED, DEPRECATED};
 use crate::fhir_client::token;
 use crate::wire::ebrim::{LocalizedString, RegistryObject, Slot};
@@ -31,7 +31,13 @@ use crate::wire::ebrim::{LocalizedString, RegistryObject, Slot};
 /// Where the URLs of our extensions begin.
 const EXTENSIONS: &str = "urn:lanterna:xds:";
 /// The system of identifiers that are URIs.
-const URIS: &str = "urn:ietf:rfc:3986";
+pub const URIS: &str = "urn:ietf:rfc:3986";
+/// The code system of what an identifier of a document, submission set or folder is.
+const IDENTIFIER_TYPES: &str = "https://profiles.ihe.net/ITI/MHD/CodeSystem/IHE.MHD.MHDIdentifierType";
+/// An identifier that is the UUID of the object.
+const ENTRY_UUID: &str = "entryUUID";
+/// An identifier that is the unique id of the object.
+const UNIQUE_ID: &str = "uniqueId";
 
 /// Makes an extension of a value.
 fn extension(kind: &str, value_type: &str, value: impl Into<Value>) -> Value {
@@ -58,9 +64,16 @@ fn value_of<'r>(element: Element<'r>, kind: &str) -> Option<&'r str> {
 }
 
 /// Returns our extensions of a kind.
-fn extensions<'r>(element: Element<'r>, kind: &str) -> impl Iterator<Item = Element<'r>> + use<'r> {
-    let url = format!("{EXTENSIONS}{kind}");
-    element.children_named(name::EXTENSION).filter(move |e| e.text_of(name::URL) == Some(url.as_str()))
+fn extensions<'r, 'k>(
+    element: Element<'r>,
+    kind: &'k str,
+) -> impl Iterator<Item = Element<'r>> + use<'r, 'k> {
+    element.children_named(name::EXTENSION).filter(move |extension| is_of_kind(*extension, kind))
+}
+
+/// Tells whether an extension is ours of a kind.
+fn is_of_kind(extension: Element<'_>, kind: &str) -> bool {
+    extension.text_of(name::URL).and_then(|url| url.strip_prefix(EXTENSIONS)) == Some(kind)
 }
 
 /// Returns the values of the parts of an extension that have a name.
@@ -77,9 +90,8 @@ fn deprecated() -> Value {
 
 /// Returns the status of an association that stands in an element.
 fn association_status(element: Element<'_>) -> String {
-    let url = format!("{EXTENSIONS}deprecated");
     let mut extensions = element.children_named(name::MODIFIER_EXTENSION);
-    let is_deprecated = extensions.any(|e| e.text_of(name::URL) == Some(url.as_str()));
+    let is_deprecated = extensions.any(|extension| is_of_kind(extension, "deprecated"));
     if is_deprecated { DEPRECATED } else { APPROVED }.to_owned()
 }
 
@@ -244,13 +256,49 @@ fn unique_identifier(unique_id: &str, usage: &str) -> Value {
     }
 }
 
+/// Says of an identifier what it is.
+fn typed(mut identifier: Value, kind: &str) -> Value {
+    identifier["type"] = json!({ "coding": [{ "system": IDENTIFIER_TYPES, "code": kind }] });
+    identifier
+}
+
+/// Makes the identifier by which an object is known by its UUID.
+pub fn entry_uuid_identifier(uuid: &str) -> Value {
+    typed(json!({ "use": "official", "system": URIS, "value": uuid }), ENTRY_UUID)
+}
+
+/// Makes the identifier that is the unique id of an object.
+pub fn unique_id_identifier(unique_id: &str) -> Value {
+    typed(unique_identifier(unique_id, "usual"), UNIQUE_ID)
+}
+
+/// Reads the identifier of a patient whose system is an OID.
+pub(crate) fn read_cx(identifier: Element<'_>) -> Option<Cx> {
+    let authority = identifier.text_of(name::SYSTEM)?.strip_prefix("urn:oid:")?.to_owned();
+    Some(Cx { id: identifier.text_of(name::VALUE)?.to_owned(), authority })
+}
+
+/// Tells whether an identifier is one by a UUID: of the object, or of its versions.
+pub fn is_entry_uuid(identifier: Element<'_>) -> bool {
+    match type_of_identifier(identifier) {
+        Some(kind) => kind == ENTRY_UUID,
+        None => matches!(identifier.text_of(name::USE), Some("official" | "secondary")),
+    }
+}
+
+fn type_of_identifier<'r>(identifier: Element<'r>) -> Option<&'r str> {
+    let codings = identifier.child(name::TYPE)?.children_named(name::CODING);
+    codings
+        .filter_map(|coding| coding.text_of(name::CODE))
+        .find(|code| [ENTRY_UUID, UNIQUE_ID].contains(code))
+}
+
 /// Makes the identifiers of an object by its UUID and, where it is not the
 /// first of its versions, by the one that they share.
 fn identifiers(object: &RegistryObject) -> Vec<Value> {
-    let identifier = |usage: &str, id: &str| json!({ "use": usage, "system": URIS, "value": id });
     let logical_id = object.logical_id.as_deref().filter(|id| *id != object.id);
-    let mut all = vec![identifier("official", &object.id)];
-    all.extend(logical_id.map(|id| identifier("secondary", id)));
+    let mut all = vec![entry_uuid_identifier(&object.id)];
+    all.extend(logical_id.map(|id| json!({ "use": "secondary", "system": URIS, "value": id })));
     all
 }
 

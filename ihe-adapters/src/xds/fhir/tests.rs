@@ -68,13 +68,13 @@ fn read(resource: &Value) -> Resource {
 fn document_comes_back(object: &RegistryObject) -> Result<Resource, String> {
     let places = Places { patient: Some("Patient/p".into()), document: Some("Binary/b".into()) };
     let resource = read(&document_reference(object, &[], &places));
-    let (back, sent) = (normalized(registered_document(&resource, None)), normalized(object.clone()));
+    let (back, sent) = (normalized(registered_document(resource.root(), None)), normalized(object.clone()));
     if back == sent { Ok(resource) } else { Err(format!("{sent:#?}\n became {back:#?}")) }
 }
 
 fn package_comes_back(object: &RegistryObject) -> Result<Resource, String> {
     let resource = read(&list(object, &[], &Places::default()));
-    let back = registered_package(&resource, None).ok_or("no package")?;
+    let back = registered_package(resource.root(), None).ok_or("no package")?;
     let (back, sent) = (normalized(back), normalized(object.clone()));
     if back == sent { Ok(resource) } else { Err(format!("{sent:#?}\n became {back:#?}")) }
 }
@@ -175,7 +175,7 @@ fn associations_come_back() {
     let codes: Vec<_> =
         resource.root().children_named(name::RELATES_TO).filter_map(|r| r.text_of(name::CODE)).collect();
     assert_eq!(codes, ["replaces", "replaces"]);
-    assert_eq!(relationships(&resource), related);
+    assert_eq!(relationships(resource.root()), related);
 
     let node = Classification { node: Some(SUBMISSION_SET_NODE.into()), ..Classification::default() };
     let set = RegistryObject {
@@ -197,17 +197,17 @@ fn associations_come_back() {
         .map(|(association, resource_type)| Member { association, resource_type })
         .collect();
     let resource = read(&list(&set, &entries, &Places::default()));
-    assert_eq!(memberships(&resource), members);
+    assert_eq!(memberships(resource.root()), members);
     assert_eq!(resource.root().children_named(name::ENTRY).count(), 2);
 
     // Their status changes where they stand; nowhere else.
     let mut value = list(&set, &entries, &Places::default());
     members[1].status = Some(APPROVED.into());
     assert!(set_association_status(&mut value, &members[1]));
-    assert_eq!(memberships(&read(&value)), members);
+    assert_eq!(memberships(read(&value).root()), members);
     members[0].status = Some(DEPRECATED.into());
     assert!(set_association_status(&mut value, &members[0]));
-    assert_eq!(memberships(&read(&value)), members);
+    assert_eq!(memberships(read(&value).root()), members);
     assert!(!set_association_status(&mut value, &association(A, HAS_MEMBER, A, C, None)));
 }
 
@@ -231,7 +231,7 @@ fn what_came_by_fhir_has_the_metadata_that_it_says() {
         "context": { "sourcePatientInfo": { "reference": "#s" },
             "encounter": [{ "identifier": { "system": "urn:oid:1.5", "value": "E1" } }] },
     }));
-    let object = registered_document(&resource, Some("1^^^&1.9&ISO"));
+    let object = registered_document(resource.root(), Some("1^^^&1.9&ISO"));
     assert_eq!((object.id.as_str(), object.status.as_deref()), (A, Some(DEPRECATED)));
     let type_code = object.classified_by(document_entry::TYPE_CODE).next().expect("a type");
     assert_eq!(
@@ -252,7 +252,7 @@ fn what_came_by_fhir_has_the_metadata_that_it_says() {
     }
     assert_eq!(object.identifier(document_entry::UNIQUE_ID), Some("1.2.3"));
     assert_eq!(object.identifier(document_entry::PATIENT_ID), Some("1^^^&1.9&ISO"));
-    let ends = relationships(&resource).pop().and_then(|r| r.ends).expect("a relationship");
+    let ends = relationships(resource.root()).pop().and_then(|r| r.ends).expect("a relationship");
     assert_eq!(
         (ends.kind.as_str(), ends.source.as_str(), ends.target.as_str()),
         (crate::xds::vocabulary::APPENDS, A, B)
@@ -266,7 +266,7 @@ fn a_change_by_fhir_stands_before_what_was_sent() {
     object.set_slot("creationTime", vec!["202601020304".into()]);
     let mut resource = document_reference(&object, &[], &Places::default());
     let time = |resource: &Value| {
-        registered_document(&read(resource), None).slot_value("creationTime").map(str::to_owned)
+        registered_document(read(resource).root(), None).slot_value("creationTime").map(str::to_owned)
     };
     assert_eq!(time(&resource).as_deref(), Some("202601020304"));
     resource["content"][0]["attachment"]["creation"] = json!("2027-01-01T00:00:00Z");

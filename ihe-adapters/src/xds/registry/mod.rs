@@ -1,24 +1,29 @@
 //! The document registry: what is registered, seen through FHIR.
 //!
-//! - [`register_document_set`] is ITI-42.
+//! - [`register_document_set`] is ITI-42; [`register_resources`] is the same for what
+//!   came as FHIR.
 //! - [`stored_query`] is ITI-18 and ITI-51.
 //! - [`update_document_set`] is ITI-57.
 //! - [`remove_metadata`] is ITI-62.
 
+mod known_patients;
+mod patients;
 mod plan;
 pub mod register_document_set;
+pub mod register_resources;
 pub mod remove_metadata;
 pub mod stored_query;
 pub mod update_document_set;
+mod write;
 
 use std::collections::HashMap;
 
 use fhir_model::interaction::ResourceKey;
-use fhir_model::json;
+use fhir_model::json::write::write_element;
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Element;
 use serde_json::Value;
 
 use super::check::patient_id;
@@ -28,12 +33,13 @@ use super::fhir::{
     memberships, registered_document, registered_package, relationships, resource_id, unique_id_token,
 };
 use super::submission::Submission;
-use super::values::Cx;
-use super::vocabulary::{APPROVED, document_entry};
+use super::vocabulary::{APPROVED, LIMITED_METADATA, document_entry};
 use crate::atna::Recording;
-use crate::fhir_client::{Fhir, code_token, token};
+use crate::fhir_client::{Fhir, Found, code_token};
 use crate::wire::ebrim::{ExternalIdentifier, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
+
+pub(crate) use known_patients::KnownPatients;
 
 /// The types of resources that registered objects are.
 pub(crate) const OBJECTS: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST];
@@ -46,7 +52,7 @@ pub(crate) struct Registered {
     pub(crate) object: RegistryObject,
     /// The associations whose source it is.
     pub(crate) associations: Vec<RegistryObject>,
-    pub(crate) resource: Resource,
+    pub(crate) resource: Found,
 }
 
 /// The registry, as one caller sees it.
@@ -61,6 +67,8 @@ pub(crate) struct Registry<'a> {
     pub(crate) code_lists: Option<&'a CodeLists>,
     /// What is recorded of a change, with the change.
     pub(crate) recording: Option<&'a Recording<'a>>,
+    /// Where the patients of the message are.
+    pub(crate) known_patients: Option<&'a KnownPatients>,
 }
 
 impl Registry<'_> {
@@ -69,23 +77,9 @@ impl Registry<'_> {
         self.code_lists.map(|lists| lists.check(submission)).unwrap_or_default()
     }
 
-    /// Finds a patient of the affinity domain: `Patient/[id]`.
-    pub(crate) async fn patient(&self, cx: &Cx) -> Result<Option<String>, Issue> {
-        let token = token(&cx.system(), &cx.id);
-        let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
-        Ok(found.first().and_then(|patient| Some(format!("Patient/{}", patient.id()?))))
-    }
-
-    /// Returns the identifier that another authority gave to a patient.
-    pub(crate) async fn identifier_by(&self, cx: &Cx, authority: &str) -> Result<Option<Cx>, Issue> {
-        let token = token(&cx.system(), &cx.id);
-        let found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], OBJECTS_MAX).await?;
-        Ok(found.iter().flat_map(identifiers).find(|other| other.authority == authority))
-    }
-
     /// Returns the documents of a patient, in the order in which they came.
     pub(crate) async fn documents_of(&self, patient: &str, cx: &str) -> Result<Vec<Registered>, Issue> {
-        self.of_patient(ty::DOCUMENT_REFERENCE, &[("patient", patient)], cx).await
+        self.of_patient(ty::DOCUMENT_REFERENCE, patient, &[], cx).await
     }
 
     /// Returns the submission sets or folders of a patient, in the order in which they came.
@@ -96,18 +90,25 @@ impl Registry<'_> {
         code: &str,
     ) -> Result<Vec<Registered>, Issue> {
         let code = format!("{LIST_TYPES}|{code}");
-        self.of_patient(ty::LIST, &[("patient", patient), ("code", &code)], cx).await
+        self.of_patient(ty::LIST, patient, &[("code", &code)], cx).await
     }
 
     async fn of_patient(
         &self,
         of: TypeId,
-        parameters: &[(&str, &str)],
+        patient: &str,
+        more: &[(&str, &str)],
         cx: &str,
     ) -> Result<Vec<Registered>, Issue> {
-        let found = self.fhir.search(of, parameters, OBJECTS_MAX).await?;
+        let parameters = [&[("patient", patient)], more].concat();
+        let found = self.fhir.search(of, &parameters, OBJECTS_MAX).await?;
+        let registered = |resource| {
+            let mut registered = self.registered(resource, Some(cx))?;
+            patients::take_over(&mut registered.object, registered.resource.root(), patient, cx);
+            Some(registered)
+        };
         // A search begins with the last.
-        Ok(found.into_iter().rev().filter_map(|resource| self.registered(resource, Some(cx))).collect())
+        Ok(found.into_iter().rev().filter_map(registered).collect())
     }
 
     /// Returns the objects that a search finds, whoever they are of.
@@ -136,7 +137,8 @@ impl Registry<'_> {
     pub(crate) async fn by_uuid(&self, uuid: &str, of: &[TypeId]) -> Result<Option<Registered>, Issue> {
         let Some(id) = resource_id(uuid) else { return Ok(None) };
         for of in of {
-            if let Some(found) = self.fhir.read(*of, id).await?.and_then(|r| self.registered(r, None)) {
+            if let Some(found) = self.fhir.read(*of, id).await?.and_then(|r| self.registered(r.into(), None))
+            {
                 return Ok(self.with_patients(vec![found]).await?.pop());
             }
         }
@@ -145,8 +147,9 @@ impl Registry<'_> {
 
     /// Sees a resource as the object that it is; `None` when it is none, or was
     /// entered in error. A document that came by FHIR has a unique id and a
-    /// repository as well, so that it can be retrieved by both.
-    fn registered(&self, resource: Resource, patient: Option<&str>) -> Option<Registered> {
+    /// repository as well, so that it can be retrieved by both; and who does not
+    /// say how he knows the patient knows him as everybody does.
+    pub(crate) fn registered(&self, resource: Found, patient: Option<&str>) -> Option<Registered> {
         let mut registered = registered(resource, patient)?;
         if registered.object.kind != ObjectKind::ExtrinsicObject {
             return Some(registered);
@@ -163,44 +166,16 @@ impl Registry<'_> {
         }
         if object.slot("repositoryUniqueId").is_empty() && binary_of(&registered.resource).is_some() {
             let here = vec![self.repository_unique_id.to_owned()];
-            registered.object.set_slot("repositoryUniqueId", here);
+            object.set_slot("repositoryUniqueId", here);
+        }
+        let is_limited = LIMITED_METADATA.iter().any(|node| object.is_of_node(node));
+        if object.slot("sourcePatientId").is_empty()
+            && !is_limited
+            && let Some(patient) = patient_id(object).map(str::to_owned)
+        {
+            object.set_slot("sourcePatientId", vec![patient]);
         }
         Some(registered)
-    }
-
-    /// Says of which patient objects are that only refer to a resource.
-    async fn with_patients(&self, mut all: Vec<Registered>) -> Result<Vec<Registered>, Issue> {
-        for registered in &mut all {
-            if patient_id(&registered.object).is_some() {
-                continue;
-            }
-            let Some(key) = subject_of(&registered.resource) else { continue };
-            let patient = self.fhir.read(ty::PATIENT, key.id.as_str()).await?;
-            let known = patient.as_ref().map(identifiers).unwrap_or_default();
-            let is_of_domain = |cx: &&Cx| self.affinity_domain.is_none_or(|domain| cx.authority == domain);
-            let Some(cx) = known.iter().find(is_of_domain) else { continue };
-            let (text, resource) = (cx.to_string(), registered.resource.clone());
-            if let Some(complete) = self.registered(resource, Some(&text)) {
-                *registered = complete;
-            }
-        }
-        Ok(all)
-    }
-
-    /// Sees a resource as the object that it is, with what its patient is known by; `None` when
-    /// it is none.
-    pub(crate) async fn with_known_patients(
-        &self,
-        resource: Resource,
-    ) -> Result<Option<(RegistryObject, Vec<Cx>)>, Issue> {
-        let Some(registered) = self.registered(resource, None) else { return Ok(None) };
-        let patient = match subject_of(&registered.resource) {
-            Some(key) => self.fhir.read(ty::PATIENT, key.id.as_str()).await?,
-            None => None,
-        };
-        let known = patient.as_ref().map(identifiers).unwrap_or_default();
-        let complete = self.with_patients(vec![registered]).await?.pop();
-        Ok(complete.map(|registered| (registered.object, known)))
     }
 
     /// Returns the objects of a unique id.
@@ -309,34 +284,31 @@ pub(crate) fn last_versions(all: &mut Vec<Registered>) {
     all.retain(|r| last.get(&logical_id(&r.object)) == Some(&version_of(&r.object)));
 }
 
-/// Returns the patient whom a resource says that it is about.
-fn subject_of(resource: &Resource) -> Option<ResourceKey> {
-    let reference = resource.root().child(name::SUBJECT)?.text_of(name::REFERENCE)?;
-    Literal::parse(reference).map(|literal| literal.key).filter(|key| key.resource_type == ty::PATIENT)
-}
-
 /// Returns a stored resource as JSON, to be changed.
 ///
 /// # Errors
 /// When it is none that can be.
-pub(crate) fn json_of_resource(resource: &Resource) -> Result<Value, Issue> {
+pub(crate) fn json_of_resource(root: Element<'_>) -> Result<Value, Issue> {
     let unreadable = |_| Issue::fatal(IssueType::Exception).text("a stored resource cannot be changed");
-    serde_json::from_slice(&json::to_json(resource)).map_err(unreadable)
+    let mut bytes = Vec::new();
+    write_element(root, &mut bytes);
+    serde_json::from_slice(&bytes).map_err(unreadable)
 }
 
 /// Returns `Type/[id]`.
-fn literal(resource: &Resource) -> String {
+fn literal(resource: &Found) -> String {
     format!("{}/{}", resource.resource_type(), resource.id().unwrap_or_default())
 }
 
 /// Sees a resource as the object that it says it is.
-fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
-    if resource.root().text_of(name::STATUS) == Some("entered-in-error") {
+fn registered(resource: Found, patient: Option<&str>) -> Option<Registered> {
+    let root = resource.root();
+    if root.text_of(name::STATUS) == Some("entered-in-error") {
         return None;
     }
     let (mut object, associations) = match resource.resource_type() {
-        ty::DOCUMENT_REFERENCE => (registered_document(&resource, patient), relationships(&resource)),
-        ty::LIST => (registered_package(&resource, patient)?, memberships(&resource)),
+        ty::DOCUMENT_REFERENCE => (registered_document(root, patient), relationships(root)),
+        ty::LIST => (registered_package(root, patient)?, memberships(root)),
         _ => return None,
     };
     // Each object has a version; who only registers does not name it.
@@ -344,19 +316,9 @@ fn registered(resource: Resource, patient: Option<&str>) -> Option<Registered> {
     Some(Registered { object, associations, resource })
 }
 
-/// Returns the identifiers of a patient that have an OID for who assigned them.
-fn identifiers(patient: &Resource) -> Vec<Cx> {
-    let identifiers = patient.root().children_named(name::IDENTIFIER);
-    let cx = |identifier: Element<'_>| {
-        let authority = identifier.text_of(name::SYSTEM)?.strip_prefix("urn:oid:")?.to_owned();
-        Some(Cx { id: identifier.text_of(name::VALUE)?.to_owned(), authority })
-    };
-    identifiers.filter_map(cx).collect()
-}
-
 /// Returns the unique id of a document that came without one: its UUID as an
 /// OID, by ITU-T X.667.
-fn unique_id_of_uuid(uuid: &str) -> Option<String> {
+pub(crate) fn unique_id_of_uuid(uuid: &str) -> Option<String> {
     let uuid: uuid::Uuid = resource_id(uuid)?.parse().ok()?;
     Some(format!("2.25.{}", uuid.as_u128()))
 }
@@ -367,7 +329,7 @@ fn uuid_of_unique_id(unique_id: &str) -> Option<String> {
 }
 
 /// Returns the Binary that a document is in, if it is in one of this server.
-pub(crate) fn binary_of(document: &Resource) -> Option<ResourceKey> {
+pub(crate) fn binary_of(document: &Found) -> Option<ResourceKey> {
     let content = document.root().child(name::CONTENT)?;
     let url = content.child(name::ATTACHMENT)?.text_of(name::URL)?;
     Literal::parse(url).map(|literal| literal.key).filter(|key| key.resource_type == ty::BINARY)

@@ -4,14 +4,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fhir_model::interaction::Content;
+use fhir_model::interaction::Carried;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::percent;
 use fhir_model::schema::name;
 use serde_json::{Value, json};
 
-use super::{OBJECTS, Registered, Registry, failure, is_approved, json_of_resource, literal};
-use crate::atna::Recording;
+use super::{OBJECTS, Registered, Registry, is_approved, json_of_resource, literal};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
 use crate::xds::check::{patient_id, unique_id};
@@ -23,47 +22,23 @@ use crate::xds::submission::Submission;
 use crate::xds::values::{Cx, dtm_to_date_time};
 use crate::xds::vocabulary::{APPROVED, FOLDER_NODE, HAS_MEMBER};
 
-/// How often a submission is tried anew that others came in between.
-const TRIES: usize = 4;
-
 /// What a submission writes.
 #[derive(Default)]
 pub(super) struct Plan {
-    entries: Vec<Value>,
-    contents: Vec<(String, Content)>,
+    pub(super) entries: Vec<Value>,
+    pub(super) contents: Vec<(String, Carried)>,
+}
+
+/// What a submission changes whose own resources are there already.
+pub(super) struct Changes {
+    /// The entries that write what registered resources become, by `Type/[id]`.
+    pub(super) registered: HashMap<String, Value>,
+    /// Associations that come of the submission.
+    pub(super) associations: Vec<RegistryObject>,
 }
 
 /// What planning ends with: a plan, or all that is wrong with the submission.
 pub(super) type Planned = Result<Result<Plan, Vec<RegistryError>>, Issue>;
-
-/// Plans and writes, anew where others came in between.
-///
-/// # Errors
-/// All that is wrong with the submission; nothing is written then.
-pub(super) async fn write(
-    registry: &Registry<'_>,
-    plan: impl AsyncFn() -> Planned,
-) -> Result<(), Vec<RegistryError>> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let mut planned = plan().await.map_err(|issue| vec![failure(&issue, ErrorCode::Registry)])??;
-        planned.entries.extend(registry.recording.map(Recording::entry));
-        match registry.fhir.transact(planned.entries, planned.contents).await {
-            Ok(()) => {
-                registry.recording.inspect(|recording| recording.stored());
-                return Ok(());
-            }
-            // Somebody changed what is changed here, or took a unique id: look again.
-            Err(issue) if is_race(&issue) && tries < TRIES => {}
-            Err(issue) => return Err(vec![failure(&issue, ErrorCode::Registry)]),
-        }
-    }
-}
-
-fn is_race(issue: &Issue) -> bool {
-    matches!(issue.code, IssueType::Conflict | IssueType::Invalid | IssueType::MultipleMatches)
-}
 
 /// A registered object that a submission concerns.
 struct Known {
@@ -240,9 +215,23 @@ impl Planning {
         Ok(())
     }
 
-    /// Returns what to write, or what is wrong. `stored`: where the bytes are
-    /// of the documents that came, in their order.
-    pub(super) fn into_plan(self, stored: &[Option<Content>]) -> Result<Plan, Vec<RegistryError>> {
+    /// Returns what registered resources become, by `Type/[id]`, and the
+    /// associations that come of the submission; or what is wrong.
+    pub(super) fn into_changes(self) -> Result<Changes, Vec<RegistryError>> {
+        let Planning { faults, known, added, .. } = self;
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let changed = known.into_values().filter_map(|Known { registered, becomes }| {
+            let entry = json!({ "resource": becomes?, "request": unchanged("PUT", &registered) });
+            Some((literal(&registered.resource), entry))
+        });
+        Ok(Changes { registered: changed.collect(), associations: added })
+    }
+
+    /// Returns what to write, or what is wrong. `stored`: the bytes of
+    /// the documents that came, in their order.
+    pub(super) fn into_plan(self, stored: &[Option<Carried>]) -> Result<Plan, Vec<RegistryError>> {
         let Planning { submission, place, faults, known, added, binaries, versions, beside, .. } = self;
         if !faults.is_empty() {
             return Err(faults);
@@ -250,8 +239,8 @@ impl Planning {
         let mut plan = Plan::default();
         let associations = || submission.associations.iter().chain(&added);
         for (at, document) in submission.documents.iter().enumerate() {
-            let content = stored.get(at).copied().flatten();
-            let binary = content.map(|content| plan.binary(document, content));
+            let bytes = stored.get(at).cloned().flatten();
+            let binary = bytes.map(|bytes| plan.binary(document, bytes));
             let of_it = |a: &&RegistryObject| {
                 a.ends.as_ref().is_some_and(|e| e.kind != HAS_MEMBER && e.source == document.id)
             };
@@ -304,8 +293,8 @@ impl Planning {
 }
 
 impl Plan {
-    /// Writes a Binary of the stored bytes of a document; returns the reference to it.
-    fn binary(&mut self, document: &RegistryObject, content: Content) -> String {
+    /// Writes a Binary of the bytes of a document; returns the reference to it.
+    fn binary(&mut self, document: &RegistryObject, bytes: Carried) -> String {
         let id = uuid::Uuid::new_v4().to_string();
         let full_url = format!("urn:uuid:{id}");
         let url = format!("Binary/{id}");
@@ -316,7 +305,7 @@ impl Plan {
         }
         let request = json!({ "method": "PUT", "url": url });
         self.entries.push(json!({ "fullUrl": full_url, "resource": binary, "request": request }));
-        self.contents.push((full_url, content));
+        self.contents.push((full_url, bytes));
         url
     }
 
@@ -333,18 +322,21 @@ impl Plan {
 
     /// Writes a resource that is not there yet; of a unique id there may be one.
     fn put_new(&mut self, resource: Value, uuid: &str, unique_id: Option<&str>) {
-        let of = resource["resourceType"].as_str().unwrap_or_default().to_owned();
-        let url = match unique_id {
-            Some(unique_id) => {
-                let mut url = format!("{of}?identifier=");
-                percent::encode(&unique_id_token(unique_id), &mut url);
-                url
-            }
-            None => format!("{of}/{}", resource_id(uuid).unwrap_or(uuid)),
-        };
-        let request = json!({ "method": "PUT", "url": url, "ifNoneMatch": "*" });
+        let of = resource["resourceType"].as_str().unwrap_or_default();
+        let request = not_there_yet(of, resource_id(uuid).unwrap_or(uuid), unique_id);
         self.entries.push(json!({ "resource": resource, "request": request }));
     }
+}
+
+/// Makes a request that writes a resource which is not there yet; of a unique
+/// id there may be one.
+pub(super) fn not_there_yet(of: &str, id: &str, unique_id: Option<&str>) -> Value {
+    let mut url = format!("{of}/{id}");
+    if let Some(unique_id) = unique_id {
+        url = format!("{of}?identifier=");
+        percent::encode(&unique_id_token(unique_id), &mut url);
+    }
+    json!({ "method": "PUT", "url": url, "ifNoneMatch": "*" })
 }
 
 /// Makes a request about a resource as it was read.
@@ -358,7 +350,7 @@ fn unchanged(method: &str, registered: &Registered) -> Value {
 }
 
 /// Appends what a list of a resource has to that of another.
-fn append(value: &mut Value, element: &str, made: &Value) {
+pub(super) fn append(value: &mut Value, element: &str, made: &Value) {
     let Some(resource) = value.as_object_mut() else { return };
     let items = resource.entry(element).or_insert_with(|| json!([]));
     if let (Value::Array(items), Some(Value::Array(new))) = (items, made.get(element)) {
@@ -396,7 +388,7 @@ pub(super) fn association_of(kind: &str, source: &str, target: &str) -> Registry
 }
 
 pub(super) fn json_of(registered: &Registered) -> Result<Value, Issue> {
-    json_of_resource(&registered.resource)
+    json_of_resource(registered.resource.root())
 }
 
 /// Returns the time, as metadata have it.

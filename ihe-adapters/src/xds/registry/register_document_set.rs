@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use fhir_model::interaction::Content;
+use fhir_model::interaction::Carried;
 use fhir_model::outcome::Issue;
 use serde_json::Value;
 
-use super::plan::{Planned, Planning, association_of, write};
+use super::plan::{Planned, Planning, association_of};
+use super::write::write;
 use super::{OBJECTS, Registry, ends_at, is_approved};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};
@@ -20,8 +21,8 @@ use crate::xds::vocabulary::{
     TRANSFORMS_AND_REPLACES,
 };
 
-/// Registers a submission. `stored`: where the bytes are that the repository
-/// has of its documents, in their order; none for those that are elsewhere.
+/// Registers a submission. `stored`: the bytes that the repository has of its
+/// documents, in their order; none for those that are elsewhere.
 /// `taker`: what of its metadata there has to be.
 ///
 /// # Errors
@@ -29,7 +30,7 @@ use crate::xds::vocabulary::{
 pub(crate) async fn register(
     registry: &Registry<'_>,
     submission: Submission,
-    stored: &[Option<Content>],
+    stored: &[Option<Carried>],
     taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
     register_beside(registry, submission, (stored, &[]), taker).await
@@ -42,11 +43,10 @@ pub(crate) async fn register(
 pub(crate) async fn register_beside(
     registry: &Registry<'_>,
     mut submission: Submission,
-    (stored, beside): (&[Option<Content>], &[Value]),
+    (stored, beside): (&[Option<Carried>], &[Value]),
     taker: Taker,
 ) -> Result<(), Vec<RegistryError>> {
-    let mut faults = check(&submission, taker);
-    faults.extend(registry.unlisted_codes(&submission));
+    let faults = faults(registry, &submission, taker);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -56,6 +56,14 @@ pub(crate) async fn register_beside(
         object.logical_id = Some(object.id.clone());
     }
     write(registry, async || plan(registry, &submission, stored, beside).await).await
+}
+
+/// Tells what is wrong with a submission, as far as that can be told without
+/// what is registered.
+pub(crate) fn faults(registry: &Registry<'_>, submission: &Submission, taker: Taker) -> Vec<RegistryError> {
+    let mut faults = check(submission, taker);
+    faults.extend(registry.unlisted_codes(submission));
+    faults
 }
 
 /// Registers documents that are made when they are asked for.
@@ -78,11 +86,17 @@ pub(crate) async fn register_on_demand(
 async fn plan(
     registry: &Registry<'_>,
     submission: &Submission,
-    stored: &[Option<Content>],
+    stored: &[Option<Carried>],
     beside: &[Value],
 ) -> Planned {
-    let mut planning = Planning::begin(registry, submission.clone()).await?;
+    let mut planning = planned(registry, submission).await?;
     planning.beside = beside.to_vec();
+    Ok(planning.into_plan(stored))
+}
+
+/// Finds out what a submission means for what is registered.
+pub(super) async fn planned(registry: &Registry<'_>, submission: &Submission) -> Result<Planning, Issue> {
+    let mut planning = Planning::begin(registry, submission.clone()).await?;
     for object in submission.described() {
         planning.identity(registry, object).await?;
     }
@@ -94,7 +108,7 @@ async fn plan(
             planning.relationship(registry, association, ends).await?;
         }
     }
-    Ok(planning.into_plan(stored))
+    Ok(planning)
 }
 
 impl Planning {

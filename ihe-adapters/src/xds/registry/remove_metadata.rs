@@ -13,7 +13,8 @@ use std::sync::Arc;
 use fhir_model::outcome::Issue;
 use serde_json::json;
 
-use super::plan::{Plan, Planned, json_of, now, write};
+use super::plan::{Plan, Planned, json_of, now};
+use super::write::write;
 use super::{OBJECTS, Registered, Registry};
 use crate::wire::ebrim::RegistryObject;
 use crate::wire::ebrs::{ErrorCode, RegistryError};

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use fhir_model::outcome::Issue;
 use fhir_model::schema::ty;
 
-use super::plan::{Planned, Planning, association_of, write};
+use super::plan::{Planned, Planning, association_of};
+use super::write::write;
 use super::{OBJECTS, Registered, Registry, binary_of, ends_at, is_approved, version_of};
 use crate::wire::ebrim::{Ends, ObjectKind, RegistryObject};
 use crate::wire::ebrs::{ErrorCode, RegistryError};

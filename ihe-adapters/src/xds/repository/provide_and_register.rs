@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use fhir_model::interaction::Content;
+use fhir_model::interaction::Carried;
 use serde_json::Value;
 
 use crate::wire::ebrim::RegistryObject;
@@ -18,13 +18,13 @@ use crate::xds::registry::register_document_set::register_beside;
 use crate::xds::submission::Submission;
 use crate::xds::vocabulary::ON_DEMAND;
 
-/// A document as it came: durable in the document store.
+/// A document as it came.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// The id of its part; `None` for what stood in the message.
     pub content_id: Option<String>,
-    /// Where its bytes are.
-    pub content: Content,
+    /// Its bytes: durable in the document store, or at hand.
+    pub bytes: Carried,
     /// Their SHA-1 in hexadecimal.
     pub sha1: String,
 }
@@ -84,11 +84,11 @@ pub(crate) async fn provide_and_register(
             stored.push(None);
             continue;
         };
-        compare(document, received, &mut faults);
+        faults.extend(differences(document, received.bytes.size(), &received.sha1));
         document.set_slot("hash", vec![received.sha1.clone()]);
-        document.set_slot("size", vec![received.content.size.to_string()]);
+        document.set_slot("size", vec![received.bytes.size().to_string()]);
         document.set_slot("repositoryUniqueId", vec![registry.repository_unique_id.to_owned()]);
-        stored.push(Some(received.content));
+        stored.push(Some(received.bytes.clone()));
     }
     if !faults.is_empty() {
         return Err(faults);
@@ -97,14 +97,14 @@ pub(crate) async fn provide_and_register(
 }
 
 /// Compares what the metadata say of a document with what came.
-fn compare(document: &RegistryObject, received: &Received, faults: &mut Vec<RegistryError>) {
-    let size = received.content.size.to_string();
-    for (slot, is) in [("hash", &received.sha1), ("size", &size)] {
-        if let Some(told) = document.slot_value(slot).filter(|told| !told.eq_ignore_ascii_case(is)) {
-            let told: String = told.chars().take(64).collect();
-            let context = format!("the {slot} of the document is {is}, and not {told}");
-            let error = RegistryError::new(ErrorCode::RepositoryMetadata, context);
-            faults.push(error.at(format!("{}/{slot}", document.id)));
-        }
-    }
+pub(crate) fn differences(document: &RegistryObject, size: u64, sha1: &str) -> Vec<RegistryError> {
+    let size = size.to_string();
+    let told = [("hash", sha1), ("size", &size)].into_iter().filter_map(|(slot, is)| {
+        let told = document.slot_value(slot).filter(|told| !told.eq_ignore_ascii_case(is))?;
+        let told: String = told.chars().take(64).collect();
+        let context = format!("the {slot} of the document is {is}, and not {told}");
+        let error = RegistryError::new(ErrorCode::RepositoryMetadata, context);
+        Some(error.at(format!("{}/{slot}", document.id)))
+    });
+    told.collect()
 }

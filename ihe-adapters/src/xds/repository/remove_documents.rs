@@ -41,7 +41,7 @@ pub(crate) async fn remove(registry: &Registry<'_>, request: &DocumentRequest) -
     }
     let delete = |binary: &String| json!({ "request": { "method": "DELETE", "url": binary } });
     let entries: Vec<Value> = binaries.iter().map(delete).collect();
-    registry.fhir.transact(entries, Vec::new()).await.map_err(failed)
+    registry.fhir.transact(entries, Vec::new()).await.map(drop).map_err(failed)
 }
 
 /// Returns the Binaries that a document is in, `Binary/[id]`.

@@ -2,7 +2,7 @@
 //!
 //! Spec: ITI TF-2 3.43.4
 
-use fhir_model::interaction::Content;
+use fhir_model::interaction::Carried;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::base64;
 use fhir_model::schema::{name, ty};
@@ -39,15 +39,6 @@ impl DocumentRequest {
     }
 }
 
-/// The bytes of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bytes {
-    /// In the document store.
-    Stored(Content),
-    /// At hand.
-    Here(Vec<u8>),
-}
-
 /// A document that is given out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retrieved {
@@ -56,7 +47,7 @@ pub struct Retrieved {
     /// Its media type.
     pub media_type: String,
     /// Its bytes.
-    pub bytes: Bytes,
+    pub bytes: Carried,
 }
 
 /// Reads what a request asks for.
@@ -114,7 +105,7 @@ pub(crate) fn clip(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
-async fn find(registry: &Registry<'_>, unique_id: &str) -> Result<Option<(String, Bytes)>, Issue> {
+async fn find(registry: &Registry<'_>, unique_id: &str) -> Result<Option<(String, Carried)>, Issue> {
     for entry in registry.by_unique_id(unique_id, &[ty::DOCUMENT_REFERENCE]).await? {
         let Some(binary) = binary_of(&entry.resource) else { continue };
         let (binary, content) = match registry.fhir.read_binary(binary).await {
@@ -124,8 +115,9 @@ async fn find(registry: &Registry<'_>, unique_id: &str) -> Result<Option<(String
         };
         let root = binary.root();
         let media_type = root.text_of(name::CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
-        let inline = || base64::decode(root.text_of(name::DATA).unwrap_or_default()).map(Bytes::Here);
-        if let Some(bytes) = content.map(Bytes::Stored).or_else(inline) {
+        let inline = || base64::decode(root.text_of(name::DATA).unwrap_or_default());
+        let inline = || inline().map(|bytes| Carried::Here(bytes.into()));
+        if let Some(bytes) = content.map(Carried::Stored).or_else(inline) {
             return Ok(Some((media_type, bytes)));
         }
     }

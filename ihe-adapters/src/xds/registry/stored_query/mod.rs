@@ -10,10 +10,10 @@ mod queries;
 pub(crate) use filter::holds;
 pub(crate) use queries::perform;
 
-use crate::wire::ebrim::{RegistryObject, object_ref, registry_object};
+use crate::wire::ebrim::{RegistryObject, write_object, write_object_ref};
 use crate::wire::ebrs::{ErrorCode, RegistryError, Status, error_list};
 use crate::wire::namespaces::{QUERY, RIM};
-use crate::wire::xml::Element;
+use crate::wire::xml::{Element, Fragment};
 
 pub use parameters::Parameters;
 
@@ -75,15 +75,23 @@ impl StoredQuery {
     }
 }
 
+/// How long objects and references to them are as XML, about.
+const LEAF_BYTES: usize = 6 << 10;
+const REF_BYTES: usize = 100;
+
 /// Writes the answer to a query.
 pub fn response(found: &[RegistryObject], leaf_class: bool, errors: &[RegistryError]) -> Element {
     let status = Status::of(errors, !found.is_empty());
-    let object = |object: &RegistryObject| match leaf_class {
-        true => registry_object(object),
-        false => object_ref(&object.id, object.home.as_deref()),
-    };
+    let bytes_each = if leaf_class { LEAF_BYTES } else { REF_BYTES };
+    let mut objects = Fragment::new(RIM, found.len() * bytes_each);
+    for object in found {
+        match leaf_class {
+            true => write_object(object, &mut objects),
+            false => write_object_ref(&object.id, object.home.as_deref(), &mut objects),
+        }
+    }
     Element::new(QUERY, "AdhocQueryResponse")
         .with_attribute("status", status.urn())
         .with_children(error_list(errors))
-        .with_child(Element::new(RIM, "RegistryObjectList").with_children(found.iter().map(object)))
+        .with_child(Element::new(RIM, "RegistryObjectList").with_fragment(objects))
 }

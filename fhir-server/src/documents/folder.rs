@@ -1,14 +1,7 @@
-//! The bytes of documents in a folder: stored once, named by their SHA-256.
-//!
-//! A document is written beside its place, hashed on the way, made durable and
-//! only then put where it belongs: what has a name is whole. Versions of Binary
-//! refer to it (table `content`); several may refer to the same bytes. What
-//! nothing refers to, since the submission failed, is swept out a day later:
-//! who stores the same bytes again makes them young again before referring to
-//! them.
+//! Documents in a folder: each a file, named by its SHA-256.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,15 +9,15 @@ use std::time::{Duration, SystemTime};
 use fhir_model::interaction::Content;
 use fhir_model::primitive::hexadecimal;
 use ihe_adapters::documents::{Documents, Upload};
-use ring::digest::{Context, SHA256};
 
-/// Where documents are written before they are whole, below the folder.
-const INCOMPLETE: &str = "incomplete";
+use super::arriving::{self, Arriving};
+use super::{DocumentStore, SweepError};
 
 /// Documents in a folder.
 #[derive(Debug, Clone)]
 pub struct DocumentFolder {
     folder: PathBuf,
+    incomplete: PathBuf,
     /// Held while a document is found old and removed, or found and made young.
     sweeping: Arc<Mutex<()>>,
 }
@@ -37,25 +30,24 @@ impl DocumentFolder {
     /// When it cannot be used.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<DocumentFolder> {
         let folder = folder.into();
-        let incomplete = folder.join(INCOMPLETE);
-        if incomplete.exists() {
-            fs::remove_dir_all(&incomplete)?;
-        }
-        fs::create_dir_all(&incomplete)?;
+        let incomplete = arriving::prepare(&folder)?;
         sync_folder(&folder)?;
-        Ok(DocumentFolder { folder, sweeping: Arc::default() })
+        Ok(DocumentFolder { folder, incomplete, sweeping: Arc::default() })
     }
 
-    /// Removes the documents that are older than `age` and that nothing refers
-    /// to, by `is_referred`; returns how many. Blocks.
-    ///
-    /// # Errors
-    /// When the folder cannot be read, and those of `is_referred`.
-    pub fn sweep<E: From<io::Error>>(
+    /// Returns the place of a document: two levels of folders, so that none has too many files.
+    fn place(&self, sha256: &[u8; 32]) -> PathBuf {
+        let name = hexadecimal::encode(sha256);
+        self.folder.join(&name[..2]).join(&name[2..4]).join(name)
+    }
+}
+
+impl DocumentStore for DocumentFolder {
+    fn sweep(
         &self,
         age: Duration,
-        mut is_referred: impl FnMut(&[u8; 32]) -> Result<bool, E>,
-    ) -> Result<u64, E> {
+        is_referred: &mut dyn FnMut(&[u8; 32]) -> Result<bool, SweepError>,
+    ) -> Result<u64, SweepError> {
         let mut swept = 0;
         for first in folders(&self.folder)? {
             for second in folders(&first)? {
@@ -76,18 +68,12 @@ impl DocumentFolder {
         }
         Ok(swept)
     }
-
-    /// Returns the place of a document: two levels of folders, so that none has too many files.
-    fn place(&self, sha256: &[u8; 32]) -> PathBuf {
-        let name = hexadecimal::encode(sha256);
-        self.folder.join(&name[..2]).join(&name[2..4]).join(name)
-    }
 }
 
 impl Documents for DocumentFolder {
     fn begin(&self) -> io::Result<Box<dyn Upload>> {
-        let file = tempfile::NamedTempFile::new_in(self.folder.join(INCOMPLETE))?;
-        Ok(Box::new(Writing { file, hash: Context::new(&SHA256), size: 0, documents: self.clone() }))
+        let arriving = Arriving::begin(&self.incomplete)?;
+        Ok(Box::new(Writing { arriving, documents: self.clone() }))
     }
 
     fn open(&self, content: &Content) -> io::Result<Box<dyn Read + Send>> {
@@ -100,26 +86,19 @@ impl Documents for DocumentFolder {
 }
 
 struct Writing {
-    file: tempfile::NamedTempFile,
-    hash: Context,
-    size: u64,
+    arriving: Arriving,
     documents: DocumentFolder,
 }
 
 impl Upload for Writing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(())
+        self.arriving.write(bytes)
     }
 
     fn finish(self: Box<Self>) -> io::Result<Content> {
-        let Writing { file, hash, size, documents } = *self;
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(hash.finish().as_ref());
-        let content = Content { sha256, size };
-        let place = documents.place(&sha256);
+        let Writing { arriving, documents } = *self;
+        let (content, file) = arriving.finish();
+        let place = documents.place(&content.sha256);
         // What has its name was durable before it got it.
         {
             let _sweeping = documents.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,8 +117,7 @@ impl Upload for Writing {
     }
 
     fn pass_on(self: Box<Self>) -> io::Result<Box<dyn Read + Send>> {
-        // Its name goes with the upload; its bytes when they were read.
-        Ok(Box::new(self.file.reopen()?))
+        self.arriving.pass_on()
     }
 }
 
@@ -155,7 +133,7 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Returns the SHA-256 that a file is named by.
-fn sha256_of(name: &str) -> Option<[u8; 32]> {
+pub(super) fn sha256_of(name: &str) -> Option<[u8; 32]> {
     hexadecimal::decode(name)?.try_into().ok()
 }
 
@@ -220,7 +198,7 @@ mod tests {
         drop(upload);
         assert_eq!(files(folder.path()), 0);
         // As after a kill.
-        fs::write(folder.path().join(INCOMPLETE).join("x"), b"abc").expect("written");
+        fs::write(folder.path().join("incomplete").join("x"), b"abc").expect("written");
         let documents = DocumentFolder::open(folder.path()).expect("opened again");
         assert_eq!(files(folder.path()), 0);
         let absent = Content { sha256: [7; 32], size: 3 };
@@ -253,7 +231,7 @@ mod tests {
         }
         // Stored once more, and not yet referred to.
         assert_eq!(store(&documents, &[b"young"]), young);
-        let swept = documents.sweep(day, |sha256| Ok::<bool, io::Error>(*sha256 == kept.sha256));
+        let swept = documents.sweep(day, &mut |sha256| Ok(*sha256 == kept.sha256));
         assert_eq!(swept.expect("swept"), 1);
         for (content, is_there) in [(&kept, true), (&old, false), (&young, true)] {
             assert_eq!(read(&documents, content).is_ok(), is_there);
