@@ -216,7 +216,7 @@ fn patients_of(query: &Element) -> impl Iterator<Item = String> {
     })
 }
 
-/// Writes an AuditEvent of what succeeds; [`ended`] says where it does not.
+/// Writes an AuditEvent of what succeeds; [`ended`](super::participants::ended) says where it does not.
 /// `places`: the patients that are known here, as
 /// `Patient/[id]`, in the order of the objects.
 pub fn audit_event(
