@@ -56,6 +56,7 @@ impl Element {
         }
         let text = decoded(bytes).map_err(at_begin)?;
         let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        allowed(source).map_err(at_begin)?;
         let mut reader = NsReader::from_str(source);
         reader.config_mut().expand_empty_elements = true;
         reader.config_mut().check_comments = true;
@@ -267,6 +268,7 @@ impl Reading<'_> {
             }
             let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|e| e.to_string())?;
             let value = value.into_owned();
+            allowed(&value)?;
             let (namespace, local) = self.xml.resolver().resolve_attribute(attribute.key);
             let (namespace, local) = (bound(&namespace)?, local.into_inner().to_owned());
             let namespace = kept(&mut self.namespaces, &namespace);
@@ -280,9 +282,7 @@ impl Reading<'_> {
     }
 
     fn text(&mut self, text: &str) -> Outcome<()> {
-        if let Some(bad) = text.chars().find(|c| !is_character(*c)) {
-            return Err(format!("the character U+{:04X} is not allowed", u32::from(bad)));
-        }
+        allowed(text)?;
         let Some(element) = self.open.last_mut() else {
             return if text.trim().is_empty() { Ok(()) } else { Err("text outside the root".to_owned()) };
         };
@@ -291,6 +291,15 @@ impl Reading<'_> {
             _ => element.children.push(Node::Text(text.to_owned())),
         }
         Ok(())
+    }
+}
+
+/// Makes sure that a text has none but characters that may stand in a document, wherever
+/// it stands, or whatever refers to them.
+fn allowed(text: &str) -> Outcome<()> {
+    match text.chars().find(|c| !is_character(*c)) {
+        Some(bad) => Err(format!("the character U+{:04X} is not allowed", u32::from(bad))),
+        None => Ok(()),
     }
 }
 
@@ -305,7 +314,7 @@ fn bound(namespace: &ResolveResult<'_>) -> Outcome<String> {
     match namespace {
         // The reader leaves references in namespaces as they are.
         ResolveResult::Bound(namespace) => match quick_xml::escape::unescape(namespace.0) {
-            Ok(namespace) => Ok(namespace.into_owned()),
+            Ok(namespace) => allowed(&namespace).map(|()| namespace.into_owned()),
             Err(error) => Err(error.to_string()),
         },
         ResolveResult::Unbound => Ok(String::new()),
