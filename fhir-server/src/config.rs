@@ -9,8 +9,9 @@ use std::sync::Arc;
 use clap::Args;
 use fhir_model::schema::TypeId;
 use ihe_adapters::atna::Recorder;
-use ihe_adapters::gateway::Images;
 use ihe_adapters::gateway::callbacks::Callbacks;
+use ihe_adapters::gateway::{Images, schemas};
+use ihe_adapters::wire::schema::{SchemaProblem, Schemas};
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::code_lists::CodeLists;
 use ihe_adapters::xds::values::is_oid;
@@ -48,6 +49,9 @@ pub enum ConfigError {
     /// Code lists that cannot be read.
     #[error("[xds] codes: {0}")]
     Codes(String),
+    /// XML schemas that cannot be used.
+    #[error("[soap] schemas: {0}")]
+    Schemas(#[from] SchemaProblem),
     /// What is no audit repository.
     #[error("[audit]: `{0}` is no repository such as tls://host:6514, tcp://host:601 or udp://host:514")]
     AuditRepository(String),
@@ -151,6 +155,8 @@ pub struct SettingsFile {
     pub validation: HashMap<String, Mode>,
     /// Document sharing.
     pub xds: XdsFile,
+    /// What SOAP messages have to be like.
+    pub soap: SoapFile,
     /// Sharing with other communities.
     pub xca: XcaFile,
     /// How others are asked.
@@ -285,6 +291,14 @@ pub struct XdsFile {
     pub codes: Option<PathBuf>,
 }
 
+/// The section `[soap]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SoapFile {
+    /// A folder of XML schemas by which messages have to be valid.
+    pub schemas: Option<PathBuf>,
+}
+
 /// The section `[log]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -367,6 +381,8 @@ pub struct ServeSettings {
     pub xds: XdsFile,
     /// The codes that the affinity domain allows.
     pub code_lists: Option<Arc<CodeLists>>,
+    /// What SOAP messages have to be valid by.
+    pub schemas: Option<Schemas>,
     /// The other communities that are asked.
     pub communities: Vec<Community>,
     /// How others are asked.
@@ -453,6 +469,7 @@ impl Settings {
         let code_lists = xds.codes.as_deref().map(code_lists).transpose()?.map(Arc::new);
         Ok(ServeSettings {
             code_lists,
+            schemas: self.file.soap.schemas.as_deref().map(schemas::open).transpose()?,
             xds,
             communities: communities(&self.file.xca)?,
             peers: self.file.peers.clone(),

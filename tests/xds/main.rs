@@ -12,6 +12,7 @@ mod mhd;
 mod nodes;
 mod peer;
 mod removal;
+mod schemas;
 mod small;
 mod storage;
 mod subscriptions;

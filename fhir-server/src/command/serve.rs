@@ -57,6 +57,7 @@ pub fn serve(
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,
             code_lists: serve.code_lists,
+            schemas: serve.schemas,
             communities: serve.communities,
             callbacks: serve.callbacks,
             answer_seconds_max: serve.peers.answer_seconds_max.unwrap_or(doors.answer_seconds_max),

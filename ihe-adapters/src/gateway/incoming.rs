@@ -34,6 +34,8 @@ pub(super) struct Incoming<P = Received> {
     pub(super) parts: Vec<P>,
     /// What the address that it came to names below the door.
     pub(super) below: Option<String>,
+    /// Its text, where that is checked.
+    pub(super) source: Option<Bytes>,
 }
 
 /// A document that only passes through.
@@ -112,7 +114,8 @@ async fn receive<P>(
         1 => source_of(&xml, &xua::path(envelope.version.namespace())),
         _ => return Err(Fault::sender("the message has several assertions about its user: one is taken")),
     };
-    Ok(Incoming { envelope, assertion, parts, below: None })
+    let source = settings.schemas.is_some().then_some(xml);
+    Ok(Incoming { envelope, assertion, parts, below: None, source })
 }
 
 async fn gather(mut body: Arriving, bytes_max: usize) -> Result<Bytes, Fault> {

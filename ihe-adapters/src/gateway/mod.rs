@@ -22,6 +22,7 @@ pub mod notifications;
 mod outgoing;
 mod reply;
 mod rest;
+pub mod schemas;
 mod transactions;
 mod wsdl;
 
@@ -39,6 +40,7 @@ use crate::atna::event::changes;
 use crate::atna::{Recorder, Recording};
 use crate::documents::Documents;
 use crate::wire::mtom::Writer;
+use crate::wire::schema::Schemas;
 use crate::wire::soap::{Addressing, Envelope, Fault, Version};
 use crate::wire::xml::Element;
 use crate::xca::initiating_gateway::Community;
@@ -80,6 +82,8 @@ pub struct Settings {
     pub recorder: Option<Recorder>,
     /// Where images are; `None` when there are none.
     pub images: Option<Images>,
+    /// What messages have to be valid by; `None` when nobody asks.
+    pub schemas: Option<Schemas>,
 }
 
 /// A DICOMweb service that has images.
@@ -115,6 +119,7 @@ impl Default for Settings {
             trust: None,
             recorder: None,
             images: None,
+            schemas: None,
         }
     }
 }
@@ -310,8 +315,9 @@ impl Gateway {
         let event = self.event(&caller, &received).await;
         // What changes something is recorded in the transaction that changes it.
         let recording = event.as_ref().filter(|_| changes(transaction.name)).map(Recording::new);
-        let performed =
-            self.perform(door, transaction, &caller, incoming, recording.as_ref(), &known_patients).await;
+        let performed = self
+            .check_and_perform(door, transaction, &caller, incoming, recording.as_ref(), &known_patients)
+            .await;
         let is_recorded = recording.is_some_and(|recording| recording.is_stored());
         let recorded = match event.filter(|_| !is_recorded) {
             Some(event) => self.record(&caller, transaction.name, event, &performed).await,

@@ -180,6 +180,14 @@ pub(super) fn of_door(door: Door) -> impl Iterator<Item = &'static Transaction> 
     TRANSACTIONS.iter().filter(move |transaction| transaction.door == door)
 }
 
+/// Returns the namespaces of what the doors take, each once.
+pub(super) fn namespaces() -> Vec<&'static str> {
+    let mut namespaces: Vec<_> = TRANSACTIONS.iter().map(|transaction| transaction.body.0).collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    namespaces
+}
+
 /// Returns the names of all transactions.
 #[cfg(test)]
 pub(crate) fn transaction_names() -> impl Iterator<Item = &'static str> {

@@ -8,6 +8,7 @@ pub mod hl7v2;
 pub mod mllp;
 pub mod mtom;
 pub mod namespaces;
+pub mod schema;
 pub mod sntp;
 pub mod soap;
 pub mod xml;

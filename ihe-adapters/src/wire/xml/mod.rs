@@ -10,12 +10,14 @@
 
 mod fragment;
 mod read;
+mod without;
 mod write;
 
 use std::sync::Arc;
 
 pub use fragment::Fragment;
 pub use read::{Limits, XmlError, source_of};
+pub use without::source_without;
 
 /// An element.
 #[derive(Debug, Clone, PartialEq, Eq)]
