@@ -220,6 +220,15 @@ impl Broker {
         progress: &mut Progress,
         watched: &mut HashMap<String, Watched>,
     ) -> Result<bool, Issue> {
+        if watched.is_empty()
+            && let Some(newest) = self.newest_without_subscriptions(progress.told).await?
+        {
+            // Nobody waits for what is there, and it need not be looked at.
+            if newest > progress.told {
+                progress.tell_to(newest, false);
+            }
+            return Ok(false);
+        }
         let changes = self.changes(caller, progress.told, None).await?;
         let Some(last) = changes.last().map(|change| change.at) else { return Ok(false) };
         for change in &changes {
@@ -338,6 +347,22 @@ impl Broker {
             watched.remove(&id);
         }
         Ok(())
+    }
+
+    /// Returns the instant of what was stored last; `None` when somebody subscribed after another.
+    async fn newest_without_subscriptions(&self, after: Instant) -> Result<Option<Instant>, Issue> {
+        let store = Arc::clone(&self.store);
+        let read = move || -> Result<Option<Instant>, Issue> {
+            store.reader()?.snapshot(|reader| {
+                if !reader.changes(&[ty::SUBSCRIPTION], after, 1)?.is_empty() {
+                    return Ok(None);
+                }
+                let last = reader.history(&HistoryScope::System, &HistoryBounds::default(), 1)?;
+                Ok(Some(last.first().map_or(after, |last| last.updated)))
+            })
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|_| Err(Issue::fatal(IssueType::Exception)))
     }
 
     /// Returns what changed after an instant, up to another.
