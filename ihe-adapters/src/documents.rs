@@ -4,8 +4,10 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fhir_model::interaction::{Carried, Content};
 use fhir_model::primitive::hexadecimal;
+use futures_util::Stream;
 use sha1::{Digest, Sha1};
 
 /// Tells whether the storage of the documents is away, for a while as it seems.
@@ -69,6 +71,28 @@ pub(crate) async fn carried(bytes: Vec<u8>, documents: &Arc<dyn Documents>) -> i
         upload.finish().map(Carried::Stored)
     };
     tokio::task::spawn_blocking(stored).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+}
+
+/// How many bytes of a document are read at a time.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Reads so many bytes bit by bit, off the thread that serves: not more than
+/// was told, and an error for less.
+pub fn stream(reader: Box<dyn Read + Send>, size: u64) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    futures_util::stream::try_unfold((reader.take(size), size), |(mut reader, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let read = move || {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES.min(left as usize));
+            let count = reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)? as u64;
+            match count {
+                0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                count => Ok(Some((Bytes::from(chunk), (reader, left.saturating_sub(count))))),
+            }
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+    })
 }
 
 /// Returns the SHA-1 of bytes in hexadecimal, by which metadata know documents.

@@ -8,6 +8,7 @@ use fhir_model::interaction::{
 use fhir_model::reference::Literal;
 use fhir_model::schema::{TypeId, name, ty};
 use fhir_model::tree::{Element, Resource};
+use ihe_adapters::xds::fhir::is_folder;
 use indexmap::IndexSet;
 use memchr::{memchr, memmem};
 
@@ -15,8 +16,6 @@ use crate::search::searchset::write_parameter;
 
 /// The transaction of MHD that submits documents.
 pub(super) const SUBMISSION: &str = "ITI-65";
-/// The code of a List that is a submission of documents.
-const SUBMISSION_SET: &str = "submissionset";
 /// The types that document sharing is about.
 const DOCUMENT_TYPES: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST, ty::BINARY];
 /// How resources of these types begin in an answer.
@@ -259,9 +258,7 @@ fn is_transaction(bundle: &Resource) -> bool {
 
 /// Tells whether a resource is a submission of documents.
 pub(super) fn is_submission_set(resource: Element<'_>) -> bool {
-    let is_set = |coding: Element<'_>| coding.text_of(name::CODE) == Some(SUBMISSION_SET);
-    let code = resource.child(name::CODE).filter(|_| resource.ty() == ty::LIST);
-    code.is_some_and(|code| code.children_named(name::CODING).any(is_set))
+    resource.ty() == ty::LIST && is_folder(resource) == Some(false)
 }
 
 fn resources(bundle: &Resource) -> impl Iterator<Item = Element<'_>> {

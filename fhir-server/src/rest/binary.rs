@@ -13,7 +13,7 @@ use fhir_model::schema::{name, ty};
 use fhir_model::tree::Resource;
 
 use futures_util::Stream;
-use ihe_adapters::documents::{Documents, is_away};
+use ihe_adapters::documents::{self, Documents, is_away};
 
 use super::negotiate::{self, Accepted};
 use crate::interaction::binary::carry;
@@ -88,8 +88,6 @@ pub(super) fn carried(binary: &Resource) -> Carried {
     }
 }
 
-/// How many bytes of a document are read at a time.
-const CHUNK_BYTES: usize = 256 << 10;
 /// How large a document may be to be written as FHIR, where it stands in memory
 /// more than once.
 const AS_FHIR_BYTES_MAX: u64 = 64 << 20;
@@ -137,27 +135,8 @@ impl Opened {
 
     /// Reads it bit by bit, off the thread that serves.
     pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> {
-        stream(self.reader, self.size)
+        documents::stream(self.reader, self.size)
     }
-}
-
-/// Reads so many bytes bit by bit, off the thread that serves: not more than
-/// was told, and an error for less.
-pub(super) fn stream(reader: Box<dyn Read + Send>, size: u64) -> impl Stream<Item = io::Result<Bytes>> {
-    futures_util::stream::try_unfold((reader.take(size), size), |(mut reader, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let read = move || {
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES.min(left as usize));
-            let count = reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)? as u64;
-            match count {
-                0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                count => Ok(Some((Bytes::from(chunk), (reader, left.saturating_sub(count))))),
-            }
-        };
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|failure| Err(io::Error::other(failure)))
-    })
 }
 
 fn unreadable(error: &io::Error) -> Issue {

@@ -1,7 +1,6 @@
 //! The SOAP doors over HTTP: the body goes to the gateway as it arrives, and
 //! the answer comes from it as a stream.
 
-use std::io;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -9,12 +8,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, body};
-use bytes::Bytes;
-use futures_util::{FutureExt, Stream, StreamExt, stream};
-use ihe_adapters::gateway::{Arriving, Chunk, Door, Request, Response};
+use futures_util::{FutureExt, StreamExt, stream};
+use ihe_adapters::gateway::{self, Arriving, Chunk, Door, Request, Response};
 
 use super::answer::{base, caller};
-use super::binary;
 use super::body::deadline;
 
 use super::server::{BASE_PATH, Shared};
@@ -80,7 +77,7 @@ pub(super) async fn answer(
     }
     answer
         .insert_header((CONTENT_TYPE, response.content_type))
-        .body(body::SizedStream::new(size, chunks(response.body)))
+        .body(body::SizedStream::new(size, gateway::stream(response.body)))
 }
 
 /// Answers a GET: with the description of a door, `?wsdl`.
@@ -121,13 +118,4 @@ fn arriving(payload: Payload, limits: Limits) -> Arriving {
         }
     });
     Box::pin(taken)
-}
-
-/// Gives out the chunks of an answer; documents bit by bit, read off the
-/// thread that serves.
-fn chunks(chunks: Vec<Chunk>) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::iter(chunks).flat_map(|chunk| match chunk {
-        Chunk::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed_local(),
-        Chunk::Document(reader, size) => binary::stream(reader, size).boxed_local(),
-    })
 }

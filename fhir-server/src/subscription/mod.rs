@@ -19,12 +19,12 @@ use std::time::Duration;
 use fhir_model::interaction::Caller;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::primitive::instant::Instant;
-use fhir_model::schema::{TypeId, name, ty};
-use fhir_model::tree::Resource;
+use fhir_model::schema::{TypeId, ty};
 use futures_util::StreamExt;
 use futures_util::stream;
 use ihe_adapters::gateway::Gateway;
 use ihe_adapters::gateway::notifications::{Event, Subscribed};
+use ihe_adapters::xds::fhir::is_folder;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant as Moment;
@@ -395,18 +395,13 @@ impl Broker {
             return Ok(Meaning::Subscription(stored.key.id.as_str().to_owned(), subscribed.map(Box::new)));
         }
         // A document is registered once; a folder is changed by what is added to it.
-        match resource.filter(|resource| stored.version.0 == 1 || is_folder(resource)) {
+        match resource.filter(|resource| {
+            stored.version.0 == 1 || (of == ty::LIST && is_folder(resource.root()) == Some(true))
+        }) {
             Some(resource) => Ok(Meaning::Events(self.gateway.events(caller, resource).await?)),
             None => Ok(Meaning::Events(Vec::new())),
         }
     }
-}
-
-/// Tells whether a resource is a folder.
-fn is_folder(resource: &Resource) -> bool {
-    let code = resource.root().child(name::CODE).filter(|_| resource.resource_type() == ty::LIST);
-    let mut codings = code.into_iter().flat_map(|code| code.children_named(name::CODING));
-    codings.any(|coding| coding.text_of(name::CODE) == Some("folder"))
 }
 
 /// Follows a change of a subscription.

@@ -27,18 +27,18 @@ mod transactions;
 mod wsdl;
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fhir_model::interaction::{Caller, FhirApi, User};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 
 use crate::atna::event::changes;
 use crate::atna::{Recorder, Recording};
-use crate::documents::Documents;
+use crate::documents::{self, Documents};
 use crate::wire::mtom::Writer;
 use crate::wire::schema::Schemas;
 use crate::wire::soap::{Addressing, Envelope, Fault, Version};
@@ -227,6 +227,15 @@ impl Chunk {
     }
 }
 
+/// Gives out the chunks of an answer; documents bit by bit, read off the
+/// thread that serves.
+pub fn stream(chunks: Vec<Chunk>) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    futures_util::stream::iter(chunks).flat_map(|chunk| match chunk {
+        Chunk::Bytes(bytes) => futures_util::stream::once(async { Ok(bytes) }).boxed(),
+        Chunk::Document(reader, size) => documents::stream(reader, size).boxed(),
+    })
+}
+
 /// An answer.
 pub struct Response {
     /// The HTTP status.
@@ -315,9 +324,13 @@ impl Gateway {
         let event = self.event(&caller, &received).await;
         // What changes something is recorded in the transaction that changes it.
         let recording = event.as_ref().filter(|_| changes(transaction.name)).map(Recording::new);
-        let performed = self
-            .check_and_perform(door, transaction, &caller, incoming, recording.as_ref(), &known_patients)
-            .await;
+        let performed = match self.refused_by_schema(transaction, incoming).await {
+            Ok(None) => {
+                self.perform(door, transaction, &caller, incoming, recording.as_ref(), &known_patients).await
+            }
+            Ok(Some(refusal)) => Ok(refusal),
+            Err(fault) => Err(fault),
+        };
         let is_recorded = recording.is_some_and(|recording| recording.is_stored());
         let recorded = match event.filter(|_| !is_recorded) {
             Some(event) => self.record(&caller, transaction.name, event, &performed).await,

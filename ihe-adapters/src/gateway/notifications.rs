@@ -16,7 +16,6 @@ use super::Gateway;
 use super::audit::address_of;
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
-use crate::atna::Recording;
 use crate::atna::event::{Happened, Objects, Part, audit_event};
 use crate::atna::participants::{Outcome, ended};
 use crate::dsub::subscribe::{CHANNEL, Subscription, subscribe_response};
@@ -75,9 +74,8 @@ impl Gateway {
         let id = uuid::Uuid::new_v4().to_string();
         let request = json!({ "method": "PUT", "url": format!("Subscription/{id}") });
         let entry = json!({ "resource": subscription.to_resource(&id), "request": request });
-        write(registry, entry)
-            .await
-            .map_err(|issue| not_done(&issue, Notification::SubscribeCreationFailed))?;
+        let made = registry.transact(vec![entry], Vec::new()).await;
+        made.map_err(|issue| not_done(&issue, Notification::SubscribeCreationFailed))?;
         let reference = self.reference(registry.fhir.caller, &id);
         Ok(subscribe_response(&reference, subscription.end, now))
     }
@@ -96,7 +94,7 @@ impl Gateway {
         let found = registry.fhir.read(ty::SUBSCRIPTION, id).await.map_err(|issue| failed(&issue))?;
         let resource = found.filter(|resource| Subscribed::of(resource).is_some()).ok_or_else(unknown)?;
         let entry = with_status(&resource, "off", None).map_err(|issue| failed(&issue))?;
-        write(registry, entry).await.map_err(|issue| failed(&issue))?;
+        registry.transact(vec![entry], Vec::new()).await.map_err(|issue| failed(&issue))?;
         Ok(Element::new(WSNT, "UnsubscribeResponse"))
     }
 
@@ -105,7 +103,8 @@ impl Gateway {
         let list = publish::published(body)?;
         let request = json!({ "method": "POST", "url": "Basic" });
         let entry = json!({ "resource": publish::to_resource(&list), "request": request });
-        write(registry, entry).await.map_err(|issue| match issue.code {
+        let kept = registry.transact(vec![entry], Vec::new()).await.map(drop);
+        kept.map_err(|issue| match issue.code {
             IssueType::Throttled | IssueType::Transient => {
                 Fault::receiver("too much at once: publish it again")
             }
@@ -223,15 +222,6 @@ fn with_status(resource: &Resource, status: &str, error: Option<&str>) -> Result
     let version = value["meta"]["versionId"].as_str().map(|version| format!("W/\"{version}\""));
     let url = format!("Subscription/{}", resource.id().unwrap_or_default());
     Ok(json!({ "resource": value, "request": { "method": "PUT", "url": url, "ifMatch": version } }))
-}
-
-/// Writes an entry with what is recorded of it.
-async fn write(registry: &Registry<'_>, entry: Value) -> Result<(), Issue> {
-    let mut entries = vec![entry];
-    entries.extend(registry.recording.map(Recording::entry));
-    registry.fhir.transact(entries, Vec::new()).await?;
-    registry.recording.inspect(|recording| recording.stored());
-    Ok(())
 }
 
 fn not_done(issue: &Issue, what: Notification) -> Fault {

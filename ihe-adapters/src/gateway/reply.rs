@@ -10,16 +10,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
-use futures_util::{Stream, StreamExt};
 
-use super::{Chunk, Gateway, Response};
+use super::{Chunk, Gateway, Response, stream};
 use crate::wire::soap::{Addressing, Fault, ReplyTo, Subcode};
 
 /// After how long it is tried again to send an answer.
 const RETRY_AFTER: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
-/// So many bytes of a document are read at a time.
-const READ_BYTES: usize = 256 << 10;
 
 impl Gateway {
     /// Tells whether messages may be sent to where a message wants its answer.
@@ -64,7 +60,7 @@ async fn send(http: &reqwest::Client, address: &str, response: Response) -> Resu
     let Response { content_type, body, .. } = response;
     let documents = body.iter().filter(|chunk| matches!(chunk, Chunk::Document(..))).count();
     if documents > 0 {
-        let body = reqwest::Body::wrap_stream(bytes_of(body));
+        let body = reqwest::Body::wrap_stream(stream(body));
         return post(http, address, &content_type, body).await;
     }
     let parts = body.into_iter().filter_map(|chunk| match chunk {
@@ -96,26 +92,4 @@ async fn post(
         Err(error) if error.is_timeout() => Err("it took too long".to_owned()),
         Err(_) => Err("it cannot be reached".to_owned()),
     }
-}
-
-/// Gives out the bytes of an answer, those of documents as they are read.
-fn bytes_of(body: Vec<Chunk>) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
-    stream::iter(body).flat_map(|chunk| match chunk {
-        Chunk::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed(),
-        Chunk::Document(reader, _) => stream::unfold(Some(reader), |reader| async {
-            let mut reader = reader?;
-            let read = tokio::task::spawn_blocking(move || {
-                let mut bytes = vec![0; READ_BYTES];
-                let count = std::io::Read::read(&mut reader, &mut bytes)?;
-                bytes.truncate(count);
-                Ok((bytes, reader))
-            });
-            match read.await.unwrap_or_else(|failure| Err(std::io::Error::other(failure))) {
-                Ok((bytes, _)) if bytes.is_empty() => None,
-                Ok((bytes, reader)) => Some((Ok(Bytes::from(bytes)), Some(reader))),
-                Err(error) => Some((Err(error), None)),
-            }
-        })
-        .boxed(),
-    })
 }

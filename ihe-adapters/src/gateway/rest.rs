@@ -4,7 +4,7 @@
 use fhir_model::interaction::{BundleRequest, Caller, CreateRequest, FhirApi, Interaction, Performed, Scope};
 use fhir_model::outcome::{Issue, IssueType, Reason, Severity};
 use fhir_model::schema::{name, ty};
-use fhir_model::tree::{Element, Resource};
+use fhir_model::tree::Resource;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::mhd::profile::{Level, is_published_simply};
 use crate::mhd::provide_document_bundle::provide_document_bundle;
 use crate::mhd::simplified_publish::simplified_publish;
 use crate::xds::check::unique_id;
-use crate::xds::fhir::registered_package;
+use crate::xds::fhir::{is_folder, registered_package};
 use crate::xds::registry::Registry;
 
 impl Gateway {
@@ -141,11 +141,7 @@ fn submitted(bundle: &Resource) -> (Objects, Option<String>) {
     for list in lists {
         let of_patient = list.child(name::SUBJECT).and_then(|subject| subject.text_of(name::REFERENCE));
         patient = patient.or(of_patient.and_then(patient_place));
-        let is_set = list
-            .child(name::CODE)
-            .into_iter()
-            .flat_map(Element::children)
-            .any(|coding| coding.text_of(name::CODE) == Some(crate::xds::fhir::SUBMISSION_SET));
+        let is_set = is_folder(list) == Some(false);
         let package = registered_package(list, None).filter(|_| is_set);
         objects.submission_sets.extend(package.as_ref().and_then(unique_id).map(str::to_owned));
     }

@@ -2,17 +2,13 @@
 
 use std::path::Path;
 
-use fhir_model::interaction::Caller;
-
 use super::incoming::Incoming;
 use super::transactions::{Transaction, namespaces};
-use super::{Answer, Door, Gateway};
-use crate::atna::Recording;
+use super::{Answer, Gateway};
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse};
 use crate::wire::namespaces::WSNT;
 use crate::wire::schema::{Invalid, SchemaProblem, Schemas};
 use crate::wire::soap::Fault;
-use crate::xds::registry::KnownPatients;
 use crate::xds::registry::stored_query;
 use crate::xds::repository::retrieve_document_set;
 
@@ -36,25 +32,17 @@ const REFUSALS: &[(&str, ErrorCode)] = &[
 ];
 
 impl Gateway {
-    /// Performs a message that is valid, as far as there are schemas to tell.
+    /// Refuses a message that is not valid, as far as there are schemas to tell.
     ///
     /// # Errors
-    /// A fault, when it cannot be read or checked, or is invalid and its answer has no
-    /// place for errors.
-    pub(super) async fn check_and_perform(
+    /// A fault, when it cannot be checked, or is invalid and its answer has no place for errors.
+    pub(super) async fn refused_by_schema(
         &self,
-        door: Door,
         transaction: &Transaction,
-        caller: &Caller,
         incoming: &Incoming,
-        recording: Option<&Recording<'_>>,
-        known_patients: &KnownPatients,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Option<Answer>, Fault> {
         let invalid = self.invalid(transaction, incoming).await?;
-        if !invalid.is_empty() {
-            return refusal(transaction, &invalid);
-        }
-        self.perform(door, transaction, caller, incoming, recording, known_patients).await
+        if invalid.is_empty() { Ok(None) } else { refusal(transaction, &invalid).map(Some) }
     }
 
     async fn invalid(&self, transaction: &Transaction, incoming: &Incoming) -> Result<Vec<Invalid>, Fault> {
@@ -102,6 +90,7 @@ fn refusal(transaction: &Transaction, invalid: &[Invalid]) -> Result<Answer, Fau
 mod tests {
     use super::super::transactions::of_door;
     use super::*;
+    use crate::gateway::Door;
     use crate::wire::ebrs::Status;
 
     #[test]

@@ -161,7 +161,7 @@ fn entry(member: &Member<'_>) -> Option<Value> {
 }
 
 /// Tells whether a List is a folder; `None` when it is neither that nor a submission set.
-pub(super) fn is_folder(root: Element<'_>) -> Option<bool> {
+pub fn is_folder(root: Element<'_>) -> Option<bool> {
     let codings = root.child(name::CODE)?.children_named(name::CODING);
     codings.filter_map(|coding| coding.text_of(name::CODE)).find_map(|code| match code {
         FOLDER => Some(true),

@@ -17,7 +17,9 @@ mod list;
 mod people;
 
 pub use document_reference::{Places, document_reference, registered_document, relationships};
-pub use list::{FOLDER, LIST_TYPES, Member, SUBMISSION_SET, list, memberships, registered_package};
+pub use list::{
+    FOLDER, LIST_TYPES, Member, SUBMISSION_SET, is_folder, list, memberships, registered_package,
+};
 
 use fhir_model::schema::{NameId, TypeId, name, ty};
 use fhir_model::tree::Element;

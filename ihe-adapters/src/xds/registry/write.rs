@@ -1,7 +1,8 @@
 //! Writes what was planned, all of it or nothing.
 
-use fhir_model::interaction::Performed;
+use fhir_model::interaction::{Carried, Performed};
 use fhir_model::outcome::{Issue, IssueType};
+use serde_json::Value;
 
 use super::plan::Planned;
 use super::{KnownPatients, Registry, failure};
@@ -38,22 +39,35 @@ pub(super) async fn attempt(
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut planned = match plan().await? {
+        let planned = match plan().await? {
             Ok(planned) => planned,
             Err(faults) => return Ok(Err(faults)),
         };
-        planned.entries.extend(registry.recording.map(Recording::entry));
-        match registry.fhir.transact(planned.entries, planned.contents).await {
-            Ok(performed) => {
-                registry.recording.inspect(|recording| recording.stored());
-                return Ok(Ok(performed));
-            }
+        match registry.transact(planned.entries, planned.contents).await {
+            Ok(performed) => return Ok(Ok(performed)),
             // Somebody changed what is changed here, or took a unique id: look again.
             Err(issue) if is_race(&issue) && tries < TRIES => {
                 registry.known_patients.into_iter().for_each(KnownPatients::forget);
             }
             Err(issue) => return Err(issue),
         }
+    }
+}
+
+impl Registry<'_> {
+    /// Performs a transaction of these entries, and of what is recorded of them.
+    ///
+    /// # Errors
+    /// As the transaction; nothing is stored then.
+    pub(crate) async fn transact(
+        &self,
+        mut entries: Vec<Value>,
+        contents: Vec<(String, Carried)>,
+    ) -> Result<Performed, Issue> {
+        entries.extend(self.recording.map(Recording::entry));
+        let performed = self.fhir.transact(entries, contents).await?;
+        self.recording.inspect(|recording| recording.stored());
+        Ok(performed)
     }
 }
 
