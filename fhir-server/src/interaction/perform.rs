@@ -286,7 +286,8 @@ impl Server {
         let knowing = Arc::clone(&inner);
         blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
         let writing = move |unit: &mut WriteUnit<'_>| {
-            let mut unit = Unit { unit, search: &inner.search, base: &base };
+            let preparer = inner.preparer(None);
+            let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
             operation::call_writing(&mut unit, &call)
         };
         self.inner.store.write(writing).await
@@ -380,7 +381,8 @@ impl Server {
         self.inner
             .store
             .write(move |unit| {
-                let mut unit = Unit { unit, search: &inner.search, base: &base };
+                let preparer = inner.preparer(None);
+                let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
                 let (mut resolution, mut complete) = (resolution, complete);
                 within.before(&mut unit)?;
                 // What later readers search by is decided here as well.

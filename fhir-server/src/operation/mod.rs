@@ -5,10 +5,13 @@
 mod closure;
 mod everything;
 mod fhirpath;
+mod merge;
 mod meta;
+mod named_patient;
 mod parameters;
 mod terminology;
 mod transform;
+mod unmerge;
 mod validate;
 
 use fhir_model::interaction::{OperationCall, Performed, Scope};
@@ -138,6 +141,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         levels: &[Level::TypeOf(ty::STRUCTURE_MAP), Level::InstanceOf(ty::STRUCTURE_MAP)],
         tells_faults: false,
         run: Run::Reading(transform::transform),
+    },
+    Operation {
+        name: "merge",
+        definition: "http://hl7.org/fhir/OperationDefinition/Patient-merge",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(merge::merge),
+    },
+    Operation {
+        name: "unmerge",
+        definition: "urn:lanterna:OperationDefinition:Patient-unmerge",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(unmerge::unmerge),
     },
     Operation {
         name: "fhirpath",
