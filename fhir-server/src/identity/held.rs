@@ -9,7 +9,7 @@ use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::{TypeId, ty};
 use serde_json::Value;
 
-use super::links::{Tie, links};
+use super::links::{Link, Tie, links};
 use super::refusal::Refusal;
 use crate::interaction::unit::{Unit, View};
 use crate::storage::{StoredResource, Written};
@@ -134,16 +134,21 @@ impl<'v> Held<'v> {
         Ok(found.into_iter().map(|key| key.id.as_str().to_owned()).collect())
     }
 
+    /// Returns the records of which links go to a record, as they are stored.
+    pub(super) fn tied_to(&mut self, id: &str) -> Result<Vec<String>, Issue> {
+        self.found(ty::PATIENT, &[("link", &format!("Patient/{id}"))], RECORDS_MAX)
+    }
+
     /// Returns the records that a record is tied to directly, whichever of
-    /// both says so.
-    pub(crate) fn neighbours(&mut self, id: &str) -> Result<BTreeSet<String>, Issue> {
+    /// both says so, by ties that count.
+    fn neighbours(&mut self, id: &str, counts: fn(&Link) -> bool) -> Result<BTreeSet<String>, Issue> {
         let mut all: BTreeSet<String> = match self.patient(id)? {
-            Some(patient) => links(patient).into_iter().map(|link| link.other).collect(),
+            Some(patient) => links(patient).into_iter().filter(counts).map(|link| link.other).collect(),
             None => BTreeSet::new(),
         };
-        for other in self.found(ty::PATIENT, &[("link", &format!("Patient/{id}"))], RECORDS_MAX)? {
+        for other in self.tied_to(id)? {
             if let Some(patient) = self.patient(&other)?
-                && links(patient).iter().any(|link| link.other == id)
+                && links(patient).iter().any(|link| link.other == id && counts(link))
             {
                 all.insert(other);
             }
@@ -159,9 +164,14 @@ impl<'v> Held<'v> {
 
     /// Returns the records that are one person with this one, and this one.
     pub(crate) fn person(&mut self, id: &str) -> Result<BTreeSet<String>, Issue> {
+        self.reached(id, |_| true)
+    }
+
+    /// Returns the records that are reached from this one by ties that count, and this one.
+    pub(crate) fn reached(&mut self, id: &str, counts: fn(&Link) -> bool) -> Result<BTreeSet<String>, Issue> {
         let (mut seen, mut pending) = (BTreeSet::from([id.to_owned()]), vec![id.to_owned()]);
         while let Some(next) = pending.pop() {
-            for other in self.neighbours(&next)? {
+            for other in self.neighbours(&next, counts)? {
                 if seen.insert(other.clone()) {
                     pending.push(other);
                 }

@@ -109,8 +109,8 @@ pub(crate) fn unmerge(held: &mut Held<'_>, asked: &Asked, now: Timestamp) -> Res
     tell(held, asked, ("unmerge", "Unmerge"), now)
 }
 
-/// Returns a record.
-fn there(held: &mut Held<'_>, id: &str, parameter: &'static str) -> Result<Value, Issue> {
+/// Returns a record that is named by a parameter.
+pub(super) fn there(held: &mut Held<'_>, id: &str, parameter: &'static str) -> Result<Value, Issue> {
     if let Some(patient) = held.patient(id)? {
         return Ok(patient.clone());
     }

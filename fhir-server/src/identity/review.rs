@@ -168,7 +168,7 @@ pub(crate) fn cancel(held: &mut Held<'_>, (one, other): (&str, &str), now: &str)
     if decision(held, one, other)? != Some(Decision::Open) {
         return Ok(());
     }
-    close(held, (one, other), Decision::Cancelled, None, now)
+    close(held, (one, other), Decision::Cancelled, None, None, now)
 }
 
 /// Notes what was decided about two records.
@@ -177,6 +177,7 @@ pub(crate) fn close(
     (one, other): (&str, &str),
     decision: Decision,
     reason: Option<&str>,
+    agent: Option<&str>,
     now: &str,
 ) -> Result<(), Issue> {
     let id = pair_id("link", one, other);
@@ -185,8 +186,11 @@ pub(crate) fn close(
     task["status"] = json!(decision.code());
     task["lastModified"] = json!(now);
     if let Some(elements) = task.as_object_mut() {
-        elements.remove("statusReason");
+        for said in ["statusReason", "owner"] {
+            elements.remove(said);
+        }
         elements.extend(reason.map(|reason| ("statusReason".to_owned(), json!({ "text": reason }))));
+        elements.extend(agent.map(|agent| ("owner".to_owned(), json!({ "display": agent }))));
     }
     held.put(ty::TASK, &id, task)
 }

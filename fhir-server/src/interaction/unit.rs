@@ -12,9 +12,10 @@ use fhir_model::tree::Resource;
 
 use super::prepare::Preparer;
 use super::read;
+use crate::identity::Index;
 use crate::knowledge::Known;
 use crate::search::Search;
-use crate::storage::{Operation, Reader, Reads, StoredResource, WriteUnit, Written};
+use crate::storage::{Operation, Reader, Reads, Store, StoredResource, WriteUnit, Written};
 
 /// What conditions are decided on.
 pub(crate) trait View {
@@ -116,6 +117,37 @@ impl Unit<'_, '_> {
             Some(before) => self.unit.update(before, prepared, Operation::Update)?,
             None => self.unit.create(prepared, Operation::Create)?,
         })
+    }
+}
+
+/// What it takes to write beside the gate: for what follows changes.
+#[derive(Clone)]
+pub(crate) struct Preparing {
+    pub(crate) store: Arc<Store>,
+    pub(crate) search: Arc<Search>,
+    pub(crate) bases: Arc<[String]>,
+    pub(crate) index: Arc<Index>,
+}
+
+impl Preparing {
+    /// Makes what prepares resources; nobody validates them.
+    pub(crate) fn preparer(&self) -> Preparer<'_> {
+        Preparer {
+            definitions: self.search.definitions(),
+            bases: &self.bases,
+            dictionaries: self.store.dictionaries(),
+            gate: None,
+            index: Some(&self.index),
+        }
+    }
+
+    /// Makes the view of the writer.
+    pub(crate) fn unit<'u, 'w>(
+        &'u self,
+        unit: &'u mut WriteUnit<'w>,
+        preparer: &'u Preparer<'u>,
+    ) -> Unit<'u, 'w> {
+        Unit { unit, search: &self.search, base: "", preparer }
     }
 }
 

@@ -5,10 +5,12 @@
 mod closure;
 mod everything;
 mod fhirpath;
+mod link;
 mod merge;
 mod meta;
 mod named_patient;
 mod parameters;
+mod person;
 mod terminology;
 mod transform;
 mod unmerge;
@@ -155,6 +157,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         levels: &[Level::TypeOf(ty::PATIENT)],
         tells_faults: false,
         run: Run::Writing(unmerge::unmerge),
+    },
+    Operation {
+        name: "link",
+        definition: "urn:lanterna:OperationDefinition:Patient-link",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(link::link),
+    },
+    Operation {
+        name: "person",
+        definition: "urn:lanterna:OperationDefinition:Patient-person",
+        levels: &[Level::InstanceOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Reading(person::person),
     },
     Operation {
         name: "fhirpath",

@@ -87,7 +87,7 @@ fn what_contradicts_a_merge_is_refused() {
         (by("D"), (422, Some("ambiguous-patient"))),
         (vec![("target-patient", of("a"))], (400, None)),
         (with(by("B"), &[("source-patient", of("b"))]), (400, None)),
-        (with(pair("a", "b"), &[("recorded", json!("yesterday"))]), (400, None)),
+        (with(pair("a", "b"), &[("recorded", json!("2026"))]), (400, None)),
         (with(pair("a", "b"), &[("result-patient", patient("a"))]), (400, None)),
         (with(pair("a", "b"), &[("delete-source", json!(true))]), (400, None)),
     ] {

@@ -11,6 +11,7 @@ use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
 use serde_json::Value;
 
+use crate::identity::Index;
 use crate::interaction::Server;
 use crate::limits::Limits;
 use crate::search::registry::Definitions;
@@ -33,6 +34,12 @@ impl Running {
         let search = Search::new(standard, bases.clone(), SearchLimits::default());
         let server = Server::new(store, search, Limits::default(), bases).expect("server");
         Running { server, runtime: tokio::runtime::Builder::new_current_thread().build().expect("runtime") }
+    }
+
+    /// Links the records of an index.
+    pub(crate) fn with_index(self, index: Index) -> Running {
+        let Running { server, runtime } = self;
+        Running { server: server.with_index(index).expect("an index"), runtime }
     }
 
     pub(crate) fn perform(&self, interaction: Interaction) -> Result<Performed, Issue> {
