@@ -143,6 +143,8 @@ fn open_search(
     let store = Arc::new(Store::open(&StoreSettings::of(&settings.data))?);
     let definitions = Arc::new(Definitions::standard()?);
     let knowledge = Knowledge::new(Some(packages_folder(settings)));
-    let search = Search::new(definitions, bases, SearchLimits::default()).with_knowledge(knowledge);
+    let search = Search::new(definitions, bases, SearchLimits::default())
+        .with_knowledge(knowledge)
+        .with_matcher(settings.matcher.clone());
     Ok((store, search))
 }

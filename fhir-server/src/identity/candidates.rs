@@ -42,6 +42,24 @@ pub struct Found {
     pub features: Features,
 }
 
+/// What is wanted of those who may be the same person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Only those who are, and several only when they are one person themselves.
+    pub only_certain: bool,
+    /// So many at most.
+    pub count: usize,
+}
+
+/// Who may be the same person, as it is answered.
+#[derive(Debug, Clone, Default)]
+pub struct Identified {
+    /// How many there are.
+    pub total: usize,
+    /// Those that are answered, with a score from 0 to 1.
+    pub found: Vec<(StoredResource, f64, Compared)>,
+}
+
 impl Matcher {
     /// Finds who may be the same person, those for whom most speaks first. Whoever is replaced by another is
     /// left out, and so is `but`, and whoever is not even to be reviewed.
@@ -63,6 +81,44 @@ impl Matcher {
             Some(Candidate { key, score, grade, decision, why: found.compared })
         };
         Ok(found.into_iter().filter_map(candidate).collect())
+    }
+
+    /// Finds who may be the same person, with their Patients as they are stored.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn identify(
+        &self,
+        data: &mut impl Reads,
+        asked: &Features,
+        wanted: &Wanted,
+    ) -> Result<Identified, StorageError> {
+        let mut found = self.find(data, asked)?;
+        if wanted.only_certain {
+            found.retain(|found| found.compared.decision == Decision::Link);
+            if !self.are_one(&found) {
+                found.clear();
+            }
+        }
+        let total = found.len();
+        found.truncate(wanted.count);
+        let numbers: Vec<i64> = found.iter().map(|found| found.number).collect();
+        let mut stored: BTreeMap<i64, StoredResource> =
+            resources_numbered(data, &numbers)?.into_iter().map(|stored| (stored.number, stored)).collect();
+        let whole = |found: Found| {
+            let score = self.probability(found.compared.score);
+            Some((stored.remove(&found.number)?, score, found.compared))
+        };
+        Ok(Identified { total, found: found.into_iter().filter_map(whole).collect() })
+    }
+
+    /// Tells whether several are one person themselves.
+    fn are_one(&self, found: &[Found]) -> bool {
+        let Some((first, others)) = found.split_first() else { return true };
+        others.iter().all(|other| {
+            let compared = self.compare(&first.features, &other.features, &Commonness::default());
+            compared.decision == Decision::Link
+        })
     }
 
     /// As [`Matcher::candidates`], by number.

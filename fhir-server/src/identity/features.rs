@@ -271,7 +271,7 @@ impl Features {
     fn add_address(&mut self, of: Element<'_>) {
         let city = of.text_of(name::CITY).and_then(|city| hashed("city", city)).unwrap_or(0);
         let lines: Vec<&str> = of.children_named(name::LINE).filter_map(Element::value).collect();
-        let street = hashed("street", &lines.join(" ")).unwrap_or(0);
+        let street = street(&lines.join(" ")).unwrap_or(0);
         let address = Address { city, street };
         let is_new = address != Address::default() && !self.addresses.contains(&address);
         if is_new && self.addresses.len() < CONTACTS_MAX {
@@ -283,6 +283,11 @@ impl Features {
     pub fn name_hashes(&self) -> impl Iterator<Item = NameHash> + '_ {
         let family = self.family.iter().map(|name| family_hash(name));
         family.chain(self.given.iter().map(|name| given_hash(name)))
+    }
+
+    /// Tells whether enough is known to look for the person at all.
+    pub fn can_be_found(&self) -> bool {
+        !super::blocking::asked(self).is_empty()
     }
 
     /// Packs it, in about a hundred bytes.
@@ -310,6 +315,26 @@ fn add(names: &mut Names, name: Name) {
     if !name.is_empty() && names.len() < NAMES_MAX && !names.contains(&name) {
         names.push(name);
     }
+}
+
+/// Returns the hash of street and number. Of the street the last word before the number counts, and the number
+/// without what follows it: `Via Giuseppe Garibaldi 12/A` is `V. Garibaldi, 12`.
+fn street(line: &str) -> Option<u32> {
+    let folded = fold(line);
+    let words = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let (mut street, mut number) = (None, None);
+    for word in words {
+        let digits: String = word.chars().take_while(char::is_ascii_digit).collect();
+        match (digits.is_empty(), street) {
+            // In `Via XX Settembre 3` and `Piazza 5 Maggio 3` the last number is that of the house.
+            (false, Some(_)) => number = Some(digits),
+            (false, None) => {}
+            (true, _) if word.len() > 1 && number.is_none() => street = Some(word),
+            (true, _) if word.len() > 2 => (street, number) = (Some(word), None),
+            _ => {}
+        }
+    }
+    Some(short("street", &[street?, &number?]).max(1))
 }
 
 /// Returns the hash of a text, however it is written: letters and digits without case and accents.
@@ -389,6 +414,18 @@ mod tests {
             { "system": "urn:oid:2.16.840.1.113883.2.9.4.3.17", "value": "STP0700011234567" },
         ] });
         assert_eq!(features(&own).identifiers, stp.identifiers);
+    }
+
+    #[test]
+    fn streets_however_they_are_written() {
+        let same =
+            ["Via Giuseppe Garibaldi 12", "V. Garibaldi, 12", "VIA GARIBALDI 12/A", "via garibaldi n. 12"];
+        let hashes: Vec<Option<u32>> = same.iter().map(|line| street(line)).collect();
+        assert!(hashes[0].is_some() && hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+        for other in ["Via Garibaldi 13", "Via Mazzini 12", "Via Garibaldi", "12", ""] {
+            assert_ne!(street(other), hashes[0], "{other}");
+        }
+        assert_eq!(street("Piazza 5 Maggio 3"), street("P.za 5 maggio, 3"));
     }
 
     #[test]

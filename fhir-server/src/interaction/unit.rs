@@ -10,6 +10,8 @@ use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
 
 use super::read;
+use crate::identity::Features;
+use crate::identity::candidates::{Identified, Wanted};
 use crate::knowledge::Known;
 use crate::search::Search;
 use crate::storage::{Reader, Reads, StoredResource, WriteUnit};
@@ -24,6 +26,12 @@ pub(crate) trait View {
 
     /// Returns the definitions that this server knows.
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue>;
+
+    /// Returns who of those stored may be a person.
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue>;
+
+    /// Returns the base of the URLs in answers.
+    fn base(&self) -> &str;
 
     /// Performs an interaction that changes nothing.
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue>;
@@ -112,6 +120,14 @@ impl View for Snapshot<'_> {
         self.search.knowledge().current(self.reader)
     }
 
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.reader, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         read::perform(self.reader, self.search, self.base, interaction)
     }
@@ -130,6 +146,14 @@ impl View for Unit<'_, '_> {
         self.search.knowledge().current(self.unit)
     }
 
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.unit, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         read::perform(self.unit, self.search, self.base, interaction)
     }
@@ -146,6 +170,14 @@ impl View for NoView {
 
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
         Err(no_view())
+    }
+
+    fn identify(&mut self, _: &Features, _: &Wanted) -> Result<Identified, Issue> {
+        Err(no_view())
+    }
+
+    fn base(&self) -> &str {
+        ""
     }
 
     fn read(&mut self, _: &Interaction) -> Result<Performed, Issue> {

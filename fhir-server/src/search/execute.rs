@@ -278,7 +278,9 @@ impl Run<'_> {
         let total = self.total(data, condition, &page)?;
         let links = links(query, base, &page);
         let matches = &page.found;
-        Ok(Searchset { base, total, links, matches, included: &included, issues: &issues }.to_json()?)
+        let (included, issues) = (&included, &issues);
+        let set = Searchset { base, total, links, matches, included, issues, ..Searchset::default() };
+        Ok(set.to_json()?)
     }
 
     /// Makes the plan, counting in the database where it must.
