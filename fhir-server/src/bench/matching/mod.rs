@@ -28,6 +28,9 @@ use crate::storage::{Reader, Reads, RenderedSql, Store, StoreSettings, persons};
 
 pub use tally::{Curve, Share, Tally};
 
+/// From what persons are made for the table of figures.
+const SEED: u64 = 1;
+
 /// What is measured.
 #[derive(Debug, Clone)]
 pub struct MatchingOptions {
@@ -67,7 +70,8 @@ struct Records {
 pub fn run(options: &MatchingOptions) -> Result<Tally, BenchError> {
     let folder = Folder::make(&options.beside)?;
     let file = folder.0.join("records.ndjson");
-    write(&file, options).map_err(BenchError::io("writing the records"))?;
+    let persons = people::People::made(options.persons, options.seed);
+    write(&file, &persons, options.seed).map_err(BenchError::io("writing the records"))?;
     let data = folder.0.join("data");
     let filled = fill(&data, std::slice::from_ref(&file), &ProgressBar::hidden())?;
     if let Some((count, why)) = filled.refused {
@@ -83,16 +87,38 @@ pub fn run(options: &MatchingOptions) -> Result<Tally, BenchError> {
     Ok(Tally::of(&records.persons, &pairs, &options.weights, seconds))
 }
 
-fn write(path: &Path, options: &MatchingOptions) -> std::io::Result<()> {
+/// Writes what sources know of persons, a Patient in each line.
+fn write(path: &Path, persons: &[people::Person], seed: u64) -> std::io::Result<Vec<String>> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    let mut random = random::Random::new(!options.seed);
-    let persons = people::People::made(options.persons, options.seed);
+    let mut random = random::Random::new(!seed);
+    let mut ids = Vec::new();
     for (number, person) in persons.iter().enumerate() {
         for record in 0..records::count(&mut random) {
             writeln!(file, "{}", records::written(person, number, record, &mut random))?;
+            ids.push(records::id(number, record));
         }
     }
-    file.flush()
+    file.flush()?;
+    Ok(ids)
+}
+
+/// Writes so many Patients, and some more or fewer; returns their ids.
+pub(super) fn write_records(path: &Path, patients: usize) -> std::io::Result<Vec<String>> {
+    write(path, &people::People::made(persons_of(patients), SEED), SEED)
+}
+
+/// Returns Patients who describe persons among so many Patients, as yet another source knows them.
+pub(super) fn described(patients: usize, count: usize) -> Vec<String> {
+    let mut random = random::Random::new(SEED + 1);
+    let persons = people::People::made(persons_of(patients), SEED);
+    let step = (persons.len() / count.max(1)).max(1);
+    let numbered = persons.iter().enumerate().step_by(step);
+    numbered.map(|(number, person)| records::written(person, number, 9, &mut random).to_string()).collect()
+}
+
+/// Returns of how many persons there are so many records.
+fn persons_of(patients: usize) -> usize {
+    (patients * 13 / 20).max(1)
 }
 
 impl Records {

@@ -85,11 +85,16 @@ pub(super) fn count(random: &mut Random) -> usize {
     }
 }
 
+/// Returns the id of a record of a person.
+pub(super) fn id(person: usize, record: usize) -> String {
+    format!("p{person}-{record}")
+}
+
 /// Writes what one source knows of a person, as a Patient.
 pub(super) fn written(person: &Person, number: usize, record: usize, random: &mut Random) -> Value {
     let source = random.below(SOURCES);
     let mut writing = Writing { person, random, more: CARELESSNESS[source] };
-    let id = format!("p{number}-{record}");
+    let id = id(number, record);
     let mut identifiers =
         vec![json!({ "system": format!("http://source-{source}.example/patients"), "value": id })];
     writing.add_identifiers(&mut identifiers);
