@@ -23,7 +23,9 @@ use serde::Deserialize;
 use crate::audit::AuditRepository;
 use crate::clock::{ClockWatch, TimeFile};
 use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
-use crate::identity::settings::IdentityFile;
+use crate::identity::Matcher;
+use crate::identity::settings::{self as identity, IdentityFile};
+use crate::identity::weights::WeightsError;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
@@ -86,6 +88,9 @@ pub enum ConfigError {
     /// What is no place of documents.
     #[error("[documents]: {0}")]
     Documents(String),
+    /// Weights by which nobody can be matched.
+    #[error("[identity] weights: {0}")]
+    Weights(#[from] WeightsError),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -369,6 +374,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What validation of writes leads to.
     pub validation: Validation,
+    /// What tells who is the same person.
+    pub matcher: Matcher,
     /// The rest of the file, for `serve`.
     file: SettingsFile,
 }
@@ -454,6 +461,7 @@ impl Settings {
             log_json: arguments.log_format.as_ref().or(file.log.format.as_ref()).is_some_and(|f| f == "json"),
             limits: file.limits.limits(),
             validation: validation(&file.validation)?,
+            matcher: Matcher::new(identity::weights(file.identity.weights.as_deref())?),
             file,
         })
     }

@@ -12,6 +12,7 @@ mod data;
 mod error;
 mod fill;
 mod load;
+pub mod matching;
 mod plain;
 mod report;
 mod rows;

@@ -128,7 +128,7 @@ fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server),
     let (store, search) = open_search(settings, bases.clone())?;
     let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases)?;
     let server = server.with_validation(settings.validation.clone());
-    let server = match settings.identity().index()? {
+    let server = match settings.identity().index(&settings.matcher)? {
         Some(index) => server.with_index(index)?,
         None => server,
     };
@@ -148,6 +148,8 @@ fn open_search(
     let store = Arc::new(Store::open(&StoreSettings::of(&settings.data))?);
     let definitions = Arc::new(Definitions::standard()?);
     let knowledge = Knowledge::new(Some(packages_folder(settings)));
-    let search = Search::new(definitions, bases, SearchLimits::default()).with_knowledge(knowledge);
+    let search = Search::new(definitions, bases, SearchLimits::default())
+        .with_knowledge(knowledge)
+        .with_matcher(settings.matcher.clone());
     Ok((store, search))
 }

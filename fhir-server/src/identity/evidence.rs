@@ -1,7 +1,7 @@
 //! What speaks for two records being of one person.
 //!
-//! Whoever knows better how to compare takes the place of [`Identifiers`],
-//! which counts nothing but the identifiers that a person has by law.
+//! [`Identifiers`] counts nothing but the identifiers of persons, also those of
+//! domains that only the settings know.
 
 use std::sync::Arc;
 

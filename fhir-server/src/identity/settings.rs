@@ -1,11 +1,13 @@
-//! The settings of the patient index.
+//! The section `[identity]` of the settings: the index of patients.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ihe_adapters::pix::domains::{Domain, Domains, Kind, SetupError};
 use serde::Deserialize;
 
-use super::Index;
+use super::weights::{Weights, WeightsError};
+use super::{Index, Matcher};
 
 /// The section `[identity]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -15,6 +17,8 @@ pub struct IdentityFile {
     pub domains: Vec<DomainFile>,
     /// Whether records are tied that are of one person.
     pub link: Linking,
+    /// A file of weights; what it does not say is built in.
+    pub weights: Option<PathBuf>,
 }
 
 /// Whether records are tied by this server.
@@ -68,9 +72,9 @@ impl IdentityFile {
     ///
     /// # Errors
     /// As [`IdentityFile::domains`].
-    pub fn index(&self) -> Result<Option<Index>, SetupError> {
+    pub fn index(&self, matcher: &Matcher) -> Result<Option<Index>, SetupError> {
         Ok(match self.link {
-            Linking::On => Some(Index::new(Arc::new(self.domains()?))),
+            Linking::On => Some(Index::new(Arc::new(self.domains()?), matcher.clone())),
             Linking::Off => None,
         })
     }
@@ -90,4 +94,15 @@ impl IdentityFile {
         };
         Domains::new(self.domains.iter().map(domain).collect())
     }
+}
+
+/// Reads the weights that are set.
+///
+/// # Errors
+/// When the file cannot be read, or what it says cannot be used.
+pub fn weights(file: Option<&Path>) -> Result<Weights, WeightsError> {
+    let Some(path) = file else { return Weights::built_in() };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| WeightsError::Form(format!("`{}` cannot be read: {error}", path.display())))?;
+    Weights::parse(&text)
 }

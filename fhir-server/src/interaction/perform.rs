@@ -3,9 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fhir_model::interaction::{
-    Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey, SearchRequest,
-};
+use fhir_model::interaction::{Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey};
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::ty;
@@ -302,9 +300,7 @@ impl Server {
             Interaction::Operation(call) if operation::writes(&call) => self.call_writing(caller, call).await,
             Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
-                if let Interaction::Search(request) = &interaction
-                    && let Some(performed) = self.search_here(caller, request)?
-                {
+                if let Some(performed) = self.answer_here(caller, &interaction)? {
                     return Ok(performed);
                 }
                 let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
@@ -334,11 +330,23 @@ impl Server {
         Ok(performed)
     }
 
-    /// Answers a search on this thread, when it is a quick one.
-    fn search_here(&self, caller: &Caller, request: &SearchRequest) -> Result<Option<Performed>, Issue> {
+    /// Answers a search or an operation on this thread, when it is a quick one.
+    fn answer_here(&self, caller: &Caller, interaction: &Interaction) -> Result<Option<Performed>, Issue> {
         let Inner { store, search, .. } = &*self.inner;
+        let is_quick = match interaction {
+            Interaction::Search(_) => true,
+            Interaction::Operation(call) => operation::is_quick(call),
+            _ => false,
+        };
+        if !is_quick {
+            return Ok(None);
+        }
         let answer = store.read_here(|connection| {
-            match search.search_quickly(connection, request, &caller.base) {
+            let answer = match interaction {
+                Interaction::Search(request) => search.search_quickly(connection, request, &caller.base),
+                other => read::perform(connection, search, &caller.base, other).map(Some),
+            };
+            match answer {
                 Err(issue) if issue.severity == Severity::Fatal => Err(issue),
                 // The caller's mistakes say nothing of the connection.
                 answer => Ok(answer),

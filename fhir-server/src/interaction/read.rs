@@ -12,6 +12,8 @@ use fhir_model::schema::{TypeId, ty};
 
 use super::unit::View;
 use super::{capabilities, history, vread};
+use crate::identity::Features;
+use crate::identity::candidates::{Identified, Wanted};
 use crate::knowledge::Known;
 use crate::operation;
 use crate::search::Search;
@@ -83,6 +85,14 @@ impl<D: Reads> View for OperationView<'_, D> {
 
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
         self.search.knowledge().current(self.data)
+    }
+
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.data, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
     }
 
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {

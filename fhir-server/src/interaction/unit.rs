@@ -12,7 +12,8 @@ use fhir_model::tree::Resource;
 
 use super::prepare::Preparer;
 use super::read;
-use crate::identity::Index;
+use crate::identity::candidates::{Identified, Wanted};
+use crate::identity::{Features, Index};
 use crate::knowledge::Known;
 use crate::search::Search;
 use crate::storage::{Operation, Reader, Reads, Store, StoredResource, WriteUnit, Written};
@@ -27,6 +28,12 @@ pub(crate) trait View {
 
     /// Returns the definitions that this server knows.
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue>;
+
+    /// Returns who of those stored may be a person.
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue>;
+
+    /// Returns the base of the URLs in answers.
+    fn base(&self) -> &str;
 
     /// Performs an interaction that changes nothing.
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue>;
@@ -167,6 +174,14 @@ impl View for Snapshot<'_> {
         self.search.knowledge().current(self.reader)
     }
 
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.reader, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         read::perform(self.reader, self.search, self.base, interaction)
     }
@@ -185,6 +200,14 @@ impl View for Unit<'_, '_> {
         self.search.knowledge().current(self.unit)
     }
 
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.unit, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         read::perform(self.unit, self.search, self.base, interaction)
     }
@@ -201,6 +224,14 @@ impl View for NoView {
 
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
         Err(no_view())
+    }
+
+    fn identify(&mut self, _: &Features, _: &Wanted) -> Result<Identified, Issue> {
+        Err(no_view())
+    }
+
+    fn base(&self) -> &str {
+        ""
     }
 
     fn read(&mut self, _: &Interaction) -> Result<Performed, Issue> {

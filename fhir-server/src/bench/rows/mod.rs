@@ -9,6 +9,7 @@ mod documents;
 mod download;
 mod growth;
 mod import;
+mod r#match;
 mod memory;
 mod read;
 mod search;
@@ -28,7 +29,7 @@ type MeasureLoad = fn(&mut Bench<'_>) -> Result<(), BenchError>;
 
 /// How the rows are measured, in the order in which that is done: what needs
 /// the data untouched comes before what writes to it.
-const MEASURES: [(&str, Measure); 10] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("start", start::measure),
     ("read", read::measure),
     ("search", search::measure),
@@ -39,6 +40,7 @@ const MEASURES: [(&str, Measure); 10] = [
     ("create", create::measure),
     ("import", import::measure),
     ("validation", validation::measure),
+    ("match", r#match::measure),
 ];
 
 /// How the loads beside the table are measured.

@@ -1,0 +1,3 @@
+//! What is particular to Italy.
+
+pub mod identifiers;
