@@ -103,7 +103,7 @@ impl Held<'_> {
             return Some(Rule::Family);
         }
         let is_slip = self.is(Field::Birth, &[Close, Part, Swapped]) && is_named && further > 0;
-        if !self.is_born() && !is_slip && !(is_own && is_named) {
+        if !(self.is_born() || is_slip || is_own && is_named) {
             return Some(Rule::Birth);
         }
         (further == 0).then_some(Rule::Homonyms)

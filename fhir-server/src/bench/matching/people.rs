@@ -15,6 +15,9 @@ use crate::search::parameter::string::fold;
 /// The last year of birth.
 const YEAR_MAX: u16 = 2026;
 
+/// The date of birth, and the place.
+type Born = ((u16, u8, u8), (Option<&'static str>, &'static str));
+
 /// Somebody, as he is.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
@@ -186,14 +189,7 @@ impl People {
     }
 
     /// Adds somebody; a twin has the birth of another.
-    fn add(
-        &mut self,
-        house: &House,
-        family: String,
-        sex: Sex,
-        year: u16,
-        born: Option<((u16, u8, u8), (Option<&'static str>, &'static str))>,
-    ) -> usize {
+    fn add(&mut self, house: &House, family: String, sex: Sex, year: u16, born: Option<Born>) -> usize {
         let random = &mut self.random;
         let birth = (year.min(YEAR_MAX), 1 + random.below(12) as u8, 1 + random.below(28) as u8);
         let (name, code) = *random.of(BIRTH_PLACES, 2.5);
