@@ -36,6 +36,7 @@ pub use perform::Server;
 mod tests {
     mod content;
     mod custom;
+    mod matched;
     mod recorded;
     mod running;
 }
