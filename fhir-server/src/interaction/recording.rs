@@ -116,8 +116,10 @@ impl Recording {
         };
         let access = Access {
             kind: accessed.kind,
+            transaction: accessed.transaction,
             at,
             caller,
+            identifier: None,
             patients: accessed.patients.iter().map(String::as_str).collect(),
             objects: accessed.objects.iter().map(String::as_str).collect(),
             query: accessed.query.as_deref(),
