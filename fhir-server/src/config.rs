@@ -386,6 +386,8 @@ pub struct ServeSettings {
     pub workers: usize,
     /// Who assigns identifiers of patients.
     pub domains: Arc<Domains>,
+    /// Whether a message by PMIR may take back that patients were merged.
+    pub may_unmerge: bool,
     /// Document sharing.
     pub xds: XdsFile,
     /// The codes that the affinity domain allows.
@@ -479,6 +481,7 @@ impl Settings {
         Ok(ServeSettings {
             code_lists,
             domains: Arc::new(self.file.identity.domains()?),
+            may_unmerge: self.file.identity.unmerge_by_message,
             schemas: self.file.soap.schemas.as_deref().map(schemas::open).transpose()?,
             xds,
             communities: communities(&self.file.xca)?,

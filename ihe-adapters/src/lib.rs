@@ -3,12 +3,16 @@
 //! [`wire`] holds the protocols themselves, without IHE meaning.
 
 pub mod atna;
+pub mod capabilities;
 pub mod documents;
 pub mod dsub;
 pub mod fhir_client;
 pub mod gateway;
 pub mod mhd;
+pub mod pdqm;
 pub mod pix;
+pub mod pixm;
+pub mod pmir;
 pub mod wire;
 pub mod xca;
 pub mod xds;

@@ -57,6 +57,7 @@ pub fn serve(
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,
             domains: serve.domains,
+            may_unmerge: serve.may_unmerge,
             code_lists: serve.code_lists,
             schemas: serve.schemas,
             communities: serve.communities,

@@ -9,6 +9,8 @@ use serde::Deserialize;
 pub struct IdentityFile {
     /// Who assigns identifiers of patients.
     pub domains: Vec<DomainFile>,
+    /// Whether a message by PMIR may take back that patients were merged.
+    pub unmerge_by_message: bool,
 }
 
 /// A section `[[identity.domains]]`.

@@ -53,6 +53,7 @@ const KINDS: &[Kind] = &[
     kind("ITI-92", "Restricted Update Document Set", IMPORTED, "U", false),
     kind("ITI-62", "Remove Metadata", PATIENT_RECORD, "D", false),
     kind("ITI-86", "Remove Documents", PATIENT_RECORD, "D", false),
+    kind("ITI-93", "Mobile Patient Identity Feed", PATIENT_RECORD, "E", false),
     kind("ITI-43", "Retrieve Document Set", EXPORTED, "R", true),
     kind("ITI-39", "Cross Gateway Retrieve", EXPORTED, "R", true),
     kind("ITI-52", "Document Metadata Subscribe", QUERIED, "C", false),
@@ -125,6 +126,8 @@ pub struct Objects {
     pub registered: Vec<String>,
     /// A stored query: its id, the community it is for, and the request.
     pub query: Option<(String, Option<String>, String)>,
+    /// A FHIR message: the id of its header, and its event.
+    pub message: Option<(String, &'static str)>,
 }
 
 /// How many objects of a kind are told: messages may name thousands.
@@ -384,6 +387,12 @@ fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> 
         details.extend(home.as_deref().map(|home| detail("urn:ihe:iti:xca:2010:homeCommunityId", home)));
         of_query["detail"] = Value::Array(details);
         all.push(of_query);
+    }
+    if let Some((id, event)) = &objects.message {
+        // The header itself is not stored.
+        let what = json!({ "type": "MessageHeader", "identifier": { "value": id } });
+        let kind = json!({ "system": "http://hl7.org/fhir/resource-types", "code": "MessageHeader" });
+        all.push(json!({ "what": what, "type": kind, "name": event }));
     }
     for unique_id in &objects.submission_sets {
         let id_type = (XDS_METADATA, SUBMISSION_SET_NODE, "submission set classificationNode");

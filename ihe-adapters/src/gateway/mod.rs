@@ -11,12 +11,14 @@
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
 //!
-//! What comes by FHIR REST passes here as well: ITI-65 is a submission.
+//! What comes by FHIR REST passes here as well: ITI-65 is a submission, ITI-104 a feed of the
+//! patient index.
 
 mod audit;
 pub mod callbacks;
 mod communities;
 pub mod dicomweb;
+mod identity;
 mod incoming;
 pub mod notifications;
 mod outgoing;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub affinity_domain: Option<String>,
     /// Who assigns identifiers of patients.
     pub domains: Arc<Domains>,
+    /// Whether a message may take back that patients were merged.
+    pub may_unmerge: bool,
     /// The codes that the affinity domain allows; `None` for all.
     pub code_lists: Option<Arc<CodeLists>>,
     /// Bytes of a message without its documents.
@@ -114,6 +118,7 @@ impl Default for Settings {
             home_community_id: String::new(),
             affinity_domain: None,
             domains: Arc::default(),
+            may_unmerge: false,
             code_lists: None,
             message_bytes_max: 64 << 20,
             bytes_max: 2 << 30,

@@ -10,6 +10,8 @@
 //!
 //! - [`domains`]: who assigns identifiers, by namespace, OID or URI.
 //! - [`records`]: what a source tells of its records.
+//! - `told`: a record as a source tells of it by FHIR.
+//! - [`merges`]: one record is merged into another, and that is taken back.
 //! - [`persons`]: which records are one person.
 //! - [`cross_references`]: by which identifiers somebody is known elsewhere.
 //! - [`demographics`]: who is known by such a name, birth date and the like.
@@ -20,9 +22,11 @@
 pub mod cross_references;
 pub mod demographics;
 pub mod domains;
+pub mod merges;
 pub mod persons;
 pub mod records;
 pub mod refusal;
+pub(crate) mod told;
 
 use fhir_model::schema::name;
 use fhir_model::tree::Element;
