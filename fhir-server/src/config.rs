@@ -417,6 +417,11 @@ pub struct ServeSettings {
 }
 
 impl Settings {
+    /// Returns what is set of the index of patients.
+    pub fn identity(&self) -> &IdentityFile {
+        &self.file.identity
+    }
+
     /// Brings flags, environment and file together.
     ///
     /// # Errors

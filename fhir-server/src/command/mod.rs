@@ -127,7 +127,12 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server), Box<dyn std::error::Error>> {
     let (store, search) = open_search(settings, bases.clone())?;
     let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases)?;
-    Ok((store, server.with_validation(settings.validation.clone())))
+    let server = server.with_validation(settings.validation.clone());
+    let server = match settings.identity().index()? {
+        Some(index) => server.with_index(index)?,
+        None => server,
+    };
+    Ok((store, server))
 }
 
 /// Returns the folder of the installed packages.

@@ -1,7 +1,11 @@
 //! The settings of the patient index.
 
+use std::sync::Arc;
+
 use ihe_adapters::pix::domains::{Domain, Domains, Kind, SetupError};
 use serde::Deserialize;
+
+use super::Index;
 
 /// The section `[identity]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -11,6 +15,19 @@ pub struct IdentityFile {
     pub domains: Vec<DomainFile>,
     /// Whether a message by PMIR may take back that patients were merged.
     pub unmerge_by_message: bool,
+    /// Whether records are tied that are of one person.
+    pub link: Linking,
+}
+
+/// Whether records are tied by this server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Linking {
+    /// Those of sources are.
+    #[default]
+    On,
+    /// Nobody's are, but by whoever calls operations.
+    Off,
 }
 
 /// A section `[[identity.domains]]`.
@@ -49,6 +66,17 @@ pub enum DomainKind {
 }
 
 impl IdentityFile {
+    /// Returns the index of the records that are tied; `None` where none are.
+    ///
+    /// # Errors
+    /// As [`IdentityFile::domains`].
+    pub fn index(&self) -> Result<Option<Index>, SetupError> {
+        Ok(match self.link {
+            Linking::On => Some(Index::new(Arc::new(self.domains()?))),
+            Linking::Off => None,
+        })
+    }
+
     /// Returns who assigns identifiers.
     ///
     /// # Errors

@@ -53,6 +53,9 @@ pub fn extract(definitions: &Definitions, resource: &Resource, bases: &[String])
     }
     belongs_to_patients(of_type, resource, &mut out);
     merges::index(resource, bases, &mut out.rows);
+    if resource.resource_type() == ty::PATIENT && root.child(name::LINK).is_some() {
+        out.rows.equal.push(EqualHash::tied());
+    }
     SKIPPED.fetch_add(out.skipped as u64, Ordering::Relaxed);
     let mut rows = out.rows;
     rows.normalize();

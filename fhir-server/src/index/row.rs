@@ -101,6 +101,11 @@ impl EqualHash {
         EqualHash(hash(&parts) as i64)
     }
 
+    /// Returns the value that all patients have who are linked to others.
+    pub fn tied() -> EqualHash {
+        EqualHash::of(BranchCode::of(ty::PATIENT, "tie", "Patient.link"), "tied", &[])
+    }
+
     /// Returns the hash that stands for a link to `target` along `branch`:
     /// the focus of a pair.
     pub fn of_link(branch: BranchCode, target: TargetHash) -> EqualHash {

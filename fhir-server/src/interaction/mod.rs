@@ -33,9 +33,9 @@ mod vread;
 pub use perform::Server;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     mod content;
     mod custom;
     mod recorded;
-    mod running;
+    pub(crate) mod running;
 }

@@ -7,6 +7,7 @@ use fhir_model::interaction::{
     Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey, SearchRequest,
 };
 use fhir_model::outcome::{Issue, IssueType, Severity};
+use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::ty;
 use fhir_model::tree::Resource;
 use futures_util::FutureExt;
@@ -16,9 +17,11 @@ use super::entry::Method;
 use super::prepare::Preparer;
 use super::recording::{Recording, WritesOf};
 use super::transaction::{Prepared, Resolution, Transaction};
-use super::unit::{NoView, Snapshot, Unit, View, fresh_id};
+use super::unit::{NoView, Preparing, Snapshot, Unit, View, fresh_id};
 use super::validation::{Gate, Validation};
 use super::{bundle, capabilities, read};
+use crate::identity::Index;
+use crate::identity::linker::Linker;
 use crate::index::reindex::Reindexer;
 use crate::limits::Limits;
 use crate::metrics::{Number, Numbers};
@@ -46,9 +49,17 @@ struct Inner {
     reindexer: Reindexer,
     limits: Limits,
     validation: Arc<Validation>,
+    /// Links records of patients, where that is asked for.
+    identity: Option<Identity>,
     /// The bases under which this server is known.
     bases: Vec<String>,
     capabilities: Mutex<Option<Capabilities>>,
+}
+
+/// Which records of patients are linked, and who does it.
+struct Identity {
+    index: Arc<Index>,
+    linker: Linker,
 }
 
 /// What has a say in the transaction in which something is written.
@@ -120,7 +131,15 @@ impl Inner {
     /// Makes what prepares resources; `gate` validates them.
     fn preparer(&self, gate: Option<Gate>) -> Preparer<'_> {
         let dictionaries = self.store.dictionaries();
-        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate }
+        let index = self.identity.as_ref().map(|identity| &*identity.index);
+        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate, index }
+    }
+
+    /// Waits until what is to be linked to something that was written is.
+    async fn linked(&self, changed: Option<Instant>) {
+        if let (Some(identity), Some(changed)) = (&self.identity, changed) {
+            identity.linker.passed(changed).await;
+        }
     }
 
     /// Prepares what a transaction writes, and what is stored beside.
@@ -216,7 +235,9 @@ impl Server {
         }));
         let capabilities = Mutex::new(None);
         let validation = Arc::default();
-        let inner = Inner { store, search, activation, reindexer, limits, validation, bases, capabilities };
+        let identity = None;
+        let inner =
+            Inner { store, search, activation, reindexer, limits, validation, identity, bases, capabilities };
         Ok(Server { inner: Arc::new(inner), recording: None })
     }
 
@@ -231,6 +252,23 @@ impl Server {
             inner.validation = Arc::new(validation);
         }
         self
+    }
+
+    /// Links the records of patients that take part in an index; before the
+    /// server is shared. Blocks.
+    ///
+    /// # Errors
+    /// When the database fails, or there can be no further thread.
+    pub fn with_index(mut self, index: Index) -> Result<Server, Issue> {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            let index = Arc::new(index);
+            let (store, search) = (Arc::clone(&inner.store), Arc::clone(&inner.search));
+            let bases = inner.bases.clone().into();
+            let linker = Linker::start(Preparing { store, search, bases, index: Arc::clone(&index) })?;
+            inner.store.observe(Box::new(linker.observer()));
+            inner.identity = Some(Identity { index, linker });
+        }
+        Ok(self)
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
@@ -286,10 +324,14 @@ impl Server {
         let knowing = Arc::clone(&inner);
         blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
         let writing = move |unit: &mut WriteUnit<'_>| {
-            let mut unit = Unit { unit, search: &inner.search, base: &base };
-            operation::call_writing(&mut unit, &call)
+            let preparer = inner.preparer(None);
+            let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
+            let performed = operation::call_writing(&mut unit, &call)?;
+            Ok((performed, changed_record(unit.unit)))
         };
-        self.inner.store.write(writing).await
+        let (performed, changed) = self.inner.store.write(writing).await?;
+        self.inner.linked(changed).await;
+        Ok(performed)
     }
 
     /// Answers a search on this thread, when it is a quick one.
@@ -377,10 +419,12 @@ impl Server {
                 inner.store.learn().inspect_err(|issue| tracing::warn!(?issue, "no dictionary was stored"))
             });
         }
-        self.inner
+        let (done, changed) = self
+            .inner
             .store
             .write(move |unit| {
-                let mut unit = Unit { unit, search: &inner.search, base: &base };
+                let preparer = inner.preparer(None);
+                let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
                 let (mut resolution, mut complete) = (resolution, complete);
                 within.before(&mut unit)?;
                 // What later readers search by is decided here as well.
@@ -404,10 +448,18 @@ impl Server {
                 if !changed.is_empty() {
                     inner.activate(unit.unit, &transaction, &changed, &mut done)?;
                 }
-                Ok(done)
+                Ok((done, changed_record(unit.unit)))
             })
-            .await
+            .await?;
+        self.inner.linked(changed).await;
+        Ok(done)
     }
+}
+
+/// Returns when a job changed a record that takes part in the index of patients, the last one.
+fn changed_record(unit: &WriteUnit<'_>) -> Option<Instant> {
+    let records = unit.effects().iter().filter(|effect| effect.takes_part);
+    records.map(|effect| effect.updated).max()
 }
 
 /// Runs `work` on the pool for work that blocks.
@@ -429,6 +481,7 @@ impl Numbers for Server {
         let name = "lanterna_custom_search_parameters";
         let mut numbers = vec![Number { name, kind: "gauge", value: custom as f64 }];
         numbers.extend(self.inner.reindexer.numbers());
+        numbers.extend(self.inner.identity.iter().flat_map(|identity| identity.linker.numbers()));
         numbers
     }
 }

@@ -8,11 +8,14 @@ use fhir_model::interaction::{Criteria, Interaction, Performed, ResourceKey, Tar
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
+use fhir_model::tree::Resource;
 
+use super::prepare::Preparer;
 use super::read;
+use crate::identity::Index;
 use crate::knowledge::Known;
 use crate::search::Search;
-use crate::storage::{Reader, Reads, StoredResource, WriteUnit};
+use crate::storage::{Operation, Reader, Reads, Store, StoredResource, WriteUnit, Written};
 
 /// What conditions are decided on.
 pub(crate) trait View {
@@ -94,6 +97,58 @@ pub(crate) struct Unit<'u, 'w> {
     pub(crate) unit: &'u mut WriteUnit<'w>,
     pub(crate) search: &'u Search,
     pub(crate) base: &'u str,
+    pub(crate) preparer: &'u Preparer<'u>,
+}
+
+impl Unit<'_, '_> {
+    /// Stores a resource that an operation made or changed, over the version
+    /// that was read, where there is one.
+    ///
+    /// # Errors
+    /// When it cannot be stored, or that version is not the current one.
+    pub(crate) fn store(
+        &mut self,
+        resource: Resource,
+        key: &ResourceKey,
+        before: Option<&StoredResource>,
+    ) -> Result<Written, Issue> {
+        let (prepared, _) = self.preparer.prepare(resource, key)?;
+        Ok(match before {
+            Some(before) => self.unit.update(before, prepared, Operation::Update)?,
+            None => self.unit.create(prepared, Operation::Create)?,
+        })
+    }
+}
+
+/// What it takes to write beside the gate: for what follows changes.
+#[derive(Clone)]
+pub(crate) struct Preparing {
+    pub(crate) store: Arc<Store>,
+    pub(crate) search: Arc<Search>,
+    pub(crate) bases: Arc<[String]>,
+    pub(crate) index: Arc<Index>,
+}
+
+impl Preparing {
+    /// Makes what prepares resources; nobody validates them.
+    pub(crate) fn preparer(&self) -> Preparer<'_> {
+        Preparer {
+            definitions: self.search.definitions(),
+            bases: &self.bases,
+            dictionaries: self.store.dictionaries(),
+            gate: None,
+            index: Some(&self.index),
+        }
+    }
+
+    /// Makes the view of the writer.
+    pub(crate) fn unit<'u, 'w>(
+        &'u self,
+        unit: &'u mut WriteUnit<'w>,
+        preparer: &'u Preparer<'u>,
+    ) -> Unit<'u, 'w> {
+        Unit { unit, search: &self.search, base: "", preparer }
+    }
 }
 
 /// No view at all, for what depends on nothing that is stored.

@@ -5,10 +5,15 @@
 mod closure;
 mod everything;
 mod fhirpath;
+mod link;
+mod merge;
 mod meta;
+mod named_patient;
 mod parameters;
+mod person;
 mod terminology;
 mod transform;
+mod unmerge;
 mod validate;
 
 use fhir_model::interaction::{OperationCall, Performed, Scope};
@@ -138,6 +143,34 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         levels: &[Level::TypeOf(ty::STRUCTURE_MAP), Level::InstanceOf(ty::STRUCTURE_MAP)],
         tells_faults: false,
         run: Run::Reading(transform::transform),
+    },
+    Operation {
+        name: "merge",
+        definition: "http://hl7.org/fhir/OperationDefinition/Patient-merge",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(merge::merge),
+    },
+    Operation {
+        name: "unmerge",
+        definition: "urn:lanterna:OperationDefinition:Patient-unmerge",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(unmerge::unmerge),
+    },
+    Operation {
+        name: "link",
+        definition: "urn:lanterna:OperationDefinition:Patient-link",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(link::link),
+    },
+    Operation {
+        name: "person",
+        definition: "urn:lanterna:OperationDefinition:Patient-person",
+        levels: &[Level::InstanceOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Reading(person::person),
     },
     Operation {
         name: "fhirpath",

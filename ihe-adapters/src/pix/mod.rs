@@ -49,6 +49,13 @@ pub struct PatientIndex<'a> {
     pub(crate) recording: Option<&'a Recording<'a>>,
 }
 
+impl<'a> PatientIndex<'a> {
+    /// Makes the index over FHIR; nothing is recorded of what is done.
+    pub fn new(fhir: Fhir<'a>, domains: &'a Domains) -> PatientIndex<'a> {
+        PatientIndex { fhir, domains, recording: None }
+    }
+}
+
 /// An identifier of a record: who assigned it, as FHIR says it, and the value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identifier {
