@@ -34,7 +34,7 @@ fn a_record_is_what_its_source_told_last() {
         (&json!("ALICE"), Some(1))
     );
     let links: Vec<&Value> = (0..2).map(|at| &stored["link"][at]["other"]["reference"]).collect();
-    assert_eq!(links, [&json!("RelatedPerson/r"), &json!(format!("Patient/{other}"))], "{stored}");
+    assert_eq!(links, [&json!(format!("Patient/{other}")), &json!("RelatedPerson/r")], "{stored}");
     assert_eq!(stored["meta"]["tag"][0]["code"], "fed", "{stored}");
 
     // In XML as well.

@@ -2,6 +2,7 @@
 
 mod examples;
 mod feeding;
+mod merges;
 mod messages;
 mod pdqm;
 mod pixm;

@@ -223,7 +223,8 @@ pub(super) fn changed(before: &Value, feed: &Feed) -> Value {
             (Replaces::WhatItSays, "extension") => {
                 united(before.get(name), value, |a, b| a["url"] == b["url"])
             }
-            (_, "link") => united(before.get(name), value, same_link),
+            // What is known of a link, such as who made it, is not the source's to say.
+            (_, "link") => united(Some(value), before.get(name).unwrap_or(&Value::Null), same_link),
             _ => value.clone(),
         };
         // `deceasedBoolean` takes the place of `deceasedDateTime`.
@@ -261,8 +262,10 @@ pub(super) fn same_link(one: &Value, other: &Value) -> bool {
 
 /// Returns what was known with what is told, which counts where both say something.
 fn united(before: Option<&Value>, told: &Value, is_same: fn(&Value, &Value) -> bool) -> Value {
-    let (Some(before), Some(told)) = (before.and_then(Value::as_array), told.as_array()) else {
-        return told.clone();
+    let (before, told) = match (before.and_then(Value::as_array), told.as_array()) {
+        (Some(before), Some(told)) => (before, told),
+        (Some(_), None) if told.is_null() => return before.cloned().unwrap_or_default(),
+        _ => return told.clone(),
     };
     let mut all: Vec<Value> = told.clone();
     all.extend(before.iter().filter(|old| told.iter().all(|new| !is_same(old, new))).cloned());
@@ -332,7 +335,7 @@ mod tests {
         assert_eq!(part["gender"], "female");
         assert_eq!((&part["birthDate"], &part["id"]), (&value!("1970"), &value!("1")));
         // What is told of links is added.
-        let links = value!([told["link"][0], before["link"][0]]);
+        let links = value!([before["link"][0], told["link"][0]]);
         assert_eq!(part["link"], links);
         assert_eq!((&part["deceasedBoolean"], &part["deceasedDateTime"]), (&Value::Null, &value!("2020")));
         assert_eq!(part["identifier"][0]["use"], "usual");
