@@ -15,7 +15,7 @@ os.environ["REQUESTS_CA_BUNDLE"] = CERTIFICATE
 from fhirclient import client as smart
 from fhirclient.models.patient import Patient
 from fhirpy import SyncFHIRClient
-from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
+from fhirpy.base.exceptions import BaseFHIRError
 
 BASE = f"{ORIGIN}/fhir"
 RED, BLUE, NOBODYS = (f"urn:oid:1.3.6.1.4.1.99999.9.{number}" for number in (1, 2, 3))
@@ -54,7 +54,7 @@ for source, target in [(f"{RED}|nobody", BLUE), (f"{NOBODYS}|1", BLUE), (f"{RED}
     try:
         corresponding(source, targetSystem=target)
         sys.exit(f"{source} was answered")
-    except (OperationOutcome, ResourceNotFound):
+    except BaseFHIRError:
         refused += 1
 
 # ITI-78, by both.
