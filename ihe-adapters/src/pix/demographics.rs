@@ -71,6 +71,10 @@ pub struct Question {
     pub given: Vec<Text>,
     /// The date of birth, or its year or month, as FHIR writes it.
     pub birth_date: Option<String>,
+    /// The first date of birth that is meant, of a range.
+    pub born_from: Option<String>,
+    /// The last one.
+    pub born_to: Option<String>,
     /// The code of FHIR: `male`, `female`, `other`, `unknown`.
     pub gender: Option<String>,
     /// A line of an address.
@@ -206,6 +210,8 @@ impl Question {
             ask("given", code_token(given.text()));
         }
         self.birth_date.iter().for_each(|date| ask("birthdate", date.clone()));
+        self.born_from.iter().for_each(|date| ask("birthdate", format!("ge{date}")));
+        self.born_to.iter().for_each(|date| ask("birthdate", format!("le{date}")));
         self.gender.iter().for_each(|code| ask("gender", code.clone()));
         self.telecom.iter().for_each(|value| ask("telecom", code_token(value)));
         asked
