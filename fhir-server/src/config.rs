@@ -263,6 +263,8 @@ pub struct CommunityFile {
     pub query: String,
     /// Where its responding gateway takes ITI-39.
     pub retrieve: String,
+    /// Where its responding gateway takes ITI-55; without it, it is not asked for patients.
+    pub xcpd: Option<String>,
     /// The OID of who assigns the identifiers by which it knows patients.
     pub assigning_authority: Option<String>,
 }
@@ -564,14 +566,14 @@ fn trust(file: &XuaFile) -> Result<Option<Trust>, ConfigError> {
 
 fn communities(file: &XcaFile) -> Result<Vec<Community>, ConfigError> {
     let mut communities: Vec<Community> = Vec::new();
-    for CommunityFile { home_community_id, query, retrieve, assigning_authority } in file.communities.clone()
-    {
+    for file in file.communities.clone() {
+        let CommunityFile { home_community_id, query, retrieve, xcpd, assigning_authority } = file;
         for oid in std::iter::once(&home_community_id).chain(&assigning_authority) {
             if !is_oid(oid) {
                 return Err(ConfigError::Oid(oid.clone()));
             }
         }
-        for address in [&query, &retrieve] {
+        for address in [&query, &retrieve].into_iter().chain(&xcpd) {
             if !is_address(address) {
                 return Err(ConfigError::Address(address.clone()));
             }
@@ -579,7 +581,7 @@ fn communities(file: &XcaFile) -> Result<Vec<Community>, ConfigError> {
         if communities.iter().any(|other| other.home_community_id == home_community_id) {
             return Err(ConfigError::CommunityTwice(home_community_id));
         }
-        communities.push(Community { home_community_id, query, retrieve, assigning_authority });
+        communities.push(Community { home_community_id, query, retrieve, xcpd, assigning_authority });
     }
     Ok(communities)
 }

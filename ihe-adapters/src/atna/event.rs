@@ -15,7 +15,7 @@ use super::participants::{
 };
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
 use crate::wire::ebrim::RegistryObject;
-use crate::wire::namespaces::{LCM, QUERY, RIM, WSNT, XDSB, XDSI};
+use crate::wire::namespaces::{HL7_V3, LCM, QUERY, RIM, WSNT, XCPD, XDSB, XDSI};
 use crate::wire::xml::Element;
 use crate::xds::check::patient_id;
 use crate::xds::registry::stored_query::PATIENT_PARAMETERS;
@@ -58,6 +58,12 @@ const KINDS: &[Kind] = &[
     kind("ITI-52", "Document Metadata Subscribe", QUERIED, "C", false),
     kind("ITI-53", "Document Metadata Notify", EXPORTED, "R", false),
     kind("ITI-54", "Document Metadata Publish", IMPORTED, "C", false),
+    kind("ITI-44", "Patient Identity Feed", PATIENT_RECORD, "C", false),
+    kind("ITI-45", "PIX Query", QUERIED, "E", false),
+    kind("ITI-46", "PIX Update Notification", PATIENT_RECORD, "U", false),
+    kind("ITI-47", "Patient Demographics Query", QUERIED, "E", false),
+    kind("ITI-55", "Cross Gateway Patient Discovery", QUERIED, "E", false),
+    kind("ITI-56", "Patient Location Query", QUERIED, "E", false),
     kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
     kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
     kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
@@ -133,6 +139,9 @@ const OBJECTS_MAX: usize = 200;
 impl Objects {
     /// Tells what a message is about.
     pub fn of(body: &Element) -> Objects {
+        if [HL7_V3, XCPD].contains(&&*body.namespace) {
+            return super::hl7v3::objects(body);
+        }
         let mut objects = Objects::default();
         let submission = match body.child(LCM, "SubmitObjectsRequest") {
             Some(inside) => inside,
@@ -163,6 +172,11 @@ impl Objects {
         let ids = refs.filter_map(|of| of.attribute("id").map(str::to_owned));
         objects.registered.extend(ids.take(OBJECTS_MAX));
         objects
+    }
+
+    /// Tells whether the query is one that the registry has stored.
+    fn is_stored_query(&self) -> bool {
+        self.query.as_ref().is_some_and(|(id, _, _)| id.starts_with("urn:uuid:"))
     }
 
     /// Tells what a notification of an object is about.
@@ -247,7 +261,7 @@ pub fn audit_event(
     if !purposes.is_empty() {
         audit["purposeOfEvent"] = Value::Array(purposes);
     }
-    let entities = entities(happened.transaction, objects, places);
+    let entities = entities(happened.transaction, title, objects, places);
     if !entities.is_empty() {
         audit["entity"] = Value::Array(entities);
     }
@@ -354,20 +368,38 @@ fn entity(kind: &str, role: (&str, &str), id: Value, id_type: (&str, &str, &str)
     })
 }
 
+/// The type of objects that are persons.
+const PERSON: &str = "1";
+
+fn patient_entity(patient: &str) -> Value {
+    let id = match Cx::parse(patient) {
+        Some(cx) => json!({ "system": cx.system(), "value": cx.id }),
+        None => json!({ "value": patient }),
+    };
+    entity(PERSON, ("1", "Patient"), id, (RFC_3881, "2", "Patient Number"))
+}
+
+/// Adds the patients of whom an answer tells to what is recorded of it.
+pub(crate) fn add_patients(audit: &mut Value, patients: &[String]) {
+    if patients.is_empty() {
+        return;
+    }
+    let more = patients.iter().take(OBJECTS_MAX).map(|patient| patient_entity(patient));
+    match audit["entity"].as_array_mut() {
+        Some(entities) => entities.extend(more),
+        None => audit["entity"] = more.collect(),
+    }
+}
+
 fn detail(kind: &str, text: &str) -> Value {
     json!({ "type": kind, "valueString": text })
 }
 
-fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> Vec<Value> {
-    const PERSON: &str = "1";
+fn entities(transaction: &str, title: &str, objects: &Objects, places: &[Option<String>]) -> Vec<Value> {
     const THING: &str = "2";
     let mut all = Vec::new();
     for (at, patient) in objects.patients.iter().enumerate() {
-        let id = match Cx::parse(patient) {
-            Some(cx) => json!({ "system": cx.system(), "value": cx.id }),
-            None => json!({ "value": patient }),
-        };
-        let mut of_patient = entity(PERSON, ("1", "Patient"), id, (RFC_3881, "2", "Patient Number"));
+        let mut of_patient = patient_entity(patient);
         if patient.is_empty() {
             of_patient["what"] = json!({});
         }
@@ -377,11 +409,13 @@ fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> 
         all.push(of_patient);
     }
     if let Some((id, home, request)) = &objects.query {
-        let id_type = (IHE_TRANSACTIONS, transaction, "Stored Query");
+        let is_stored = objects.is_stored_query();
+        let id_type = (IHE_TRANSACTIONS, transaction, if is_stored { "Stored Query" } else { title });
         let mut of_query = entity(THING, ("24", "Query"), json!({ "value": id }), id_type);
         of_query["query"] = json!(base64::encode(request.as_bytes()));
         let mut details = vec![detail("QueryEncoding", "UTF-8")];
-        details.extend(home.as_deref().map(|home| detail("urn:ihe:iti:xca:2010:homeCommunityId", home)));
+        let of_home = if is_stored { "urn:ihe:iti:xca:2010:homeCommunityId" } else { "ihe:homeCommunityID" };
+        details.extend(home.as_deref().map(|home| detail(of_home, home)));
         of_query["detail"] = Value::Array(details);
         all.push(of_query);
     }

@@ -10,6 +10,9 @@
 //! | `/dsub` | ITI-52, ITI-54 |
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
+//! | `/pix/v3` | ITI-44, ITI-45 |
+//! | `/pdq/v3` | ITI-47 |
+//! | `/xcpd` | ITI-55, ITI-56 of other communities; ITI-47, asked of all of them |
 //!
 //! What comes by FHIR REST passes here as well: ITI-65 is a submission.
 
@@ -20,6 +23,7 @@ pub mod dicomweb;
 mod incoming;
 pub mod notifications;
 mod outgoing;
+mod patients;
 mod reply;
 mod rest;
 pub mod schemas;
@@ -39,6 +43,7 @@ use jiff::Timestamp;
 use crate::atna::event::changes;
 use crate::atna::{Recorder, Recording};
 use crate::documents::{self, Documents};
+use crate::pdqv3::continuation::Continuations;
 use crate::pix::domains::Domains;
 use crate::wire::mtom::Writer;
 use crate::wire::schema::Schemas;
@@ -145,6 +150,12 @@ pub enum Door {
     CrossGatewayQuery,
     /// `/xca/retrieve`.
     CrossGatewayRetrieve,
+    /// `/pix/v3`.
+    CrossReferences,
+    /// `/pdq/v3`.
+    Demographics,
+    /// `/xcpd`.
+    PatientDiscovery,
 }
 
 impl Door {
@@ -157,6 +168,9 @@ impl Door {
         Door::NotificationBroker,
         Door::CrossGatewayQuery,
         Door::CrossGatewayRetrieve,
+        Door::CrossReferences,
+        Door::Demographics,
+        Door::PatientDiscovery,
     ];
 
     /// Returns the name of the IHE actor that it is the door of.
@@ -169,6 +183,9 @@ impl Door {
             Door::NotificationBroker => "DocumentMetadataNotificationBroker",
             Door::CrossGatewayQuery => "RespondingGateway_Query",
             Door::CrossGatewayRetrieve => "RespondingGateway_Retrieve",
+            Door::CrossReferences => "PIXManager",
+            Door::Demographics => "PDSupplier",
+            Door::PatientDiscovery => "RespondingGateway",
         }
     }
 
@@ -192,6 +209,9 @@ impl Door {
             Door::NotificationBroker => "/dsub",
             Door::CrossGatewayQuery => "/xca/query",
             Door::CrossGatewayRetrieve => "/xca/retrieve",
+            Door::CrossReferences => "/pix/v3",
+            Door::Demographics => "/pdq/v3",
+            Door::PatientDiscovery => "/xcpd",
         }
     }
 }
@@ -261,6 +281,7 @@ pub struct Gateway {
     documents: Arc<dyn Documents>,
     settings: Settings,
     http: reqwest::Client,
+    continuations: Arc<Continuations>,
 }
 
 /// Documents of an answer: content id, media type, bytes.
@@ -285,7 +306,7 @@ impl Gateway {
         settings: Settings,
         http: reqwest::Client,
     ) -> Gateway {
-        Gateway { api, documents, settings, http }
+        Gateway { api, documents, settings, http, continuations: Arc::default() }
     }
 
     /// Answers a request: on the connection, or, where the message says so, with nothing
