@@ -92,6 +92,12 @@ pub const TARGETS: &[Target] = &[
         prepare: messages::prepare_soap,
     },
     Target {
+        name: "hl7v3",
+        what: "messages of HL7 v3: wrappers and queries read, persons made Patients and written again",
+        dictionary: messages::HL7_V3_WORDS,
+        prepare: messages::prepare_hl7v3,
+    },
+    Target {
         name: "multipart",
         what: "messages of several parts, as they arrive: at once and byte by byte the same",
         dictionary: messages::MULTIPART_WORDS,

@@ -10,6 +10,7 @@ mod download;
 mod growth;
 mod import;
 mod memory;
+mod patients;
 mod read;
 mod search;
 mod start;
@@ -42,11 +43,12 @@ const MEASURES: [(&str, Measure); 10] = [
 ];
 
 /// How the loads beside the table are measured.
-const LOADS: [(&str, MeasureLoad); 7] = [
+const LOADS: [(&str, MeasureLoad); 8] = [
     ("crud", crud::measure),
     ("transaction", transaction::measure),
     ("bulk", bulk::measure),
     ("documents", documents::measure),
+    ("patients", patients::measure),
     ("terminology", terminology::measure),
     ("transform", transform::measure),
     ("audit", audit::measure),
