@@ -73,12 +73,8 @@ impl Supplier<'_> {
     async fn found(&self, asked: &Transmission, query: &QueryByParameter<'_>) -> Result<Part, Vec<Detail>> {
         let place = || query.location("*", "value");
         let wanted = self.wanted(query).await?;
-        let identifiers = identifiers(query, self.index.domains);
-        let identifiers = match identifiers {
-            Ok(identifiers) => identifiers,
-            // Nobody has an identifier that nobody here assigns.
-            Err((Refusal::Domain(_), _)) => return Ok(Part { subjects: Vec::new(), quantities: [0; 3] }),
-            Err((refusal, place)) => return Err(vec![detail(&refusal, vec![place])]),
+        let Some(identifiers) = identifiers(query, self.index.domains) else {
+            return Ok(Part { subjects: Vec::new(), quantities: [0; 3] });
         };
         let question = Asked::of(query, identifiers).map_err(|problem| vec![problem.into()])?;
         let matches =

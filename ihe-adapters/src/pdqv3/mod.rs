@@ -2,7 +2,7 @@
 //! and the like.
 //!
 //! - [`question`]: what a query asks, for PDQV3 and XCPD alike.
-//! - [`demographics_query`]: ITI-47.
+//! - ITI-47: [`demographics_query`].
 //! - [`continuation`]: queries whose results are given out bit by bit.
 //!
 //! Spec: ITI TF-1 24

@@ -221,18 +221,16 @@ fn mother(name: &EntityName) -> Option<Change> {
     Some(Box::new(move |question| question.mothers_maiden_name = Some(family.clone())))
 }
 
-/// Reads the identifiers of a query that the person has to have, each with its place.
-///
-/// # Errors
-/// At one that is of no domain that is known: its place.
+/// Reads the identifiers of a query that the person has to have; `None` when
+/// one is of no domain that is known, so that nobody has it.
 pub(crate) fn identifiers(
     query: &QueryByParameter<'_>,
     domains: &Domains,
-) -> Result<Vec<crate::pix::Identifier>, (Refusal, String)> {
+) -> Option<Vec<crate::pix::Identifier>> {
     let values = query.values("livingSubjectId").into_iter();
-    let ids = values.map(|(element, place)| (InstanceIdentifier::of(element), place));
-    let said = ids.filter(|(id, _)| id.extension.is_some());
-    said.map(|(id, place)| identifier(&id, domains).map_err(|error| (error.into(), place))).collect()
+    let ids = values.map(|(element, _)| InstanceIdentifier::of(element));
+    let said = ids.filter(|id| id.extension.is_some());
+    said.map(|id| identifier(&id, domains).ok()).collect()
 }
 
 /// Returns all persons who are meant, in the order of the ids of their records.
@@ -252,8 +250,9 @@ pub(crate) async fn find(
             let found = index.find(question, wanted, &page).await?;
             for found in found.matches {
                 let ids = found.person.records.iter().filter_map(Found::id).map(str::to_owned);
-                let is_new = ids.fold(false, |is_new, id| seen.insert(id) || is_new);
-                if is_new && asked.is_born_there(&found.record) {
+                // All of them are noted, whichever is new.
+                let new = ids.filter(|id| seen.insert(id.clone())).count();
+                if new > 0 && asked.is_born_there(&found.record) {
                     matches.push(found);
                 }
             }

@@ -3,7 +3,7 @@
 //!
 //! - [`patient_discovery`]: ITI-55, as other communities ask it.
 //! - [`initiating_gateway`]: ITI-55, as others are asked, and their answers brought together.
-//! - [`patient_location_query`]: ITI-56.
+//! - ITI-56: [`patient_location_query`].
 //!
 //! Spec: ITI TF-1 27
 
