@@ -119,6 +119,11 @@ impl Message {
         self.ends_with_line_end
     }
 
+    /// Returns all segments, in order; empty lines are none.
+    pub fn all(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| !segment.text.is_empty())
+    }
+
     /// Returns the segments of a name, in order.
     pub fn segments<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m Segment> {
         self.segments.iter().filter(move |s| s.name() == name)
@@ -139,6 +144,11 @@ impl Segment {
     /// Returns the name, such as `PID`; empty for an empty line.
     pub fn name(&self) -> &str {
         self.text.get(..3).unwrap_or("")
+    }
+
+    /// Returns it as written, without the end of its line.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Returns a field as written, counted from 1 as the standard counts;
