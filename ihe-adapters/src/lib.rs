@@ -9,6 +9,7 @@ pub mod fhir_client;
 pub mod gateway;
 pub mod hl7v2;
 pub mod mhd;
+pub mod pix;
 pub mod wire;
 pub mod xca;
 pub mod xds;
