@@ -18,6 +18,7 @@
 
 pub mod context;
 mod events;
+pub mod from_fhir;
 mod map;
 pub mod mapped;
 pub mod place;
