@@ -158,8 +158,14 @@ fn moved_visit(work: &mut Work<'_>, visit: Option<&pv1::Visit>) -> Result<(), Re
     let segment =
         source.first("MRG").ok_or_else(|| Refused::segment("MRG", "nobody says what it was before"))?;
     let visit = visit.ok_or_else(|| Refused::segment("PV1", "nobody says which visit moves"))?;
-    if let Some(query) = mrg::prior_visit(work, segment)? {
+    if let Some(mrg::PriorVisit { query, mut number }) = mrg::prior_visit(work, segment)? {
         work.find_by(&visit.reference, &query);
+        number["use"] = json!("old");
+        work.change(&visit.reference, |encounter| {
+            if let Some(identifiers) = encounter["identifier"].as_array_mut() {
+                identifiers.push(number);
+            }
+        });
     }
     Ok(())
 }

@@ -19,22 +19,31 @@ pub(in crate::hl7v2) fn prior(work: &mut Work<'_>, segment: &Segment<'_>) -> Res
     pid::key(work, segment, 1)
 }
 
-/// Returns the query by which a visit was found before: MRG-5, within the prior
-/// record where nobody in particular gave the number.
+/// A visit as it was known before.
+pub(in crate::hl7v2) struct PriorVisit {
+    /// The query by which it is found.
+    pub(in crate::hl7v2) query: String,
+    /// The number that it had.
+    pub(in crate::hl7v2) number: Json,
+}
+
+/// Returns what a visit was known by before: MRG-5, within the prior record
+/// where nobody in particular gave the number.
 ///
 /// # Errors
 /// When the prior record is asked for, and is none that is known here.
 pub(in crate::hl7v2) fn prior_visit(
     work: &mut Work<'_>,
     segment: &Segment<'_>,
-) -> Result<Option<String>, Refused> {
+) -> Result<Option<PriorVisit>, Refused> {
     let Some(number) = work.source.value(segment, 5) else { return Ok(None) };
     let mut draft = Draft::new("Encounter");
     let Some(number) = work.convert(&mut draft, number, &CX) else { return Ok(None) };
     let Some(query) = by_identifier(&number) else { return Ok(None) };
     if number["system"].is_string() {
-        return Ok(Some(query));
+        return Ok(Some(PriorVisit { query, number }));
     }
     let patient = prior(work, segment)?;
-    Ok(by_identifier(&patient).map(|patient| format!("{query}&patient.{patient}")))
+    let patient = by_identifier(&patient);
+    Ok(patient.map(|patient| PriorVisit { query: format!("{query}&patient.{patient}"), number }))
 }
