@@ -9,7 +9,10 @@ use crate::setting::{all_domains, as_json, domains, italy, mapped, messages, sam
 /// What is the envelope, or the number of a segment: read, and nothing of what is told.
 const ENVELOPE: &[(&str, usize)] =
     &[("MSH", 11), ("MSH", 12), ("MSH", 15), ("MSH", 16), ("MSH", 18), ("MSH", 21)];
-const NUMBERED: &[&str] = &["PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM"];
+const NUMBERED: &[&str] = &[
+    "PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "TQ1", "TXA", "RGS", "AIS", "AIG",
+    "AIL", "AIP",
+];
 
 /// A sub-component that holds something: the name of its component's place, and
 /// where its text stands in the message.

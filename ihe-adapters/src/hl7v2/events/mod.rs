@@ -2,7 +2,13 @@
 //! for each family.
 
 mod adt;
+mod mdm;
+mod orders;
 mod oru;
+mod pharmacy;
+mod siu;
+mod subject;
+mod vxu;
 
 use super::map::work::Work;
 use super::mapped::Mapped;
@@ -20,7 +26,20 @@ pub(super) struct Family {
 }
 
 /// All that are known.
-pub(super) const FAMILIES: &[&Family] = &[&adt::FAMILY, &oru::FAMILY];
+pub(super) const FAMILIES: &[&Family] = &[
+    &adt::FAMILY,
+    &mdm::FAMILY,
+    &orders::ANY,
+    &orders::GENERAL,
+    &orders::IMAGING,
+    &orders::LABORATORY,
+    &oru::FAMILY,
+    &pharmacy::ADMINISTRATION,
+    &pharmacy::ENCODED_ORDER,
+    &pharmacy::ORDER,
+    &siu::FAMILY,
+    &vxu::FAMILY,
+];
 
 /// Returns the family of a message.
 ///

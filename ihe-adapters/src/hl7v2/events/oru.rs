@@ -6,8 +6,9 @@ use serde_json::{Value as Json, json};
 use sha1::{Digest, Sha1};
 
 use super::Family;
+use super::subject::subject;
 use crate::hl7v2::map::draft::Draft;
-use crate::hl7v2::map::segments::{document, nk1, nte, obr, obx, orc, pd1, pid, pv1, spm};
+use crate::hl7v2::map::segments::{document, nte, obr, obx, orc, spm};
 use crate::hl7v2::map::source::{Segment, Source, Value};
 use crate::hl7v2::map::types::{ed, ei};
 use crate::hl7v2::map::work::{Known, Work};
@@ -30,27 +31,14 @@ struct Group<'s, 'm> {
 
 fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     let source = work.source;
-    let told = source.first("PID").ok_or_else(|| Refused::segment("PID", "there is no patient"))?;
-    if source.named("PID").count() > 1 {
-        return Err(Refused::segment("PID", "more than one patient in a message"));
-    }
     let groups = groups(source);
     if groups.is_empty() {
         return Err(Refused::segment("OBR", "there is no report"));
     }
-    let mut patient = pid::patient(work, told)?;
-    if let Some(more) = source.first("PD1") {
-        work.fill(&mut patient, more, pd1::ROWS);
-    }
-    for related in source.named("NK1") {
-        nk1::related(work, &mut patient, related);
-    }
-    let account = pid::account(work, told);
-    let visit = pv1::visit(work, None, account, pv1::Teller::Other).map(|visit| visit.reference);
+    let visit = subject(work, mapped)?.map(|visit| visit.reference);
     for group in &groups {
         report(work, group, visit.as_ref());
     }
-    mapped.patient = Some(patient.finish());
     Ok(())
 }
 

@@ -104,6 +104,11 @@ impl Draft {
         self.members.insert(element.to_owned(), value);
     }
 
+    /// Takes an element away.
+    pub(in crate::hl7v2) fn remove(&mut self, element: &str) {
+        self.members.remove(element);
+    }
+
     /// Puts a resource inside this one and returns the reference to it.
     pub(in crate::hl7v2) fn contain(&mut self, mut resource: Json) -> Json {
         let contained = self.members.entry("contained").or_insert_with(|| json!([]));

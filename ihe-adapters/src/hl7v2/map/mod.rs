@@ -8,6 +8,7 @@ pub(super) mod draft;
 pub(super) mod row;
 pub(super) mod segments;
 pub(super) mod source;
+pub(super) mod statuses;
 pub(super) mod tables;
 pub(super) mod types;
 pub(super) mod work;

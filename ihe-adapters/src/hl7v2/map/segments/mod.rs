@@ -2,11 +2,13 @@
 //!
 //! Spec: HL7 v2-to-FHIR, segment maps
 
+pub(in crate::hl7v2) mod ais;
 pub(in crate::hl7v2) mod al1;
 pub(in crate::hl7v2) mod dg1;
 pub(in crate::hl7v2) mod document;
 pub(in crate::hl7v2) mod evn;
 pub(in crate::hl7v2) mod in1;
+pub(in crate::hl7v2) mod ipc;
 pub(in crate::hl7v2) mod mrg;
 pub(in crate::hl7v2) mod msh;
 pub(in crate::hl7v2) mod nk1;
@@ -18,7 +20,13 @@ pub(in crate::hl7v2) mod pd1;
 pub(in crate::hl7v2) mod pid;
 pub(in crate::hl7v2) mod pv1;
 pub(in crate::hl7v2) mod pv2;
+pub(in crate::hl7v2) mod rxa;
+pub(in crate::hl7v2) mod rxe;
+pub(in crate::hl7v2) mod rxr;
+pub(in crate::hl7v2) mod sch;
 pub(in crate::hl7v2) mod spm;
+pub(in crate::hl7v2) mod tq1;
+pub(in crate::hl7v2) mod txa;
 
 use super::source::{Segment, Source, Value};
 

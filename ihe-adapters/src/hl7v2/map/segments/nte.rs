@@ -40,6 +40,14 @@ pub(in crate::hl7v2) fn annotations(work: &mut Work<'_>, draft: &mut Draft, segm
     put(draft, &lines);
 }
 
+/// Returns what segments say, as one text.
+pub(in crate::hl7v2) fn text(work: &Work<'_>, segments: &[&Segment<'_>]) -> String {
+    let source = work.source;
+    segments.iter().for_each(|segment| note(source, segment, &[1]));
+    let lines = segments.iter().flat_map(|segment| source.values(segment, 3)).filter_map(Value::text);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn put(draft: &mut Draft, lines: &[String]) {
     let text = lines.join("\n");
     if !text.trim().is_empty() {
