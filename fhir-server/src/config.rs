@@ -345,6 +345,7 @@ limits_file! {
     read_seconds_max: u64,
     idle_seconds_max: u64,
     drain_seconds_max: u64,
+    key_days: u64,
 }
 
 /// The settings as they count.

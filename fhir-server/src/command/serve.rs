@@ -112,9 +112,10 @@ pub fn serve(
     let readiness: Vec<Arc<dyn Readiness>> = vec![store.clone()];
     let served =
         Served { api: recorded, unrecorded: api.clone(), documents, readiness, numbers, clock: serve.clock };
-    let listen = serve.listen;
+    let (listen, key_days) = (serve.listen, settings.limits.key_days);
     let publishing = Server::clone(&api);
     let serving = async move {
+        tokio::spawn(publishing.clone().keep_keys_forgotten(key_days));
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
         tokio::task::spawn_local(broker.keep_telling());

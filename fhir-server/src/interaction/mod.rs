@@ -17,6 +17,7 @@ mod create;
 mod delete;
 pub(crate) mod entry;
 mod history;
+mod once;
 mod patch;
 mod perform;
 mod prepare;
@@ -36,6 +37,7 @@ pub use perform::Server;
 mod tests {
     mod content;
     mod custom;
+    mod once;
     mod recorded;
     mod running;
 }

@@ -18,7 +18,7 @@ use super::recording::{Recording, WritesOf};
 use super::transaction::{Prepared, Resolution, Transaction};
 use super::unit::{NoView, Snapshot, Unit, View, fresh_id};
 use super::validation::{Gate, Validation};
-use super::{bundle, capabilities, read};
+use super::{bundle, capabilities, once, read};
 use crate::index::reindex::Reindexer;
 use crate::limits::Limits;
 use crate::metrics::{Number, Numbers};
@@ -281,13 +281,18 @@ impl Server {
 
     /// Calls an operation in the writer, and answers when it is durable.
     async fn call_writing(&self, caller: &Caller, call: OperationCall) -> Result<Performed, Issue> {
-        let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
+        let (inner, base, once) = (Arc::clone(&self.inner), caller.base.clone(), caller.once.clone());
         // Gathered beforehand where it is not fresh: the writer does not wait for that.
         let knowing = Arc::clone(&inner);
         blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
         let writing = move |unit: &mut WriteUnit<'_>| {
+            if let Some(done) = once::called(unit, once.as_deref())? {
+                return Ok(done);
+            }
             let mut unit = Unit { unit, search: &inner.search, base: &base };
-            operation::call_writing(&mut unit, &call)
+            let performed = operation::call_writing(&mut unit, &call)?;
+            once::keep_call(unit.unit, once.as_deref(), &performed)?;
+            Ok(performed)
         };
         self.inner.store.write(writing).await
     }
@@ -350,6 +355,13 @@ impl Server {
         shows: bool,
         within: W,
     ) -> Result<Vec<(Method, Performed)>, Issue> {
+        if let Some(once) = &caller.once {
+            // What was done may not be possible any more.
+            let done = once::done(&mut self.inner.store.reader()?, Some(once), shows)?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
         let inner = Arc::clone(&self.inner);
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
         let prepare = move || {
@@ -369,7 +381,7 @@ impl Server {
         let (transaction, resolution, complete, gate, within) =
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
-        let base = caller.base.clone();
+        let (base, once) = (caller.base.clone(), caller.once.clone());
         if inner.store.can_learn() {
             let inner = Arc::clone(&inner);
             // Nobody waits for it, and what it could not store is packed as before.
@@ -380,6 +392,9 @@ impl Server {
         self.inner
             .store
             .write(move |unit| {
+                if let Some(done) = once::done(unit, once.as_deref(), shows)? {
+                    return Ok(done);
+                }
                 let mut unit = Unit { unit, search: &inner.search, base: &base };
                 let (mut resolution, mut complete) = (resolution, complete);
                 within.before(&mut unit)?;
@@ -400,6 +415,7 @@ impl Server {
                 for resource in complete.beside.into_iter().chain(of_reads) {
                     unit.unit.create(resource, Operation::Create)?;
                 }
+                once::keep(unit.unit, once.as_deref(), &done)?;
                 let changed = resolution.changed(ty::SEARCH_PARAMETER);
                 if !changed.is_empty() {
                     inner.activate(unit.unit, &transaction, &changed, &mut done)?;

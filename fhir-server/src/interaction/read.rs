@@ -125,6 +125,7 @@ fn told(key: &ResourceKey, stored: &StoredResource, status: Status, body: Body) 
         version: Some(stored.version),
         updated: Some(stored.updated),
         issues: Vec::new(),
+        repeated: None,
     }
 }
 

@@ -19,6 +19,7 @@ mod crash;
 mod dictionary;
 mod error;
 mod index_tables;
+mod once;
 mod packed;
 mod published;
 mod read;
@@ -40,6 +41,7 @@ pub use closure::{
 pub use content::{content_of, is_content};
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
+pub use once::{KeptOnce, kept_once};
 pub use published::{own_resources_after, published};
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
 pub use reindex::{

@@ -122,5 +122,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    once (key) {
+        key -> Binary,
+        fingerprint -> Binary,
+        performed -> Binary,
+        answer -> Binary,
+    }
+}
+
 diesel::joinable!(version -> resource (key));
 diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter, package_definition);

@@ -131,8 +131,9 @@ impl Gateway {
     }
 
     pub(super) async fn store(&self, caller: &Caller, audit: &Value) -> Result<(), Issue> {
-        let fhir = Fhir { api: &*self.api, caller };
-        let stored = fhir.create(audit).await;
+        // The key is for what is told of.
+        let caller = &caller.without_key();
+        let stored = Fhir { api: &*self.api, caller }.create(audit).await;
         if let Err(issue) = &stored {
             tracing::error!(
                 request = caller.request_id,
