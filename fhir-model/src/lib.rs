@@ -8,6 +8,7 @@
 //! - [`fhirpath`]: expressions compiled once and evaluated on the tree.
 //! - [`patch`]: JSON Patch and FHIRPath Patch.
 //! - [`subset`]: `_summary` and `_elements`.
+//! - [`fold`]: texts compared whatever their case and accents.
 //! - [`search_parameter`] and [`compartment`]: definitions as values.
 //! - [`value_set`]: the codes that elements require.
 //! - [`interaction`]: what a caller may ask of a FHIR server, whatever the
@@ -16,6 +17,7 @@
 
 pub mod compartment;
 pub mod fhirpath;
+pub mod fold;
 mod generated;
 pub mod interaction;
 pub mod json;

@@ -11,6 +11,7 @@ use fhir_model::schema::TypeId;
 use ihe_adapters::atna::Recorder;
 use ihe_adapters::gateway::callbacks::Callbacks;
 use ihe_adapters::gateway::{Images, schemas};
+use ihe_adapters::pix::domains::{Domains, SetupError};
 use ihe_adapters::wire::schema::{SchemaProblem, Schemas};
 use ihe_adapters::xca::initiating_gateway::Community;
 use ihe_adapters::xds::code_lists::CodeLists;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use crate::audit::AuditRepository;
 use crate::clock::{ClockWatch, TimeFile};
 use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
+use crate::identity::settings::IdentityFile;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
@@ -49,6 +51,9 @@ pub enum ConfigError {
     /// Code lists that cannot be read.
     #[error("[xds] codes: {0}")]
     Codes(String),
+    /// Domains of identifiers that cannot be told apart.
+    #[error("[[identity.domains]]: {0}")]
+    Domains(#[from] SetupError),
     /// XML schemas that cannot be used.
     #[error("[soap] schemas: {0}")]
     Schemas(#[from] SchemaProblem),
@@ -153,6 +158,8 @@ pub struct SettingsFile {
     pub limits: LimitsFile,
     /// What validation of writes leads to: `default`, and by resource type.
     pub validation: HashMap<String, Mode>,
+    /// Who is who.
+    pub identity: IdentityFile,
     /// Document sharing.
     pub xds: XdsFile,
     /// What SOAP messages have to be like.
@@ -378,6 +385,8 @@ pub struct ServeSettings {
     pub cors_origins: Vec<String>,
     /// Threads that serve.
     pub workers: usize,
+    /// Who assigns identifiers of patients.
+    pub domains: Arc<Domains>,
     /// Document sharing.
     pub xds: XdsFile,
     /// The codes that the affinity domain allows.
@@ -470,6 +479,7 @@ impl Settings {
         let code_lists = xds.codes.as_deref().map(code_lists).transpose()?.map(Arc::new);
         Ok(ServeSettings {
             code_lists,
+            domains: Arc::new(self.file.identity.domains()?),
             schemas: self.file.soap.schemas.as_deref().map(schemas::open).transpose()?,
             xds,
             communities: communities(&self.file.xca)?,

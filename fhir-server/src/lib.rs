@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod documents;
 pub mod health;
+pub mod identity;
 pub mod import;
 pub mod index;
 pub mod interaction;

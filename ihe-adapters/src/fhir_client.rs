@@ -104,6 +104,20 @@ impl Fhir<'_> {
         Ok(found)
     }
 
+    /// Returns a page of what a search finds, and how the next one is asked for.
+    ///
+    /// # Errors
+    /// As the search.
+    pub async fn page_of(
+        &self,
+        of: TypeId,
+        parameters: Vec<(String, String)>,
+    ) -> Result<(Vec<Found>, Option<Vec<(String, String)>>), Issue> {
+        let mut found = Vec::new();
+        let next = self.page(of, parameters, &mut found).await?;
+        Ok((found, next))
+    }
+
     /// Adds a page of what a search finds; returns how the next one is asked for.
     async fn page(
         &self,

@@ -56,6 +56,7 @@ pub fn serve(
             trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,
+            domains: serve.domains,
             code_lists: serve.code_lists,
             schemas: serve.schemas,
             communities: serve.communities,

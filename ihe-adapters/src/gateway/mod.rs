@@ -39,6 +39,7 @@ use jiff::Timestamp;
 use crate::atna::event::changes;
 use crate::atna::{Recorder, Recording};
 use crate::documents::{self, Documents};
+use crate::pix::domains::Domains;
 use crate::wire::mtom::Writer;
 use crate::wire::schema::Schemas;
 use crate::wire::soap::{Addressing, Envelope, Fault, Version};
@@ -64,6 +65,8 @@ pub struct Settings {
     /// The OID of who assigns the identifiers of patients by which documents
     /// are registered; `None` for the first that a patient has.
     pub affinity_domain: Option<String>,
+    /// Who assigns identifiers of patients.
+    pub domains: Arc<Domains>,
     /// The codes that the affinity domain allows; `None` for all.
     pub code_lists: Option<Arc<CodeLists>>,
     /// Bytes of a message without its documents.
@@ -110,6 +113,7 @@ impl Default for Settings {
             repository_unique_id: String::new(),
             home_community_id: String::new(),
             affinity_domain: None,
+            domains: Arc::default(),
             code_lists: None,
             message_bytes_max: 64 << 20,
             bytes_max: 2 << 30,

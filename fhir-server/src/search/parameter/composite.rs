@@ -11,6 +11,7 @@
 //! Spec: <https://hl7.org/fhir/R4/search.html#composite>
 
 use fhir_model::fhirpath::{Context, Value};
+use fhir_model::fold::fold;
 use fhir_model::search_parameter::SearchParameterType as Kind;
 
 use super::{
@@ -97,7 +98,7 @@ fn parts_of(kind: Kind, value: &Value<'_>, bases: &[String], out: &mut Vec<Part>
         Kind::Date => {
             out.extend(date::bounds(value).map(|interval| Part::Span(String::new(), Vec::new(), interval)))
         }
-        Kind::String => string::for_each_part(value, &mut |text| out.push(Part::Text(string::fold(text)))),
+        Kind::String => string::for_each_part(value, &mut |text| out.push(Part::Text(fold(text)))),
         Kind::Uri => {
             out.extend(super::uri::text_of(value).map(|uri| Part::Equal(joined("uri", &[uri]), None)))
         }
@@ -275,7 +276,7 @@ fn ask(kind: Kind, text: &str, context: QueryContext<'_>) -> Result<Asked, Value
         }
         Kind::Quantity => Asked::Quantity(quantity::parse(text)?),
         Kind::Date => Asked::Date(text.to_owned()),
-        Kind::String => Asked::Text(string::fold(&super::unescape(text))),
+        Kind::String => Asked::Text(fold(&super::unescape(text))),
         Kind::Uri => Asked::Equal(vec![joined("uri", &[&super::unescape(text)])], true),
         Kind::Composite | Kind::Special => return Err(bad()),
     })

@@ -93,7 +93,7 @@ fn sound(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::parameter::string::fold;
+    use fhir_model::fold::fold;
 
     fn sounds(text: &str) -> Vec<String> {
         let mut out = Vec::new();

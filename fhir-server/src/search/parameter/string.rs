@@ -9,11 +9,10 @@
 //! Spec: <https://hl7.org/fhir/R4/search.html#string>
 
 use fhir_model::fhirpath::Value;
+use fhir_model::fold::fold;
 use fhir_model::schema::{name, ty};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 use fhir_model::tree::Element;
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 use super::{
     Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier, phonetic, unescape,
@@ -21,32 +20,8 @@ use super::{
 use crate::index::row::{BranchCode, EqualHash};
 use crate::search::registry::{Branch, Definition};
 
-/// The longest text that is indexed, in characters; more of it is not searched.
-const TEXT_CHARS_MAX: usize = 1000;
 /// How many words are compared by their sound; the rest of a search is left out.
 const WORDS_MAX: usize = 16;
-
-/// Takes case and accents away, and makes one space of several.
-pub fn fold(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut space = false;
-    let mut push = |c: char| {
-        if c.is_whitespace() {
-            space = !out.is_empty();
-        } else {
-            if std::mem::take(&mut space) {
-                out.push(' ');
-            }
-            out.extend(c.to_lowercase());
-        }
-    };
-    if text.is_ascii() {
-        text.chars().take(TEXT_CHARS_MAX).for_each(&mut push);
-    } else {
-        text.nfkd().filter(|c| !is_combining_mark(*c)).take(TEXT_CHARS_MAX).for_each(&mut push);
-    }
-    out
-}
 
 /// Puts a string, a name or an address into the index.
 pub(super) fn index(branch: &Branch, value: &Value<'_>, out: &mut Collector) {
@@ -126,31 +101,4 @@ fn sounds_like(branches: &[BranchCode], folded: &str) -> Option<Predicate> {
     });
     words.truncate(WORDS_MAX);
     (!words.is_empty()).then_some(Predicate::All(words))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folding() {
-        for (text, folded) in [
-            ("Rossi", "rossi"),
-            ("  D'Agostino   Böll ", "d'agostino boll"),
-            ("NICOLÒ", "nicolo"),
-            ("Straße", "straße"),
-            ("ﬁ", "fi"),
-            ("", ""),
-        ] {
-            assert_eq!(fold(text), folded, "{text}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn folding_twice_changes_nothing(text in "[A-Za-zÀ-ÿ ]{0,40}") {
-            let once = fold(&text);
-            proptest::prop_assert_eq!(fold(&once), once.clone());
-        }
-    }
 }

@@ -6,12 +6,12 @@
 //! Spec: <https://hl7.org/fhir/R4/search.html#token>
 
 use fhir_model::fhirpath::Value;
+use fhir_model::fold::fold;
 use fhir_model::schema::{name, ty};
 use fhir_model::search_parameter::SearchParameterType as Kind;
 use fhir_model::tree::Element;
 use smallvec::{SmallVec, smallvec};
 
-use super::string::fold;
 use super::{
     ANY_VALUE, Collector, Predicate, TextComparison, TextMatch, ValueError, malformed, no_modifier,
     split_unescaped, unescape,

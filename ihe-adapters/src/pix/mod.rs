@@ -1,0 +1,75 @@
+//! The patient index, as the wires see it: one index behind HL7 v2, HL7 v3 and
+//! FHIR.
+//!
+//! There is no store of persons beside FHIR. What one source knows of somebody
+//! is a *record*: a Patient whose key is the identifier that the source gave.
+//! The *person* is all records that are tied by `Patient.link`: `seealso`
+//! between records of one person, `replaced-by` where one was merged into
+//! another. A record that is replaced is *subsumed*: its identifiers are not
+//! known any more, and what was tied to it stays tied.
+//!
+//! - [`domains`]: who assigns identifiers, by namespace, OID or URI.
+//! - [`records`]: what a source tells of its records.
+//! - [`persons`]: which records are one person.
+//! - [`cross_references`]: by which identifiers somebody is known elsewhere.
+//! - [`demographics`]: who is known by such a name, birth date and the like.
+//! - [`refusal`]: why something is not done, told once for all wires.
+//!
+//! Spec: ITI TF-1 5 (PIX), 8 (PDQ), ITI TF-2 3.8, 3.9, 3.21
+
+pub mod cross_references;
+pub mod demographics;
+pub mod domains;
+pub mod persons;
+pub mod records;
+pub mod refusal;
+
+use fhir_model::schema::name;
+use fhir_model::tree::Element;
+
+use crate::atna::Recording;
+use crate::fhir_client::{Fhir, token};
+use domains::Domains;
+
+/// How many records are looked at for one question.
+const RECORDS_MAX: usize = 10_000;
+
+/// The index on behalf of one caller.
+#[derive(Clone, Copy)]
+pub struct PatientIndex<'a> {
+    /// Where records are.
+    pub fhir: Fhir<'a>,
+    /// Who assigns identifiers.
+    pub domains: &'a Domains,
+    /// What is recorded of what is done, where it changes something.
+    pub(crate) recording: Option<&'a Recording<'a>>,
+}
+
+/// An identifier of a record: who assigned it, as FHIR says it, and the value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identifier {
+    /// `Identifier.system`: the [`domains::Domain::system`] of its domain.
+    pub system: String,
+    /// `Identifier.value`.
+    pub value: String,
+}
+
+impl Identifier {
+    /// Makes one.
+    pub fn new(system: impl Into<String>, value: impl Into<String>) -> Identifier {
+        Identifier { system: system.into(), value: value.into() }
+    }
+
+    /// Writes it as a search looks for it.
+    pub fn token(&self) -> String {
+        token(&self.system, &self.value)
+    }
+}
+
+/// Returns the identifiers of a record that are in use, in their order.
+pub fn identifiers(patient: Element<'_>) -> impl Iterator<Item = Identifier> + '_ {
+    let in_use = |identifier: &Element<'_>| identifier.text_of(name::USE) != Some("old");
+    patient.children_named(name::IDENTIFIER).filter(in_use).filter_map(|identifier| {
+        Some(Identifier::new(identifier.text_of(name::SYSTEM)?, identifier.text_of(name::VALUE)?))
+    })
+}
