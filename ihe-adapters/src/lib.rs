@@ -7,6 +7,7 @@ pub mod documents;
 pub mod dsub;
 pub mod fhir_client;
 pub mod gateway;
+pub mod hl7v2;
 pub mod mhd;
 pub mod pix;
 pub mod wire;
