@@ -9,6 +9,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod documents;
+pub mod feed;
 pub mod health;
 pub mod identity;
 pub mod import;

@@ -12,6 +12,7 @@ use ihe_adapters::xua::Trust;
 use crate::audit::{AuditFeed, AuditStatistics};
 use crate::config::{ServeArguments, Settings};
 use crate::documents::{self, DocumentStore, SWEPT_AFTER};
+use crate::feed::Waker;
 use crate::health::Readiness;
 use crate::interaction::Server;
 use crate::interaction::recording::Recording;
@@ -20,7 +21,7 @@ use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 use crate::storage::{Store, is_content};
-use crate::subscription::{Broker, NotificationStatistics, Waker};
+use crate::subscription::{self, Broker, NotificationStatistics};
 
 /// How often documents are looked through that nothing refers to.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
@@ -91,7 +92,7 @@ pub fn serve(
         feed = Some(AuditFeed { api, store, repository, tls, host: host.trim().to_owned(), statistics });
     }
     let (gateway_settings, client) = (server_settings.gateway.clone(), server_settings.peers.clone());
-    let waker = Waker::default();
+    let waker = Waker::of(subscription::TYPES);
     let notifications = Arc::new(NotificationStatistics::default());
     numbers.push(notifications.clone());
     let broker = Broker {
