@@ -27,6 +27,8 @@ use crate::identity::settings::IdentityFile;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
+use crate::outbox::Patience;
+use crate::outbox::settings::OutboxFile;
 use crate::tls::{self, TlsFile};
 
 /// Why the settings cannot be used.
@@ -178,6 +180,8 @@ pub struct SettingsFile {
     pub documents: DocumentsFile,
     /// Who knows the time.
     pub time: TimeFile,
+    /// How what has to reach others is sent.
+    pub outbox: OutboxFile,
 }
 
 /// The section `[images]`.
@@ -412,6 +416,8 @@ pub struct ServeSettings {
     pub documents: Option<Bucket>,
     /// Asks by how much the clock is off.
     pub clock: Option<Arc<ClockWatch>>,
+    /// How patient the outbox is.
+    pub patience: Patience,
 }
 
 impl Settings {
@@ -488,6 +494,7 @@ impl Settings {
             images: self.file.images.clone().map(images).transpose()?,
             clock: ClockWatch::of(&self.file.time)?.map(Arc::new),
             documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
+            patience: self.file.outbox.patience(),
             recorder: self.file.audit.record.then(|| Recorder {
                 source_id: self.file.audit.source_id.clone(),
                 enterprise_site: self.file.audit.enterprise_site.clone(),
@@ -644,6 +651,7 @@ mod tests {
         assert!(!format!("{:?}", file.limits).contains("None"), "the example names every limit: {file:?}");
         assert_eq!(file.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
         assert_eq!(file.data, Some("lanterna-data".into()));
+        assert_eq!(file.outbox.patience(), Patience::default());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 mod operation;
+pub mod outbox;
 pub mod peers;
 pub mod rest;
 pub mod search;

@@ -8,6 +8,7 @@ pub mod dsub;
 pub mod fhir_client;
 pub mod gateway;
 pub mod mhd;
+pub mod outbox;
 pub mod pix;
 pub mod wire;
 pub mod xca;

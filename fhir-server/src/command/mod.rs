@@ -5,6 +5,7 @@ pub mod check;
 pub mod explain;
 pub mod fhirpath;
 pub mod import;
+pub mod outbox;
 pub mod package;
 pub mod serve;
 pub mod terminology;
@@ -79,6 +80,11 @@ enum Command {
         after_help = "Examples:\n  lanterna fhirpath 'name.given' patient.json\n  lanterna fhirpath \"Bundle.entry.resource.ofType(Patient).birthDate\" *.json --json"
     )]
     Fhirpath(fhirpath::FhirpathArguments),
+    /// Shows what has to reach others, and decides about what did not
+    #[command(
+        after_help = "Examples:\n  lanterna outbox list --dead\n  lanterna outbox show 17\n  lanterna outbox retry 17\n  lanterna outbox retry --all\n  lanterna outbox drop 17\n\nWorks beside a server that runs, and without one."
+    )]
+    Outbox(outbox::OutboxArguments),
     /// Checks that the data is whole
     Check,
     /// Measures this server against simpler things that do the same
@@ -109,6 +115,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Validate(validate) => validate::validate(&settings, &validate),
         Command::Transform(transform) => transform::transform(&settings, &transform),
         Command::Fhirpath(fhirpath) => fhirpath::fhirpath(&fhirpath),
+        Command::Outbox(outbox) => outbox::outbox(&settings, &outbox),
         Command::Check => check::check(&settings),
         Command::Explain(explain) => explain::explain(&settings, &explain),
     };

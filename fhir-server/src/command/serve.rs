@@ -17,6 +17,7 @@ use crate::health::Readiness;
 use crate::interaction::Server;
 use crate::interaction::recording::Recording;
 use crate::metrics::Numbers;
+use crate::outbox::{Outbox, OutboxStatistics, orders};
 use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
@@ -103,6 +104,15 @@ pub fn serve(
         statistics: notifications,
     };
     store.observe(Box::new(move |effects| waker.committed(effects)));
+    let outgoing = Arc::new(OutboxStatistics::default());
+    numbers.push(outgoing.clone());
+    let outbox = Outbox {
+        store: store.clone(),
+        destinations: Vec::new(),
+        patience: serve.patience,
+        orders: settings.data.join(orders::FOLDER),
+        statistics: outgoing,
+    };
     if let Some(clock) = &serve.clock {
         numbers.push(clock.clone());
     }
@@ -120,6 +130,7 @@ pub fn serve(
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
         tokio::task::spawn_local(broker.keep_telling());
+        outbox.start();
         clock.map(|clock| tokio::spawn(async move { clock.keep_asking().await }));
         feed.map(|feed| tokio::task::spawn_local(feed.keep_sending()));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await
