@@ -3,6 +3,7 @@
 //! A request's way is `rest` (HTTP) to `interaction` (HTTP-free, the one gate)
 //! to `search`, `index` and `storage`, and back.
 
+pub mod alignment;
 pub mod audit;
 pub mod bench;
 pub mod clock;

@@ -7,6 +7,7 @@ pub mod documents;
 pub mod dsub;
 pub mod fhir_client;
 pub mod gateway;
+pub mod italy;
 pub mod mhd;
 pub mod outbox;
 pub mod pix;
