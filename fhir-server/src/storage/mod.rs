@@ -19,6 +19,7 @@ mod crash;
 mod dictionary;
 mod error;
 mod index_tables;
+mod outbox;
 mod packed;
 mod published;
 mod read;
@@ -40,6 +41,7 @@ pub use closure::{
 pub use content::{content_of, is_content};
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
+pub use outbox::{QueuedMessage, Waiting, queue_lengths, queued_message, queued_messages, waiting_messages};
 pub use published::{own_resources_after, published};
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
 pub use reindex::{
@@ -49,7 +51,7 @@ pub use reindex::{
 pub use resource::{Effect, Operation, PreparedResource, StoredResource, Written};
 pub use sql::{Bind, RenderedSql};
 pub use sqlite::Connection;
-pub use store::{Reader, Store, StoreSettings};
+pub use store::{Reader, Store, StoreSettings, read_beside};
 pub use write::WriteUnit;
 pub use writer::{Observer, WriterStatistics};
 
