@@ -20,6 +20,7 @@ use ihe_adapters::xua::{OneTime, Policy, Trust, TrustedKeys};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::alignment::settings::{AnaFile, AnaSettings};
 use crate::audit::AuditRepository;
 use crate::clock::{ClockWatch, TimeFile};
 use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
@@ -27,6 +28,8 @@ use crate::identity::settings::IdentityFile;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
+use crate::outbox::Patience;
+use crate::outbox::settings::OutboxFile;
 use crate::tls::{self, TlsFile};
 
 /// Why the settings cannot be used.
@@ -83,6 +86,9 @@ pub enum ConfigError {
     /// Servers that cannot be asked for the time.
     #[error("[time]: {0}")]
     Time(String),
+    /// What cannot be asked of ANA.
+    #[error("[ana]: {0}")]
+    Ana(String),
     /// What is no place of documents.
     #[error("[documents]: {0}")]
     Documents(String),
@@ -178,6 +184,10 @@ pub struct SettingsFile {
     pub documents: DocumentsFile,
     /// Who knows the time.
     pub time: TimeFile,
+    /// How what has to reach others is sent.
+    pub outbox: OutboxFile,
+    /// The national registry of assisted persons.
+    pub ana: AnaFile,
 }
 
 /// The section `[images]`.
@@ -413,6 +423,10 @@ pub struct ServeSettings {
     pub documents: Option<Bucket>,
     /// Asks by how much the clock is off.
     pub clock: Option<Arc<ClockWatch>>,
+    /// How patient the outbox is.
+    pub patience: Patience,
+    /// The national registry of assisted persons.
+    pub ana: Option<AnaSettings>,
 }
 
 impl Settings {
@@ -479,7 +493,7 @@ impl Settings {
         let code_lists = xds.codes.as_deref().map(code_lists).transpose()?.map(Arc::new);
         Ok(ServeSettings {
             code_lists,
-            domains: Arc::new(self.file.identity.domains()?),
+            domains: self.domains()?,
             schemas: self.file.soap.schemas.as_deref().map(schemas::open).transpose()?,
             xds,
             communities: communities(&self.file.xca)?,
@@ -489,10 +503,9 @@ impl Settings {
             images: self.file.images.clone().map(images).transpose()?,
             clock: ClockWatch::of(&self.file.time)?.map(Arc::new),
             documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
-            recorder: self.file.audit.record.then(|| Recorder {
-                source_id: self.file.audit.source_id.clone(),
-                enterprise_site: self.file.audit.enterprise_site.clone(),
-            }),
+            patience: self.file.outbox.patience(),
+            ana: self.ana()?,
+            recorder: self.recorder(),
             recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
@@ -500,6 +513,32 @@ impl Settings {
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
+    }
+}
+
+impl Settings {
+    /// Returns how this server is called in what it records; `None` when it does not.
+    pub fn recorder(&self) -> Option<Recorder> {
+        self.file.audit.record.then(|| Recorder {
+            source_id: self.file.audit.source_id.clone(),
+            enterprise_site: self.file.audit.enterprise_site.clone(),
+        })
+    }
+
+    /// Returns who assigns identifiers.
+    ///
+    /// # Errors
+    /// When two domains cannot be told apart.
+    pub fn domains(&self) -> Result<Arc<Domains>, ConfigError> {
+        Ok(Arc::new(self.file.identity.domains()?))
+    }
+
+    /// Returns how ANA is asked; `None` when it has no address.
+    ///
+    /// # Errors
+    /// When it cannot be asked so.
+    pub fn ana(&self) -> Result<Option<AnaSettings>, ConfigError> {
+        AnaSettings::of(&self.file.ana, &self.file.peers)
     }
 }
 
@@ -521,7 +560,7 @@ fn images(file: ImagesFile) -> Result<Images, ConfigError> {
 }
 
 /// Tells whether a text is an address to which requests can be sent.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     reqwest::Url::parse(text).is_ok_and(|url| url.scheme().starts_with("http"))
 }
 
@@ -645,6 +684,7 @@ mod tests {
         assert!(!format!("{:?}", file.limits).contains("None"), "the example names every limit: {file:?}");
         assert_eq!(file.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
         assert_eq!(file.data, Some("lanterna-data".into()));
+        assert_eq!((&file.ana, file.outbox.patience()), (&AnaFile::default(), Patience::default()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The running binary, as tests start, ask, kill and restart it.
 
+pub mod http;
 pub mod nodes;
 pub mod token_service;
 

@@ -7,20 +7,25 @@ use std::time::Duration;
 use fhir_model::interaction::FhirApi;
 use fhir_model::outcome::Issue;
 use ihe_adapters::gateway::{self, Gateway};
+use ihe_adapters::italy::ana::practitioner::Choices;
+use ihe_adapters::outbox::Destination;
 use ihe_adapters::xua::Trust;
 
+use crate::alignment::Alignment;
 use crate::audit::{AuditFeed, AuditStatistics};
 use crate::config::{ServeArguments, Settings};
 use crate::documents::{self, DocumentStore, SWEPT_AFTER};
+use crate::feed::Waker;
 use crate::health::Readiness;
 use crate::interaction::Server;
 use crate::interaction::recording::Recording;
 use crate::metrics::Numbers;
+use crate::outbox::{Outbox, OutboxStatistics, orders};
 use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 use crate::storage::{Store, is_content};
-use crate::subscription::{Broker, NotificationStatistics, Waker};
+use crate::subscription::{self, Broker, NotificationStatistics};
 
 /// How often documents are looked through that nothing refers to.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
@@ -56,7 +61,7 @@ pub fn serve(
             trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,
-            domains: serve.domains,
+            domains: serve.domains.clone(),
             code_lists: serve.code_lists,
             schemas: serve.schemas,
             communities: serve.communities,
@@ -91,7 +96,7 @@ pub fn serve(
         feed = Some(AuditFeed { api, store, repository, tls, host: host.trim().to_owned(), statistics });
     }
     let (gateway_settings, client) = (server_settings.gateway.clone(), server_settings.peers.clone());
-    let waker = Waker::default();
+    let waker = Waker::of(subscription::TYPES);
     let notifications = Arc::new(NotificationStatistics::default());
     numbers.push(notifications.clone());
     let broker = Broker {
@@ -102,6 +107,25 @@ pub fn serve(
         statistics: notifications,
     };
     store.observe(Box::new(move |effects| waker.committed(effects)));
+    let outgoing = Arc::new(OutboxStatistics::default());
+    numbers.push(outgoing.clone());
+    let (base, domains) = (broker.base.clone(), serve.domains);
+    let ana = serve.ana.map(|ana| {
+        let known = (serve.recorder.clone(), domains);
+        let (at, every, questions_per_second) =
+            (ana.align_at, ana.variations_every, ana.questions_per_second);
+        let ana = Arc::new(ana.connect(api.clone(), base, known));
+        let alignment = Alignment { store: store.clone(), ana: ana.clone(), questions_per_second };
+        (ana, Arc::new(alignment), at, every)
+    });
+    let choices = ana.iter().map(|(ana, ..)| Arc::new(Choices { ana: ana.clone() }) as Arc<dyn Destination>);
+    let outbox = Outbox {
+        store: store.clone(),
+        destinations: choices.collect(),
+        patience: serve.patience,
+        orders: settings.data.join(orders::FOLDER),
+        statistics: outgoing,
+    };
     if let Some(clock) = &serve.clock {
         numbers.push(clock.clone());
     }
@@ -120,6 +144,11 @@ pub fn serve(
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
         tokio::task::spawn_local(broker.keep_telling());
+        outbox.start();
+        if let Some((_, alignment, at, every)) = ana {
+            tokio::task::spawn_local(alignment.clone().keep_taking_variations(every));
+            at.map(|at| tokio::task::spawn_local(alignment.keep_aligning(at)));
+        }
         clock.map(|clock| tokio::spawn(async move { clock.keep_asking().await }));
         feed.map(|feed| tokio::task::spawn_local(feed.keep_sending()));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await

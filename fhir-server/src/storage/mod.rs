@@ -20,6 +20,7 @@ mod dictionary;
 mod error;
 mod index_tables;
 mod once;
+mod outbox;
 mod packed;
 mod published;
 mod read;
@@ -42,6 +43,7 @@ pub use content::{content_of, is_content};
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
 pub use once::{KeptOnce, kept_once};
+pub use outbox::{QueuedMessage, Waiting, queue_lengths, queued_message, queued_messages, waiting_messages};
 pub use published::{own_resources_after, published};
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
 pub use reindex::{
@@ -51,7 +53,7 @@ pub use reindex::{
 pub use resource::{Effect, Operation, PreparedResource, StoredResource, Written};
 pub use sql::{Bind, RenderedSql};
 pub use sqlite::Connection;
-pub use store::{Reader, Store, StoreSettings};
+pub use store::{Reader, Store, StoreSettings, read_beside};
 pub use write::WriteUnit;
 pub use writer::{Observer, WriterStatistics};
 

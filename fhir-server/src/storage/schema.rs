@@ -131,5 +131,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    outbox (position) {
+        position -> BigInt,
+        id -> Text,
+        destination -> Text,
+        lane -> Text,
+        kind -> Text,
+        cause -> Text,
+        content_type -> Text,
+        body -> Binary,
+        queued -> BigInt,
+        tries -> BigInt,
+        failing -> BigInt,
+        given_up -> Integer,
+        why -> Text,
+    }
+}
+
 diesel::joinable!(version -> resource (key));
 diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter, package_definition);

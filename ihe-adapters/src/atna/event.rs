@@ -14,6 +14,7 @@ use super::participants::{
     APPLICATION, GIVES, Outcome, TAKES, agent, authenticated, codes, network, server, source, user,
 };
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
+use crate::italy::ana::ANA;
 use crate::wire::ebrim::RegistryObject;
 use crate::wire::namespaces::{LCM, QUERY, RIM, WSNT, XDSB, XDSI};
 use crate::wire::xml::Element;
@@ -61,6 +62,9 @@ const KINDS: &[Kind] = &[
     kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
     kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
     kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
+    kind("ANA-verificaAssistito", "Verify a person with ANA", QUERIED, "E", false),
+    kind("ANA-sceltaMedico", "Choice of a practitioner to ANA", EXPORTED, "R", false),
+    kind("ANA-variazioni", "Variations of ANA", QUERIED, "E", false),
     kind("RAD-129", "QIDO-RS Query", QUERIED, "E", false),
 ];
 
@@ -236,7 +240,7 @@ pub fn audit_event(
     let mut audit = json!({
         "resourceType": "AuditEvent",
         "type": { "system": DCM, "code": event.0, "display": event.1 },
-        "subtype": [{ "system": IHE_TRANSACTIONS, "code": happened.transaction, "display": title }],
+        "subtype": [{ "system": system_of(happened.transaction), "code": happened.transaction, "display": title }],
         "action": action,
         "recorded": happened.at.to_string(),
         "outcome": Outcome::Success.code(),
@@ -253,6 +257,11 @@ pub fn audit_event(
     }
     prune(&mut audit);
     audit
+}
+
+/// Returns whose code the name of a transaction is.
+fn system_of(transaction: &str) -> &'static str {
+    if transaction.starts_with("ANA-") { ANA } else { IHE_TRANSACTIONS }
 }
 
 /// Takes out what is empty: messages leave much out, and FHIR has no empty

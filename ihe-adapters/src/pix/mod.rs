@@ -14,15 +14,23 @@
 //! - [`cross_references`]: by which identifiers somebody is known elsewhere.
 //! - [`demographics`]: who is known by such a name, birth date and the like.
 //! - [`refusal`]: why something is not done, told once for all wires.
+//! - [`cx`], [`problem`]: identifiers and refusals as HL7 v2 writes them.
+//! - [`pix_query`]: ITI-9; [`update_notification`]: ITI-10.
 //!
 //! Spec: ITI TF-1 5 (PIX), 8 (PDQ), ITI TF-2 3.8, 3.9, 3.21
 
 pub mod cross_references;
+pub mod cx;
 pub mod demographics;
 pub mod domains;
 pub mod persons;
+pub mod pix_query;
+pub mod problem;
 pub mod records;
 pub mod refusal;
+#[cfg(test)]
+pub(crate) mod stored;
+pub mod update_notification;
 
 use fhir_model::schema::name;
 use fhir_model::tree::Element;

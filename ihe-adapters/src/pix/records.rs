@@ -246,11 +246,15 @@ fn conditional(key: &Identifier) -> String {
     url
 }
 
-fn as_json(record: &Found) -> Result<Value, Refusal> {
+/// Returns a record as JSON of FHIR.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub(crate) fn as_json(record: &Found) -> Result<Value, Refusal> {
     let text = json::to_json(&record.to_resource());
     serde_json::from_slice(&text).map_err(|_| {
         let issue = Issue::fatal(IssueType::Exception);
-        Refusal::Fhir(issue.text("a stored Patient cannot be read"))
+        Refusal::Fhir(issue.text("what is stored cannot be read"))
     })
 }
 

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use crate::hl7v2::place::Place;
+use crate::wire::hl7v2::delimiters::Delimiters;
 use crate::wire::hl7v2::escape;
-use crate::wire::hl7v2::message::{Delimiters, Message};
+use crate::wire::hl7v2::message::Message;
 
 /// What says in a message that there is no value any more.
 const NULL: &str = "\"\"";

@@ -9,17 +9,21 @@
 //! - [`charset`]: from bytes to text and back.
 //! - [`location`], [`problem`]: what is wrong, where.
 //! - [`acknowledgement`]: how that is told.
+//! - [`query`]: what is asked, and answered.
+//! - [`compose`]: fields made of parts.
 //!
 //! Spec: HL7 v2.5.1 chapter 2.
 
 pub mod acknowledgement;
 pub mod charset;
+pub mod compose;
 pub mod delimiters;
 pub mod escape;
 pub mod location;
 pub mod message;
 pub mod part;
 pub mod problem;
+pub mod query;
 pub mod segment;
 #[cfg(test)]
 mod tests;
