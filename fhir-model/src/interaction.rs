@@ -446,4 +446,13 @@ pub trait FhirApi: Send + Sync {
         caller: &'a Caller,
         interaction: Interaction,
     ) -> BoxFuture<'a, Result<Performed, Issue>>;
+
+    /// Returns the answer that was kept with what was performed under the key
+    /// of `caller` ([`Caller::once`]); `None` when nothing was.
+    ///
+    /// # Errors
+    /// When the key was used for something else.
+    fn repeated<'a>(&'a self, _caller: &'a Caller) -> BoxFuture<'a, Result<Option<Bytes>, Issue>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }

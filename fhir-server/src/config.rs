@@ -10,7 +10,7 @@ use clap::Args;
 use fhir_model::schema::TypeId;
 use ihe_adapters::atna::Recorder;
 use ihe_adapters::gateway::callbacks::Callbacks;
-use ihe_adapters::gateway::{Images, schemas};
+use ihe_adapters::gateway::{Images, messages, schemas};
 use ihe_adapters::pix::domains::{Domains, SetupError};
 use ihe_adapters::wire::schema::{SchemaProblem, Schemas};
 use ihe_adapters::xca::initiating_gateway::Community;
@@ -28,6 +28,7 @@ use crate::identity::settings::IdentityFile;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
+use crate::mllp::settings::{Hl7v2File, MllpAddress, MllpSettings};
 use crate::outbox::Patience;
 use crate::outbox::settings::OutboxFile;
 use crate::tls::{self, TlsFile};
@@ -92,6 +93,9 @@ pub enum ConfigError {
     /// What is no place of documents.
     #[error("[documents]: {0}")]
     Documents(String),
+    /// What is no time zone.
+    #[error("[hl7v2]: `{0}` is no time zone such as Europe/Rome")]
+    TimeZone(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -132,6 +136,9 @@ pub struct ServeArguments {
     /// TLS private key, PEM
     #[arg(long, env = "LANTERNA_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Address to listen on for HL7 v2 by MLLP, or `off` [default: 127.0.0.1:2575]
+    #[arg(long, env = "LANTERNA_MLLP", value_name = "ADDRESS")]
+    pub mllp: Option<MllpAddress>,
     /// Origin from which browsers may call; may be given several times; `*` for all
     #[arg(long, env = "LANTERNA_CORS_ORIGIN", value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
@@ -188,6 +195,8 @@ pub struct SettingsFile {
     pub outbox: OutboxFile,
     /// The national registry of assisted persons.
     pub ana: AnaFile,
+    /// Where messages of HL7 v2 come in, and what of them is taken.
+    pub hl7v2: Hl7v2File,
 }
 
 /// The section `[images]`.
@@ -389,6 +398,10 @@ pub struct Settings {
 pub struct ServeSettings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it listens for HL7 v2.
+    pub mllp: Option<MllpSettings>,
+    /// What of HL7 v2 is taken.
+    pub messages: messages::Settings,
     /// Certificate and key.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Origins from which browsers may call.
@@ -509,6 +522,8 @@ impl Settings {
             recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
+            mllp: self.file.hl7v2.listener(arguments.mllp)?,
+            messages: self.file.hl7v2.messages()?,
             tls: tls::server(&tls)?.map(Arc::new),
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),

@@ -20,6 +20,7 @@ pub mod knowledge;
 pub mod limits;
 pub mod logging;
 pub mod metrics;
+pub mod mllp;
 mod operation;
 pub mod outbox;
 pub mod peers;

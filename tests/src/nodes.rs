@@ -61,6 +61,11 @@ impl Authority {
         Authority { certificate: made.pem(), der, issuer: Issuer::new(parameters, key) }
     }
 
+    /// Returns its certificate, DER.
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.der.clone()
+    }
+
     /// Vouches for a node until the begin of a year.
     pub fn node(&self, name: &str, until: i32) -> NodeIdentity {
         let key = KeyPair::generate().expect("a key");
@@ -83,6 +88,14 @@ impl NodeIdentity {
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let made = parameters.self_signed(&key).expect("a certificate");
         NodeIdentity::of(&made, &key)
+    }
+
+    /// Returns its private key.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.private_key.clone()).expect("a key")
     }
 
     fn of(made: &rcgen::Certificate, key: &KeyPair) -> NodeIdentity {
@@ -121,8 +134,7 @@ impl SecureClient {
             .with_root_certificates(roots);
         let config = match node {
             Some(node) => {
-                let key = PrivateKeyDer::try_from(node.private_key.clone()).expect("a key");
-                builder.with_client_auth_cert(vec![node.der.clone()], key).expect("a node")
+                builder.with_client_auth_cert(vec![node.der.clone()], node.private_key()).expect("a node")
             }
             None => builder.with_no_client_auth(),
         };

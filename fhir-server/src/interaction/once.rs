@@ -60,6 +60,14 @@ pub(super) fn done(
     Ok(Some(all))
 }
 
+/// Returns the answer that was kept with what was performed under a key.
+///
+/// # Errors
+/// 422 when the key was used for something else.
+pub(super) fn answer(data: &mut impl Reads, once: Option<&Once>) -> Result<Option<Bytes>, Issue> {
+    Ok(found(data, once)?.map(|(_, kept)| kept.answer.into()))
+}
+
 /// Keeps what a transaction led to.
 pub(super) fn keep(
     unit: &mut WriteUnit<'_>,

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use fhir_model::interaction::{
     Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey, SearchRequest,
 };
@@ -459,5 +460,10 @@ impl FhirApi for Server {
             Some(recording) => self.run_recorded(recording, caller, interaction).boxed(),
             None => self.run(caller, interaction).boxed(),
         }
+    }
+
+    fn repeated<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<Option<Bytes>, Issue>> {
+        let look = || once::answer(&mut self.inner.store.reader()?, caller.once.as_deref());
+        std::future::ready(look()).boxed()
     }
 }

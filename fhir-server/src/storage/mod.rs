@@ -18,6 +18,7 @@ mod content;
 mod crash;
 mod dictionary;
 mod error;
+mod inbound;
 mod index_tables;
 mod once;
 mod outbox;

@@ -149,5 +149,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    inbound_message (number) {
+        number -> BigInt,
+        sender -> Text,
+        message -> Binary,
+        answer -> Nullable<Binary>,
+    }
+}
+
 diesel::joinable!(version -> resource (key));
 diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter, package_definition);

@@ -38,6 +38,7 @@ const QUERIED: (&str, &str) = ("110112", "Query");
 const IMPORTED: (&str, &str) = ("110107", "Import");
 const EXPORTED: (&str, &str) = ("110106", "Export");
 const TRANSFERRED: (&str, &str) = ("110104", "DICOM Instances Transferred");
+const ORDER_RECORD: (&str, &str) = ("110109", "Order Record");
 const PATIENT_RECORD: (&str, &str) = ("110110", "Patient Record");
 
 const KINDS: &[Kind] = &[
@@ -59,6 +60,21 @@ const KINDS: &[Kind] = &[
     kind("ITI-52", "Document Metadata Subscribe", QUERIED, "C", false),
     kind("ITI-53", "Document Metadata Notify", EXPORTED, "R", false),
     kind("ITI-54", "Document Metadata Publish", IMPORTED, "C", false),
+    kind("ITI-9", "PIX Query", QUERIED, "E", false),
+    kind("ITI-21", "Patient Demographics Query", QUERIED, "E", false),
+    kind("ITI-22", "Patient Demographics and Visit Query", QUERIED, "E", false),
+    kind("ITI-8", "Patient Identity Feed", PATIENT_RECORD, "U", false),
+    kind("ITI-30", "Patient Identity Management", PATIENT_RECORD, "U", false),
+    kind("ITI-31", "Patient Encounter Management", PATIENT_RECORD, "U", false),
+    kind("LAB-1", "Placer Order Management", ORDER_RECORD, "U", false),
+    kind("LAB-3", "Order Results Management", PATIENT_RECORD, "U", false),
+    kind("RAD-2", "Placer Order Management", ORDER_RECORD, "U", false),
+    kind("RAD-4", "Procedure Scheduled", ORDER_RECORD, "U", false),
+    kind("RAD-48", "Appointment Notification", PATIENT_RECORD, "U", false),
+    kind("MDM", "HL7 v2 Medical Document Management", IMPORTED, "C", false),
+    kind("VXU", "HL7 v2 Vaccination Record Update", PATIENT_RECORD, "U", false),
+    kind("RDE", "HL7 v2 Pharmacy Order", ORDER_RECORD, "U", false),
+    kind("RAS", "HL7 v2 Pharmacy Administration", PATIENT_RECORD, "U", false),
     kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
     kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
     kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
@@ -425,11 +441,12 @@ fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::messages::message_transactions;
     use crate::gateway::transaction_names;
 
     #[test]
     fn every_transaction_is_audited_as_what_it_is() {
-        for name in transaction_names() {
+        for name in transaction_names().chain(message_transactions()) {
             assert!(KINDS.iter().any(|kind| kind.transaction == name), "{name}");
         }
     }

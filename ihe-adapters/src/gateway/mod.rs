@@ -18,6 +18,7 @@ pub mod callbacks;
 mod communities;
 pub mod dicomweb;
 mod incoming;
+pub mod messages;
 pub mod notifications;
 mod outgoing;
 mod reply;
@@ -51,6 +52,7 @@ use crate::xua::{self, Trust};
 use audit::Received;
 use callbacks::Callbacks;
 use incoming::Incoming;
+use messages::inbox::{Inbox, Turns};
 use transactions::meant;
 #[cfg(test)]
 pub(crate) use transactions::transaction_names;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub affinity_domain: Option<String>,
     /// Who assigns identifiers of patients.
     pub domains: Arc<Domains>,
+    /// What is taken of messages of HL7 v2.
+    pub messages: messages::Settings,
     /// The codes that the affinity domain allows; `None` for all.
     pub code_lists: Option<Arc<CodeLists>>,
     /// Bytes of a message without its documents.
@@ -114,6 +118,7 @@ impl Default for Settings {
             home_community_id: String::new(),
             affinity_domain: None,
             domains: Arc::default(),
+            messages: messages::Settings::default(),
             code_lists: None,
             message_bytes_max: 64 << 20,
             bytes_max: 2 << 30,
@@ -261,6 +266,9 @@ pub struct Gateway {
     documents: Arc<dyn Documents>,
     settings: Settings,
     http: reqwest::Client,
+    /// The queues of messages, where some can be taken over.
+    inbox: Option<Arc<dyn Inbox>>,
+    turns: Turns,
 }
 
 /// Documents of an answer: content id, media type, bytes.
@@ -285,7 +293,12 @@ impl Gateway {
         settings: Settings,
         http: reqwest::Client,
     ) -> Gateway {
-        Gateway { api, documents, settings, http }
+        Gateway { api, documents, settings, http, inbox: None, turns: Turns::default() }
+    }
+
+    /// Says where messages that are taken over are kept.
+    pub fn with_inbox(self, inbox: Arc<dyn Inbox>) -> Gateway {
+        Gateway { inbox: Some(inbox), ..self }
     }
 
     /// Answers a request: on the connection, or, where the message says so, with nothing

@@ -3,7 +3,7 @@
 //!
 //! Spec: ITI TF-2 3.8.4, 3.30.4, 3.44.4
 
-use fhir_model::interaction::{Body, Carried, FhirApi, Interaction, OperationCall, Performed, Scope};
+use fhir_model::interaction::{Body, Caller, Carried, FhirApi, Interaction, OperationCall, Performed, Scope};
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::percent;
@@ -16,7 +16,7 @@ use super::persons::is_subsumed;
 use super::refusal::Refusal;
 use super::{Identifier, PatientIndex, RECORDS_MAX, identifiers};
 use crate::atna::Recording;
-use crate::fhir_client::Found;
+use crate::fhir_client::{Fhir, Found};
 
 /// The extension of a Patient that says when what it holds happened at its source.
 pub const EVENT_TIME: &str = "urn:lanterna:pix:event-time";
@@ -74,18 +74,27 @@ impl PatientIndex<'_> {
     /// [`Refusal::NoIdentifier`], [`Refusal::Domain`], [`Refusal::Subsumed`],
     /// [`Refusal::Ambiguous`], or what FHIR refuses.
     pub async fn feed(&self, feed: &Feed) -> Result<Fed, Refusal> {
+        self.feed_or(feed, self.fhir.caller).await
+    }
+
+    /// As [`PatientIndex::feed`]. `outdated`: as whom it is stored where something newer
+    /// was told before, since that may be answered in another way ([`Caller::once`]).
+    ///
+    /// # Errors
+    /// As [`PatientIndex::feed`].
+    pub async fn feed_or(&self, feed: &Feed, outdated: &Caller) -> Result<Fed, Refusal> {
         let key = self.key_of(&feed.patient)?;
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.feed_once(feed, &key).await {
+            match self.feed_once(feed, &key, outdated).await {
                 Err(Refusal::Fhir(issue)) if is_race(issue.code, issue.reason) && tries < TRIES => {}
                 done => return done,
             }
         }
     }
 
-    async fn feed_once(&self, feed: &Feed, key: &Identifier) -> Result<Fed, Refusal> {
+    async fn feed_once(&self, feed: &Feed, key: &Identifier, outdated: &Caller) -> Result<Fed, Refusal> {
         let stored = self.record(key).await?;
         let mut fed =
             Fed { patient: String::new(), is_created: stored.is_none(), is_outdated: false, performed: None };
@@ -127,7 +136,8 @@ impl PatientIndex<'_> {
         if entries.is_empty() {
             return Ok(fed);
         }
-        let performed = self.fhir.transact(entries, feed.contents.clone()).await?;
+        let caller = if fed.is_outdated { outdated } else { self.fhir.caller };
+        let performed = Fhir { caller, ..self.fhir }.transact(entries, feed.contents.clone()).await?;
         self.recording.inspect(|recording| recording.stored());
         if fed.is_created {
             fed.patient = first_id(&performed).unwrap_or_default();
