@@ -31,8 +31,8 @@ use data::Population;
 use fill::Form;
 
 /// The loads beside the table, which have no baseline.
-pub const LOADS: [&str; 7] =
-    ["crud", "transaction", "bulk", "documents", "terminology", "transform", "audit"];
+pub const LOADS: [&str; 8] =
+    ["crud", "transaction", "bulk", "documents", "terminology", "transform", "audit", "messages"];
 
 /// How it is measured.
 #[derive(Debug, Clone)]

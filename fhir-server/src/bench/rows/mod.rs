@@ -10,6 +10,7 @@ mod download;
 mod growth;
 mod import;
 mod memory;
+mod messages;
 mod read;
 mod search;
 mod start;
@@ -42,7 +43,7 @@ const MEASURES: [(&str, Measure); 10] = [
 ];
 
 /// How the loads beside the table are measured.
-const LOADS: [(&str, MeasureLoad); 7] = [
+const LOADS: [(&str, MeasureLoad); 8] = [
     ("crud", crud::measure),
     ("transaction", transaction::measure),
     ("bulk", bulk::measure),
@@ -50,6 +51,7 @@ const LOADS: [(&str, MeasureLoad); 7] = [
     ("terminology", terminology::measure),
     ("transform", transform::measure),
     ("audit", audit::measure),
+    ("messages", messages::measure),
 ];
 
 /// What could not be measured, and why.
