@@ -67,7 +67,7 @@ pub(super) const DICOM_WORDS: &[&str] =
 const SEED_BYTES_MAX: u64 = 64_000;
 
 /// Returns the files of an ending below a folder of the samples of IHE.
-fn files(testdata: &Path, folder: &str, ending: &str) -> Result<Vec<Vec<u8>>, String> {
+pub(super) fn files(testdata: &Path, folder: &str, ending: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut folders = vec![testdata.join("ihe").join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
