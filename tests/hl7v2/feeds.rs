@@ -75,6 +75,46 @@ fn a_duplicate_is_answered_as_the_first() {
 }
 
 #[test]
+fn a_query_is_answered_and_recorded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "[[identity.domains]]\nname = \"SIO\"\noid = \"1.2.3\"\nkind = \"local\"\n\
+                    [[identity.domains]]\nname = \"LIS\"\noid = \"1.2.4\"\nkind = \"local\"\n";
+    let running = Running::start(folder.path(), settings);
+    let mut client = running.connect();
+    assert_eq!(code(&client.ask(&adt("A28", "1", AT, "p1", "ROSSI"))), "AA");
+    let question = "QPD|IHE PDQ Query|tag|@PID.5.1.1^ROSSI\rRCP|I\r";
+    let answer = client.ask(&format!("{}{question}", header("QBP^Q22^QBP_Q21", "q1", "")));
+    assert_eq!(
+        (code(&answer).as_str(), answer.value("QAK", 2, 1).as_deref()),
+        ("AA", Some("OK")),
+        "{}",
+        answer.write()
+    );
+    assert_eq!(answer.value("PID", 3, 1).as_deref(), Some("p1"), "{}", answer.write());
+    let question = "QPD|IHE PIX Query|tag|p1^^^SIO&1.2.3&ISO\rRCP|I\r";
+    let answer = client.ask(&format!("{}{question}", header("QBP^Q23^QBP_Q21", "q2", "")));
+    assert_eq!(
+        (code(&answer).as_str(), answer.value("QAK", 2, 1).as_deref()),
+        ("AA", Some("NF")),
+        "{}",
+        answer.write()
+    );
+    // The answer to a query is no acknowledgement: it is there whatever MSH-15 says.
+    let answer = client.ask(&format!("{}{question}", header("QBP^Q23^QBP_Q21", "q3", "|||ER")));
+    assert_eq!(answer.value("QAK", 2, 1).as_deref(), Some("NF"));
+    let cancelled = client.ask(&format!("{}QID|tag|IHE PDQ Query\r", header("QCN^J01^QCN_J01", "q4", "")));
+    assert_eq!(code(&cancelled), "AA");
+    let recorded = running.server.client().get("AuditEvent?_sort=_lastUpdated").json();
+    let kinds: Vec<&str> = recorded["entry"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry["resource"]["subtype"][0]["code"].as_str())
+        .collect();
+    assert_eq!(kinds, ["ITI-30", "ITI-21", "ITI-9", "ITI-9", "ITI-21"]);
+}
+
+#[test]
 fn what_is_older_does_not_overwrite() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = Running::start(folder.path(), "");
@@ -151,6 +191,9 @@ fn what_cannot_be_stored_leaves_nothing() {
         assert!(error.starts_with(place), "{why}: {}", answer.write());
         assert_eq!(running.count("Patient"), 0, "{why}");
     }
+    // What was read of a header that is taken is recorded, also where it was refused.
+    let refused = running.server.client().get("AuditEvent?outcome=4").json();
+    assert_eq!(refused["total"], 4, "{refused}");
     // The number is free for who corrects the message.
     let good = with("ADT^A28", format!("{evn}{}{visit}", patient(good)));
     assert_eq!(code(&client.ask(&good)), "AA");

@@ -136,7 +136,8 @@ impl Gateway {
             user: caller.user.as_deref(),
         };
         let mut event = audit_event(&happened, objects, &[place], recorder);
-        if let Some(first) = event["entity"].as_array_mut().and_then(|entities| entities.first_mut()) {
+        let entities = event.get_mut("entity").and_then(Value::as_array_mut);
+        if let Some(first) = entities.and_then(|entities| entities.first_mut()) {
             let control_id = base64::encode(message.header(10).text().as_bytes());
             first["detail"] = json!([{ "type": "MSH-10", "valueBase64Binary": control_id }]);
         }
