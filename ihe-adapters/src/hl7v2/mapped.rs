@@ -11,6 +11,9 @@ pub struct Mapped {
     pub event: Event,
     /// The Patient that it is about.
     pub patient: Option<Json>,
+    /// Whether the message is about the patient: where it is not (a result),
+    /// somebody who is known stays as he is.
+    pub tells_of_patient: bool,
     /// How the entries refer to the patient: `urn:uuid:...`.
     pub patient_url: String,
     /// The other resources: entries of a transaction Bundle that refer to each
@@ -24,6 +27,11 @@ pub struct Mapped {
     pub snapshots: Vec<&'static str>,
     /// Elements that the message says are not so any more (`""`).
     pub deleted: Vec<Deleted>,
+    /// Systems of which the patient has no identifier any more.
+    pub deleted_identifiers: Vec<String>,
+    /// Elements that the message does not tell and that had to be something:
+    /// what is stored counts, where there is something.
+    pub assumed: Vec<Deleted>,
     /// Places that hold something that has no place in FHIR here.
     pub unmapped: Vec<Place>,
 }
@@ -37,6 +45,8 @@ pub struct Event {
     pub trigger: String,
     /// Who sent it: `application|facility`.
     pub sender: String,
+    /// The same, as `Resource.meta.source` says it.
+    pub source: String,
     /// Who is meant to receive it: `application|facility`.
     pub receiver: String,
     /// The message control id.
@@ -75,7 +85,7 @@ pub enum Change {
     },
 }
 
-/// An element that is not so any more.
+/// An element of a resource that a message says something of without a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deleted {
     /// Of which resource.
@@ -85,12 +95,16 @@ pub struct Deleted {
 }
 
 impl Mapped {
-    /// Returns the top-level elements of the Patient that are not so any more.
+    /// Returns the top-level elements of the Patient that are not so any more:
+    /// what another field tells is so, whatever one of them deletes.
     pub fn deleted_of_patient(&self) -> Vec<String> {
         let of_patient = self.deleted.iter().filter(|deleted| deleted.resource_type == "Patient");
+        let is_told =
+            |element: &str| self.patient.as_ref().is_some_and(|patient| !patient[element].is_null());
         let mut elements: Vec<String> = of_patient
             .filter_map(|deleted| deleted.path.split('.').next())
             .map(|element| element.trim_start_matches('_').to_owned())
+            .filter(|element| !is_told(element))
             .collect();
         elements.dedup();
         elements

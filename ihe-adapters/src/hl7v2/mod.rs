@@ -2,7 +2,8 @@
 //!
 //! [`resources`] makes of a message what is to be stored. Nothing is dropped
 //! silently: each place of a message that holds something is read by a row of a
-//! table ([`map`]), or told in [`mapped::Mapped::unmapped`].
+//! table ([`map`]), or told in [`mapped::Mapped::unmapped`]. Before it is stored,
+//! [`settle::settle`] puts what is stored already behind it.
 //!
 //! A family of messages is added so: `events/[family].rs` with a `Family` (the
 //! message code, its events, what reads it), its row in `events::FAMILIES`, and
@@ -17,10 +18,12 @@
 
 pub mod context;
 mod events;
+pub mod from_fhir;
 mod map;
 pub mod mapped;
 pub mod place;
 pub mod refused;
+pub mod settle;
 
 use context::Context;
 use map::segments::{evn, msh};
@@ -44,12 +47,7 @@ pub fn resources(message: &Message, context: &Context<'_>) -> Result<Mapped, Ref
     (family.read)(&mut work, &mut mapped)?;
     let patient_url = work.patient.as_ref().and_then(|patient| patient["reference"].as_str());
     mapped.patient_url = patient_url.unwrap_or_default().to_owned();
-    (mapped.entries, mapped.deleted) = work.finish();
-    // What another field tells is so, whatever one of them deletes.
-    if let Some(patient) = &mapped.patient {
-        let is_told = |path: &str| path.split('.').next().is_some_and(|element| !patient[element].is_null());
-        mapped.deleted.retain(|deleted| deleted.resource_type != "Patient" || !is_told(&deleted.path));
-    }
+    work.finish(&mut mapped);
     mapped.unmapped = source.unread();
     Ok(mapped)
 }

@@ -84,9 +84,10 @@ const EVENTS: &[Event] = &[
 ];
 
 /// Resource types whose segments tell all that the sender knows, where the
-/// message is a snapshot (HL7 v2.5.1 section 2.10.4).
-const SNAPSHOTS: &[(&str, &str)] =
-    &[("AL1", "AllergyIntolerance"), ("DG1", "Condition"), ("IN1", "Coverage"), ("NK1", "RelatedPerson")];
+/// message is a snapshot (HL7 v2.5.1 section 2.10.4), and the field without
+/// which a segment tells nothing.
+const SNAPSHOTS: &[(&str, usize, &str)] =
+    &[("AL1", 3, "AllergyIntolerance"), ("IN1", 2, "Coverage"), ("NK1", 2, "RelatedPerson")];
 
 fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     let source = work.source;
@@ -97,14 +98,17 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
         return Err(Refused::segment("PID", "more than one patient in a message"));
     }
     let mut patient = pid::patient(work, told)?;
-    if matches!(event.what, What::Merge | What::Move | What::MoveVisit | What::Rename) {
+    if matches!(event.what, What::Merge | What::Move | What::Rename) {
         prior(work, mapped, event.what)?;
     }
     if let Some(more) = source.first("PD1") {
         work.fill(&mut patient, more, pd1::ROWS);
     }
     let account = pid::account(work, told);
-    let visit = pv1::visit(work, event.status, account);
+    let visit = pv1::visit(work, event.status, account, pv1::Teller::Admission);
+    if event.what == What::MoveVisit {
+        moved_visit(work, visit.as_ref())?;
+    }
     for path in event.deletes.iter().filter(|_| visit.is_some()) {
         work.delete("Encounter", path);
     }
@@ -113,10 +117,14 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     targets.extend(visit.map(|visit| visit.reference));
     evn::provenance(work, &mapped.event, &targets);
     if matches!(event.what, What::Person | What::Both) {
-        let told = SNAPSHOTS.iter().filter(|(segment, _)| source.first(segment).is_some());
-        mapped.snapshots = told.map(|(_, resource_type)| *resource_type).collect();
+        let is_told = |name: &str, field: usize| {
+            source.named(name).any(|segment| source.value(segment, field).is_some())
+        };
+        let told = SNAPSHOTS.iter().filter(|(segment, field, _)| is_told(segment, *field));
+        mapped.snapshots = told.map(|(_, _, resource_type)| *resource_type).collect();
     }
     mapped.patient = Some(patient.finish());
+    mapped.tells_of_patient = true;
     Ok(())
 }
 
@@ -142,6 +150,24 @@ fn beside(work: &mut Work<'_>, patient: &mut Draft, visit: Option<&pv1::Visit>) 
             _ => {}
         }
     }
+}
+
+/// Says by which number the visit that moves is found.
+fn moved_visit(work: &mut Work<'_>, visit: Option<&pv1::Visit>) -> Result<(), Refused> {
+    let source = work.source;
+    let segment =
+        source.first("MRG").ok_or_else(|| Refused::segment("MRG", "nobody says what it was before"))?;
+    let visit = visit.ok_or_else(|| Refused::segment("PV1", "nobody says which visit moves"))?;
+    if let Some(mrg::PriorVisit { query, mut number }) = mrg::prior_visit(work, segment)? {
+        work.find_by(&visit.reference, &query);
+        number["use"] = json!("old");
+        work.change(&visit.reference, |encounter| {
+            if let Some(identifiers) = encounter["identifier"].as_array_mut() {
+                identifiers.push(number);
+            }
+        });
+    }
+    Ok(())
 }
 
 /// Reads what the record was known by before.

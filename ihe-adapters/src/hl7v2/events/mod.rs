@@ -2,6 +2,7 @@
 //! for each family.
 
 mod adt;
+mod oru;
 
 use super::map::work::Work;
 use super::mapped::Mapped;
@@ -19,7 +20,7 @@ pub(super) struct Family {
 }
 
 /// All that are known.
-pub(super) const FAMILIES: &[&Family] = &[&adt::FAMILY];
+pub(super) const FAMILIES: &[&Family] = &[&adt::FAMILY, &oru::FAMILY];
 
 /// Returns the family of a message.
 ///

@@ -228,9 +228,19 @@ impl<'s> Value<'s> {
         }
     }
 
-    /// Tells whether it says that there is no value any more: `""`.
+    /// Tells whether it says that there is no value any more: `""` and nothing else.
     pub(in crate::hl7v2) fn is_null(self) -> bool {
-        self.first().is_some_and(|leaf| leaf.raw.trim() == NULL)
+        self.first().is_some_and(|leaf| leaf.raw.trim() == NULL) && self.holding() == 1
+    }
+
+    /// Returns how many values it holds.
+    fn holding(self) -> usize {
+        let holds = |leaf: &&Leaf<'_>| leaf.holds_something();
+        match self.part {
+            Part::Repetition(components) => components.iter().flatten().filter(holds).count(),
+            Part::Component(leaves) => leaves.iter().filter(holds).count(),
+            Part::Leaf(leaf) => usize::from(leaf.holds_something()),
+        }
     }
 
     /// Returns the text of its first sub-component, escapes decoded, and notes
@@ -255,6 +265,14 @@ impl<'s> Value<'s> {
         // FHIR has no control characters but these.
         let is_kept = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
         if text.chars().all(is_kept) { text } else { text.chars().filter(|c| is_kept(*c)).collect() }
+    }
+
+    /// Returns the text of a component in which what separates sub-components
+    /// is part of the text, without noting that it was read.
+    pub(in crate::hl7v2) fn peek_whole(self) -> Option<String> {
+        let Part::Component(leaves) = self.part else { return self.peek() };
+        let texts: Vec<String> = leaves.iter().map(|leaf| self.decoded(leaf)).collect();
+        Some(texts.join(&self.source.delimiters.subcomponent.to_string()))
     }
 
     /// Returns the text of one of its parts.

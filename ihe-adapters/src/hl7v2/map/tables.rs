@@ -250,10 +250,6 @@ pub(in crate::hl7v2) const ALLERGY_CATEGORY: Codes = Codes {
 pub(in crate::hl7v2) const CRITICALITY: Codes =
     Codes { table: "0128", rows: &[("SV", "", "high"), ("MI", "", "low")] };
 
-/// Yes or no.
-pub(in crate::hl7v2) const YES_NO: Codes =
-    Codes { table: "0136", rows: &[("Y", "", "true"), ("N", "", "false")] };
-
 /// Type of an address, as its use.
 pub(in crate::hl7v2) const ADDRESS_USE: Codes = Codes {
     table: "0190",
@@ -312,17 +308,14 @@ pub(in crate::hl7v2) const TELECOM_SYSTEM: Codes = Codes {
 pub(in crate::hl7v2) const ASSEMBLY_ORDER: Codes =
     Codes { table: "0444", rows: &[("G", "", "G"), ("F", "", "F")] };
 
-/// Status of a bed.
-pub(in crate::hl7v2) const BED_STATUS: Codes = Codes {
-    table: "0116",
-    rows: &[
-        ("C", "v2-0116", "C"),
-        ("H", "v2-0116", "H"),
-        ("I", "v2-0116", "I"),
-        ("K", "v2-0116", "K"),
-        ("O", "v2-0116", "O"),
-        ("U", "v2-0116", "U"),
-    ],
+/// Priority of a request.
+pub(in crate::hl7v2) const PRIORITY: Codes =
+    Codes { table: "0485", rows: &[("R", "", "routine"), ("S", "", "stat"), ("A", "", "asap")] };
+
+/// Priority of a visit.
+pub(in crate::hl7v2) const VISIT_PRIORITY: Codes = Codes {
+    table: "0217",
+    rows: &[("1", "v3-ActPriority", "EM"), ("2", "v3-ActPriority", "UR"), ("3", "v3-ActPriority", "EL")],
 };
 
 /// A table whose codes are the same in FHIR.

@@ -1,13 +1,16 @@
 //! What is under way: a message, who sent it, and the entries that it becomes.
 
+use std::collections::HashMap;
+
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use super::draft::Draft;
 use super::segments::msh::Header;
 use super::source::Source;
+use crate::fhir_client::token;
 use crate::hl7v2::context::Context;
-use crate::hl7v2::mapped::Deleted;
+use crate::hl7v2::mapped::{Deleted, Mapped};
 
 /// What is under way.
 pub(in crate::hl7v2) struct Work<'s> {
@@ -26,7 +29,13 @@ pub(in crate::hl7v2) struct Work<'s> {
     /// What refers to the patient.
     pub(in crate::hl7v2) patient: Option<Json>,
     entries: Vec<Json>,
+    /// Where the entry of a fullUrl stands.
+    places: HashMap<String, usize>,
+    /// How many things there are of each that are known by their place alone.
+    counts: HashMap<String, usize>,
     deleted: Vec<Deleted>,
+    assumed: Vec<Deleted>,
+    deleted_identifiers: Vec<String>,
 }
 
 /// How the server finds the resource of an entry.
@@ -47,8 +56,24 @@ impl<'s> Work<'s> {
         header: Header,
     ) -> Work<'s> {
         let zone = header.zone.clone().unwrap_or_else(|| context.time_zone.clone());
-        let (patient_key, patient_identifier, patient, entries, deleted) = Default::default();
-        Work { source, context, header, zone, patient_key, patient_identifier, patient, entries, deleted }
+        let (patient_key, patient_identifier, patient, entries) = Default::default();
+        let (places, counts) = Default::default();
+        let (deleted, assumed, deleted_identifiers) = Default::default();
+        Work {
+            source,
+            context,
+            header,
+            zone,
+            patient_key,
+            patient_identifier,
+            patient,
+            entries,
+            places,
+            counts,
+            deleted,
+            assumed,
+            deleted_identifiers,
+        }
     }
 
     /// Returns the `urn:uuid:` of what a key names in the messages of its sender.
@@ -80,7 +105,7 @@ impl<'s> Work<'s> {
         let resource_type = draft.resource_type();
         let full_url = self.full_url(resource_type, key);
         let reference = json!({ "reference": full_url });
-        if self.entries.iter().any(|entry| entry["fullUrl"] == full_url.as_str()) {
+        if self.places.contains_key(&full_url) {
             return reference;
         }
         let mut resource = draft.finish();
@@ -94,22 +119,49 @@ impl<'s> Work<'s> {
                 json!({ "method": "PUT", "url": format!("{resource_type}/{id}") })
             }
         };
+        self.places.insert(full_url.clone(), self.entries.len());
         self.entries.push(json!({ "fullUrl": full_url, "resource": resource, "request": request }));
         reference
     }
 
     /// Changes the resource of an entry that was added.
     pub(in crate::hl7v2) fn change(&mut self, reference: &Json, change: impl FnOnce(&mut Json)) {
-        let entry = self.entries.iter_mut().find(|entry| entry["fullUrl"] == reference["reference"]);
-        if let Some(resource) = entry.and_then(|entry| entry.get_mut("resource")) {
+        if let Some(resource) = self.entry_mut(reference).and_then(|entry| entry.get_mut("resource")) {
             change(resource);
+        }
+    }
+
+    /// Says by which query the resource of an entry is found, where that is not
+    /// what it says itself.
+    pub(in crate::hl7v2) fn find_by(&mut self, reference: &Json, query: &str) {
+        if let Some(entry) = self.entry_mut(reference) {
+            let url = format!("{}?{query}", entry["resource"]["resourceType"].as_str().unwrap_or_default());
+            entry["request"]["url"] = json!(url);
         }
     }
 
     /// Tells whether an entry of a key is there.
     pub(in crate::hl7v2) fn has(&self, resource_type: &str, key: &str) -> bool {
-        let full_url = self.full_url(resource_type, key);
-        self.entries.iter().any(|entry| entry["fullUrl"] == full_url.as_str())
+        self.places.contains_key(&self.full_url(resource_type, key))
+    }
+
+    fn entry_mut(&mut self, reference: &Json) -> Option<&mut Json> {
+        let at = self.places.get(reference["reference"].as_str()?)?;
+        self.entries.get_mut(*at)
+    }
+
+    /// Returns which one a thing is of those that are told alike, from 1.
+    pub(in crate::hl7v2) fn place_of(&mut self, alike: String) -> usize {
+        let count = self.counts.entry(alike).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// Tells whether an entry of a key is there that says something else.
+    pub(in crate::hl7v2) fn differs(&self, draft: &Draft, key: &str) -> bool {
+        let full_url = self.full_url(draft.resource_type(), key);
+        let known = self.places.get(&full_url).and_then(|at| self.entries.get(*at));
+        known.is_some_and(|entry| entry["resource"] != draft.clone().finish())
     }
 
     /// Notes that an element is not so any more.
@@ -120,9 +172,24 @@ impl<'s> Work<'s> {
         }
     }
 
-    /// Returns what the message became.
-    pub(in crate::hl7v2) fn finish(self) -> (Vec<Json>, Vec<Deleted>) {
-        (self.entries, self.deleted)
+    /// Notes that the patient has no identifier of a system any more.
+    pub(in crate::hl7v2) fn delete_identifier(&mut self, system: String) {
+        if !self.deleted_identifiers.contains(&system) {
+            self.deleted_identifiers.push(system);
+        }
+    }
+
+    /// Notes that an element was not told, and had to be something.
+    pub(in crate::hl7v2) fn assume(&mut self, resource_type: &'static str, path: &str) {
+        self.assumed.push(Deleted { resource_type, path: path.to_owned() });
+    }
+
+    /// Puts what was gathered into what the message becomes.
+    pub(in crate::hl7v2) fn finish(self, mapped: &mut Mapped) {
+        mapped.entries = self.entries;
+        mapped.deleted = self.deleted;
+        mapped.assumed = self.assumed;
+        mapped.deleted_identifiers = self.deleted_identifiers;
     }
 }
 
@@ -134,20 +201,8 @@ fn uuid_of(resource_type: &str, key: &str) -> String {
 /// Writes the query by which an identifier is found.
 pub(in crate::hl7v2) fn by_identifier(identifier: &Json) -> Option<String> {
     let value = identifier["value"].as_str()?;
-    let token = format!("{}|{}", escaped(identifier["system"].as_str().unwrap_or_default()), escaped(value));
+    let token = token(identifier["system"].as_str().unwrap_or_default(), value);
     let mut query = "identifier=".to_owned();
     fhir_model::percent::encode(&token, &mut query);
     Some(query)
-}
-
-/// Escapes what separates values of a search.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '\\' | '|' | ',' | '$') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

@@ -15,7 +15,7 @@ use crate::hl7v2::map::types::dtm::DTM;
 use crate::hl7v2::map::types::text::ST_CONCEPT;
 use crate::hl7v2::map::work::{Known, Work};
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("AL1-2", "category", As::Code(&ALLERGY_CATEGORY)),
     ("AL1-2", "type", As::Of(kind)),
     ("AL1-3", "code", CWE),

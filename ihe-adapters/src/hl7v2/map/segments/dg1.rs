@@ -19,7 +19,7 @@ use crate::hl7v2::map::work::{Known, Work};
 /// Type of a diagnosis, as its role in an Encounter.
 const ROLE: Codes = Codes { table: "0052", rows: &[("A", "diagnosis-role", "AD")] };
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("DG1-3", "code", CWE),
     ("DG1-5", "onsetDateTime", DTM),
     ("DG1-16", "asserter", XCN),

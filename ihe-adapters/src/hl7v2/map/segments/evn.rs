@@ -14,7 +14,7 @@ use crate::hl7v2::map::types::xcn::XCN;
 use crate::hl7v2::map::work::{Known, Work};
 use crate::hl7v2::mapped::Event;
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("EVN-4", "reason", CWE),
     (
         "EVN-5",
@@ -43,6 +43,7 @@ pub(in crate::hl7v2) fn event(work: &Work<'_>) -> Event {
         message: header.message.clone(),
         trigger: header.trigger.clone(),
         sender: header.sender.clone(),
+        source: header.source.clone(),
         receiver: header.receiver.clone(),
         control_id: header.control_id.clone(),
         sent: header.sent.clone(),

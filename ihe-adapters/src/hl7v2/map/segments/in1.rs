@@ -19,7 +19,7 @@ use crate::hl7v2::map::work::{Known, Work};
 
 const SUBSCRIBER_ID: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-subscriberId";
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("IN1-2", "identifier", CWE_IDENTIFIER),
     ("IN1-11", "policyHolder", XON),
     ("IN1-12", "period.start", DTM),

@@ -18,7 +18,7 @@ use crate::hl7v2::map::types::xpn::XPN;
 use crate::hl7v2::map::types::xtn::XTN;
 use crate::hl7v2::map::work::{Known, Work};
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("NK1-2", "name", XPN),
     ("NK1-3", "relationship", As::Concept(&RELATIONSHIP)),
     ("NK1-4", "address", XAD),
@@ -39,7 +39,7 @@ const ROWS: &[Row] = &[
     ("NK1-41", "telecom", XTN),
 ];
 
-const CONTACT: &[Row] = &[
+pub(super) const CONTACT: &[Row] = &[
     ("NK1-30", "name", XPN),
     ("NK1-2", "name", XPN),
     ("NK1-3", "relationship", As::Concept(&RELATIONSHIP)),
@@ -62,6 +62,7 @@ const ORGANIZATIONS: &[(usize, &[&str])] = &[(3, &["EMR"]), (7, &["E", "F", "I",
 /// Reads a segment.
 pub(in crate::hl7v2) fn related(work: &mut Work<'_>, patient: &mut Draft, segment: &Segment<'_>) {
     let source = work.source;
+    let mark = source.mark();
     note(source, segment, &[1]);
     let code = |field| source.value(segment, field).and_then(Value::peek);
     let is_organization = ORGANIZATIONS
@@ -95,5 +96,9 @@ pub(in crate::hl7v2) fn related(work: &mut Work<'_>, patient: &mut Draft, segmen
         None => json!([person.element("name")[0], person.element("relationship")[0]]),
     };
     let key = work.key_of_patient(&["NK1", &who.to_string()]);
+    if work.has("RelatedPerson", &key) {
+        source.forget_since(mark);
+        return;
+    }
     work.add(person, &key, Known::Own);
 }

@@ -20,12 +20,13 @@ use crate::hl7v2::map::types::xon::{self, CWE_ORGANIZATION};
 use crate::hl7v2::map::types::{ed, quantity};
 use crate::hl7v2::map::work::{Known, Work};
 
-const SUB_ID: &str = "urn:lanterna:hl7v2:observation-sub-id";
+pub(in crate::hl7v2) const SUB_ID: &str = "urn:lanterna:hl7v2:observation-sub-id";
 const ABNORMAL: &str = "http://hl7.org/fhir/StructureDefinition/observation-nature-of-abnormal-test";
 const ANALYSIS_TIME: &str = "http://hl7.org/fhir/StructureDefinition/observation-analysis-date-time";
-const ATTACHMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment";
+pub(in crate::hl7v2) const ATTACHMENT: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment";
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("OBX-3", "code", CWE),
     ("OBX-4", "extension", As::Within("valueString", &ST, &[("url", Constant::Text(SUB_ID))])),
     ("OBX-7", "referenceRange.text", ST),
@@ -45,6 +46,12 @@ const ROWS: &[Row] = &[
     ("OBX-20", "bodySite", CWE),
     ("OBX-21", "identifier", As::Or(&EI, "type", Constant::Concept("v2-0203", "FILL"))),
     ("OBX-29", "category", As::Concept(&same("0936"))),
+];
+
+/// The types of values that are understood; others are told in words.
+const KINDS: &[&str] = &[
+    "ST", "TX", "FT", "CE", "CWE", "CNE", "CF", "IS", "ID", "DT", "TS", "DTM", "TM", "DR", "NM", "CQ", "SN",
+    "NR", "ED", "RP",
 ];
 
 /// What an observation is of.
@@ -71,7 +78,11 @@ pub(in crate::hl7v2) fn observation(
 ) -> Option<Json> {
     let mark = work.source.mark();
     let mut observation = Draft::new("Observation");
-    note(work.source, segment, &[1, 2]);
+    note(work.source, segment, &[1]);
+    let kind = work.source.value(segment, 2).and_then(Value::peek);
+    if kind.is_some_and(|kind| KINDS.contains(&kind.as_str())) {
+        note(work.source, segment, &[2]);
+    }
     work.fill(&mut observation, segment, ROWS);
     if observation.element("code").is_null() {
         work.source.forget_since(mark);
@@ -103,7 +114,7 @@ pub(in crate::hl7v2) fn observation(
 
 /// Returns what an observation is known by: its own number, or else its code,
 /// sub-id and, among those that are alike, its place.
-fn key(work: &Work<'_>, observation: &Draft, setting: &Setting<'_>) -> String {
+fn key(work: &mut Work<'_>, observation: &Draft, setting: &Setting<'_>) -> String {
     let identifier = &observation.element("identifier")[0];
     if identifier["value"].is_string() {
         return work.key_of_patient(&["OBX", &ei::key(work, identifier)]);
@@ -117,19 +128,14 @@ fn key(work: &Work<'_>, observation: &Draft, setting: &Setting<'_>) -> String {
     let sub_id = extensions.into_iter().flatten().find(|extension| extension["url"] == SUB_ID);
     let sub_id = sub_id.and_then(|extension| extension["valueString"].as_str()).unwrap_or_default();
     // Outside of a report the same is observed again and again.
-    let when = if setting.key.is_empty() {
-        observation.element("effectiveDateTime").to_string()
-    } else {
-        String::new()
+    let when = match observation.element("effectiveDateTime") {
+        _ if !setting.key.is_empty() => String::new(),
+        Json::Null => work.header.control_id.clone(),
+        when => when.to_string(),
     };
-    let mut number = 1;
-    loop {
-        let key = work.key_of_patient(&["OBX", setting.key, &code, sub_id, &when, &number.to_string()]);
-        if !work.has("Observation", &key) {
-            return key;
-        }
-        number += 1;
-    }
+    let alike = work.key_of_patient(&["OBX", setting.key, &code, sub_id, &when]);
+    let number = work.place_of(alike);
+    work.key_of_patient(&["OBX", setting.key, &code, sub_id, &when, &number.to_string()])
 }
 
 fn code_system(coding: &Json) -> &str {
@@ -223,12 +229,29 @@ fn structured_in_words(value: Value<'_>) -> String {
     parts.join(" ")
 }
 
-/// OBX-23, OBX-24: the organization that did it, and where that is.
+/// OBX-23 to OBX-25: the organization that did it, where that is, and who
+/// answers for it there.
 fn performer(work: &mut Work<'_>, observation: &mut Draft, segment: &Segment<'_>) {
-    let Some(value) = work.source.value(segment, 23) else { return };
-    let Some(mut organization) = xon::organization(work, value) else { return };
-    work.fill(&mut organization, segment, &[("OBX-24", "address", XAD)]);
-    let reference = xon::referred(work, observation, organization);
+    let source = work.source;
+    let organization = source.value(segment, 23).and_then(|value| xon::organization(work, value));
+    let organization = organization.map(|mut organization| {
+        work.fill(&mut organization, segment, &[("OBX-24", "address", XAD)]);
+        xon::referred(work, observation, organization)
+    });
+    let director = source.value(segment, 25).and_then(|value| work.convert(observation, value, &XCN));
+    let Some(director) = director else {
+        if let Some(organization) = organization {
+            observation.put("performer", organization);
+        }
+        return;
+    };
+    let mut role = Draft::new("PractitionerRole");
+    role.put("practitioner", director);
+    role.put("code", codes::concept("v2-0912", "MDIR"));
+    if let Some(organization) = organization {
+        role.put("organization", organization);
+    }
+    let reference = observation.contain(role.finish());
     observation.put("performer", reference);
 }
 

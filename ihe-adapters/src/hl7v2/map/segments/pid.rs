@@ -5,7 +5,6 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::note;
-use crate::hl7v2::context::Authority;
 use crate::hl7v2::map::codes;
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Constant, Row};
@@ -22,6 +21,7 @@ use crate::hl7v2::map::types::xpn::{XPN, XPN_TEXT};
 use crate::hl7v2::map::types::xtn::XTN;
 use crate::hl7v2::map::work::{Known, Work};
 use crate::hl7v2::refused::{Fault, Refused};
+use crate::pix::domains::{Authority, DomainError};
 
 /// Extensions of a Patient.
 pub(in crate::hl7v2) const MOTHERS_MAIDEN_NAME: &str =
@@ -36,7 +36,7 @@ const ANIMAL: &str = "http://hl7.org/fhir/StructureDefinition/patient-animal";
 /// An extension of one code within another.
 const CODE: As = As::Listed(&As::Within("valueCodeableConcept", &CWE, &[("url", Constant::Text("code"))]));
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("PID-3", "identifier", CX_OF_PATIENT),
     ("PID-2", "identifier", CX),
     ("PID-4", "identifier", CX),
@@ -107,24 +107,28 @@ pub(in crate::hl7v2) fn key(
 ) -> Result<Json, Refused> {
     let source = work.source;
     let values = source.values(segment, field);
-    let at = |value: &Value<'_>| value.place();
-    for value in &values {
-        if value.peek_of(1).is_none() {
-            return Err(Refused::new(
-                Fault::RequiredField,
-                at(value).component(1),
-                "an identifier has no value",
-            ));
-        }
-        if hd::system(work, value.part(4)).is_none() {
-            let text = match value.part(4) {
-                Some(_) => "the assigning authority is not known here",
-                None => "no assigning authority is named, and the sender has no domain of its own here",
-            };
-            return Err(Refused::new(Fault::UnknownKey, at(value).component(4), text));
+    let (named, unnamed): (Vec<Value<'_>>, Vec<Value<'_>>) =
+        values.into_iter().partition(|value| value.peek_of(1).is_some());
+    for value in unnamed {
+        // `""` of a domain: the record has no identifier there any more.
+        if value.part(1).is_some_and(Value::is_null)
+            && let Ok(system) = hd::domain(work, value.part(4))
+        {
+            value.note_all();
+            work.delete_identifier(system);
         }
     }
-    let first = values.into_iter().next().and_then(|value| {
+    for value in &named {
+        if let Err(error) = hd::domain(work, value.part(4)) {
+            let text = match error {
+                DomainError::Missing => "no assigning authority is named, and the sender has no domain here",
+                DomainError::Unknown => "the assigning authority is not known here",
+                DomainError::Contradictory => "namespace and universal id name two assigning authorities",
+            };
+            return Err(Refused::new(Fault::UnknownKey, value.place().component(4), text));
+        }
+    }
+    let first = named.into_iter().next().and_then(|value| {
         let mut draft = Draft::new("Patient");
         work.convert(&mut draft, value, &CX_OF_PATIENT)
     });
@@ -219,10 +223,8 @@ fn social_security(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Opti
     let mut identifier = Map::new();
     identifier.insert("type".to_owned(), codes::concept("v2-0203", "SB"));
     if is_codice_fiscale(&number) {
-        let authority =
-            Authority { universal_id: CODICE_FISCALE, universal_id_type: "ISO", ..Authority::default() };
-        let system = (work.context.system)(authority, &work.header.sender);
-        identifier.insert("system".to_owned(), json!(system.unwrap_or(format!("urn:oid:{CODICE_FISCALE}"))));
+        let system = hd::system(work, Authority::of_oid(CODICE_FISCALE));
+        identifier.insert("system".to_owned(), json!(system));
     }
     identifier.insert("value".to_owned(), json!(number));
     Some(Json::Object(identifier))

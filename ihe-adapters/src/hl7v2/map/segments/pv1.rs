@@ -26,7 +26,7 @@ macro_rules! participant {
     };
 }
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("PV1-2", "class", As::Coding(&PATIENT_CLASS)),
     ("PV1-3", "location", As::Within("location", &PL, &[("status", Constant::Text("active"))])),
     ("PV1-4", "type", As::Concept(&same("0007"))),
@@ -54,6 +54,19 @@ const ROWS: &[Row] = &[
     ("PV1-52", "participant", participant!("PART")),
 ];
 
+/// Who tells of a visit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::hl7v2) enum Teller {
+    /// Who admits and discharges: what is told is so.
+    Admission,
+    /// Somebody else, who repeats it: a visit that is known stays as it is.
+    Other,
+}
+
+/// What a visit can be known by.
+const IDENTITY: &[Row] =
+    &[("PV1-19", "identifier", CX), ("PV1-50", "identifier", CX), ("PV1-44", "period.start", DTM)];
+
 /// The Encounter of a visit.
 pub(in crate::hl7v2) struct Visit {
     /// What refers to it.
@@ -70,31 +83,46 @@ pub(in crate::hl7v2) fn visit(
     work: &mut Work<'_>,
     status: Option<&str>,
     account: Option<Json>,
+    teller: Teller,
 ) -> Option<Visit> {
     let source = work.source;
     let segment = source.first("PV1")?;
     let mark = source.mark();
-    note(source, segment, &[1]);
-    let mut encounter = Draft::new("Encounter");
-    work.fill(&mut encounter, segment, ROWS);
-    let identifier = &encounter.element("identifier")[0];
-    let number = work.by_number(identifier);
-    let start = encounter.element("period")["start"].as_str().map(str::to_owned);
+    let mut told = Draft::new("Encounter");
+    work.fill(&mut told, segment, IDENTITY);
+    let number = work.by_number(&told.element("identifier")[0]);
+    let start = told.element("period")["start"].as_str().map(str::to_owned);
     let (key, known) = match (number, start) {
-        (Some(query), _) => (query.clone(), Known::By(query)),
+        (Some(query), _) if teller == Teller::Admission => (query.clone(), Known::By(query)),
+        (Some(query), _) => (query.clone(), Known::StaysBy(query)),
         (None, Some(start)) => (work.key_of_patient(&["PV1", &start]), Known::Own),
         (None, None) => {
             source.forget_since(mark);
+            // There is no visit, and that is what is told.
+            let class = source.value(segment, 2).filter(|class| class.peek().as_deref() == Some("N"));
+            if class.and_then(Value::text).is_some() {
+                note(source, segment, &[1]);
+            }
             return None;
         }
     };
+    note(source, segment, &[1]);
+    let mut encounter = Draft::new("Encounter");
+    work.fill(&mut encounter, segment, ROWS);
     if let Some(more) = source.first("PV2") {
         work.fill(&mut encounter, more, pv2::ROWS);
     }
     let of_class = source.value(segment, 2).and_then(Value::peek).and_then(|class| CLASS_STATUS.code(&class));
     let has_ended = !encounter.element("period")["end"].is_null();
-    let status = status.or(has_ended.then_some("finished")).or(of_class).unwrap_or("unknown");
+    let told = status.or(has_ended.then_some("finished"));
+    let status = told.or(of_class).unwrap_or("unknown");
     encounter.put("status", json!(status));
+    if told.is_none() {
+        work.assume("Encounter", "status");
+    }
+    if encounter.element("class").is_null() {
+        work.assume("Encounter", "class");
+    }
     encounter.put("class", codes::coding("v3-NullFlavor", "UNK"));
     if let Some(patient) = work.patient.clone() {
         encounter.put("subject", patient);

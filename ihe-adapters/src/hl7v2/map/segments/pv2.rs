@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Constant, Row};
 use crate::hl7v2::map::source::Value;
-use crate::hl7v2::map::tables::same;
+use crate::hl7v2::map::tables::{VISIT_PRIORITY, same};
 use crate::hl7v2::map::types::coded::CWE;
 use crate::hl7v2::map::types::dtm::DTM;
 use crate::hl7v2::map::types::pl::PL;
@@ -34,7 +34,7 @@ pub(in crate::hl7v2) const ROWS: &[Row] = &[
         "participant",
         As::Within("individual", &XCN, &[("type", Constant::Concepts("v3-ParticipationType", "REF"))]),
     ),
-    ("PV2-25", "priority", As::Concept(&same("0217"))),
+    ("PV2-25", "priority", As::Concept(&VISIT_PRIORITY)),
     (
         "PV2-38",
         "extension",

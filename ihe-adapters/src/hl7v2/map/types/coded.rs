@@ -14,9 +14,6 @@ use crate::hl7v2::map::work::Work;
 /// A coded value, as CodeableConcept.
 pub(in crate::hl7v2) const CWE: As = As::Of(concept);
 
-/// A coded value, as what a reader takes for it.
-pub(in crate::hl7v2) const CWE_TEXT: As = As::Of(readable);
-
 /// A coded value, as Identifier.
 pub(in crate::hl7v2) const CWE_IDENTIFIER: As = As::Of(identifier);
 
@@ -140,12 +137,6 @@ fn coding(work: &mut Work<'_>, value: Value<'_>, places: [usize; 5], table: Opti
     coding.insert("code".to_owned(), json!(code.join(" ")));
     put(&mut coding, "display", value.text_of(text));
     Some(Json::Object(coding))
-}
-
-/// Returns what a reader takes a coded value for.
-fn readable(_: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {
-    let text = value.peek_of(9).and_then(|_| value.text_of(9)).or_else(|| value.text_of(2));
-    text.or_else(|| value.text()).map(Json::from)
 }
 
 fn identifier(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {

@@ -23,7 +23,7 @@ pub(super) const CHECK_DIGIT_SCHEME: &str = "http://hl7.org/fhir/StructureDefini
 pub(in crate::hl7v2) fn of_patient(work: &mut Work<'_>, draft: &mut Draft, value: Value<'_>) -> Option<Json> {
     let mut identifier = identifier(work, draft, value)?;
     if value.part(4).is_none()
-        && let Some(system) = hd::system(work, None)
+        && let Ok(system) = hd::domain(work, None)
     {
         identifier["system"] = json!(system);
     }

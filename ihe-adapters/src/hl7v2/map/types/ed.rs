@@ -38,7 +38,8 @@ pub(in crate::hl7v2) const CDA: &str = "application/hl7-v3+xml";
 pub(in crate::hl7v2) fn attachment(value: Value<'_>) -> Option<Json> {
     let (kind, subtype) = (value.peek_of(2), value.peek_of(3));
     let data = value.part(5)?;
-    let text = data.peek()?;
+    // Senders forget to escape `&`: of bytes nothing is a sub-component.
+    let text = data.peek_whole()?;
     let bytes = match value.peek_of(4).map(|encoding| encoding.to_ascii_lowercase()).as_deref() {
         Some("base64") => {
             let text: String = text.split_ascii_whitespace().collect();
@@ -50,7 +51,14 @@ pub(in crate::hl7v2) fn attachment(value: Value<'_>) -> Option<Json> {
         Some(_) => return None,
     };
     let content_type = content_type(kind.as_deref().unwrap_or(""), subtype.as_deref().unwrap_or(""), &bytes)?;
-    [2, 3, 4, 5].into_iter().filter_map(|part| value.part(part)).for_each(Value::note_all);
+    [3, 4, 5].into_iter().filter_map(|part| value.part(part)).for_each(Value::note_all);
+    // A subtype that tells the kind as well leaves nothing to the kind but to say the same.
+    let lower = |text: Option<String>| text.unwrap_or_default().to_ascii_lowercase();
+    let (kind, subtype) = (lower(kind), lower(subtype));
+    let used = subtype.split_once('/').map_or(kind.as_str(), |(used, _)| used);
+    if kind_of(&kind) == kind_of(used) {
+        value.text_of(2);
+    }
     Some(json!({ "contentType": content_type, "data": base64::encode(&bytes) }))
 }
 
@@ -68,6 +76,17 @@ pub(in crate::hl7v2) fn pointer(value: Value<'_>) -> Option<Json> {
     Some(attachment)
 }
 
+/// Returns what a kind is called in MIME: older versions have abbreviations.
+fn kind_of(kind: &str) -> String {
+    let whole = match kind {
+        "ap" => "application",
+        "tx" | "ft" => "text",
+        "im" => "image",
+        other => other,
+    };
+    whole.to_owned()
+}
+
 fn content_type(kind: &str, subtype: &str, bytes: &[u8]) -> Option<String> {
     let (kind, subtype) = (kind.to_ascii_lowercase(), subtype.to_ascii_lowercase());
     // Some write the whole name where the subtype stands.
@@ -75,13 +94,8 @@ fn content_type(kind: &str, subtype: &str, bytes: &[u8]) -> Option<String> {
         Some((kind, subtype)) => (kind.to_owned(), subtype.to_owned()),
         None => (kind, subtype),
     };
-    // `AP` and `TX` are what older versions call them.
-    let kind = match kind.as_str() {
-        "ap" => "application",
-        "tx" | "ft" => "text",
-        "im" => "image",
-        other => other,
-    };
+    let kind = kind_of(&kind);
+    let kind = kind.as_str();
     let known = TYPES.iter().find(|(k, s, _)| *k == kind && *s == subtype).map(|(_, _, name)| *name);
     let is_xml = known.is_some_and(|name| name.ends_with("xml"));
     let is_cda = is_xml && memchr::memmem::find(bytes, b"ClinicalDocument").is_some();

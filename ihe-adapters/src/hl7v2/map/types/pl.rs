@@ -41,10 +41,12 @@ fn location(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json
         if !kind.is_empty() {
             location.put("physicalType", codes::concept("location-physical-type", kind));
         }
-        if at + 1 == levels.len() {
-            if let Some(description) = value.text_of(9) {
-                location.put("description", json!(description));
-            }
+        let is_known = work.has("Location", &key(&system, &path));
+        if at + 1 == levels.len()
+            && !is_known
+            && let Some(description) = value.text_of(9)
+        {
+            location.put("description", json!(description));
         }
         if let Some(around) = around.take() {
             location.put("partOf", around);
@@ -63,7 +65,11 @@ fn system_of(facility: &str) -> String {
 
 fn known(work: &mut Work<'_>, location: Draft, system: &str, path: &str) -> Json {
     let query = by_identifier(&location.element("identifier")[0]).unwrap_or_default();
-    work.add(location, &format!("{system}|{path}"), Known::StaysBy(query))
+    work.add(location, &key(system, path), Known::StaysBy(query))
+}
+
+fn key(system: &str, path: &str) -> String {
+    format!("{system}|{path}")
 }
 
 fn discharged_to(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {

@@ -22,7 +22,8 @@ pub(in crate::hl7v2) const NDL: As = As::Of(named);
 struct Person {
     name: Places,
     degree: usize,
-    authority: usize,
+    /// Who assigned the identifier: one component, or three.
+    authority: &'static [usize],
     identifier_type: usize,
     check_digit: [usize; 2],
 }
@@ -40,7 +41,7 @@ const XCN_PLACES: Person = Person {
         until: 20,
     },
     degree: 7,
-    authority: 9,
+    authority: &[9],
     identifier_type: 13,
     check_digit: [11, 12],
 };
@@ -59,7 +60,7 @@ const CNN_PLACES: Person = Person {
         until: 0,
     },
     degree: 7,
-    authority: 9,
+    authority: &[9, 10, 11],
     identifier_type: 0,
     check_digit: [0, 0],
 };
@@ -79,8 +80,13 @@ fn person(work: &mut Work<'_>, draft: &mut Draft, value: Value<'_>, places: &Per
         extend(&mut identifier, cx::CHECK_DIGIT, value.text_of(places.check_digit[0]));
         extend(&mut identifier, cx::CHECK_DIGIT_SCHEME, value.text_of(places.check_digit[1]));
         put(&mut identifier, "type", cx::type_of(value.text_of(places.identifier_type)));
-        if let Some(authority) = value.part(places.authority) {
-            hd::assign(work, &mut identifier, authority);
+        match places.authority {
+            [whole] => {
+                if let Some(authority) = value.part(*whole) {
+                    hd::assign(work, &mut identifier, authority);
+                }
+            }
+            parts => hd::assign_parts(work, &mut identifier, value, parts),
         }
         identifier.insert("value".to_owned(), json!(id.trim()));
         practitioner.put("identifier", Json::Object(identifier.clone()));
@@ -101,11 +107,12 @@ fn person(work: &mut Work<'_>, draft: &mut Draft, value: Value<'_>, places: &Per
 /// it is, or else inside of what refers to him.
 pub(super) fn party(work: &mut Work<'_>, draft: &mut Draft, somebody: Draft) -> Json {
     let identifier = &somebody.element("identifier")[0];
-    match (identifier["system"].as_str(), by_identifier(identifier)) {
-        (Some(system), Some(query)) => {
-            let key = format!("{system}|{}", identifier["value"].as_str().unwrap_or_default());
-            work.add(somebody, &key, Known::StaysBy(query))
+    if let (Some(system), Some(query)) = (identifier["system"].as_str(), by_identifier(identifier)) {
+        let key = format!("{system}|{}", identifier["value"].as_str().unwrap_or_default());
+        // Who is told of twice, and not alike, is not told of in one place.
+        if !work.differs(&somebody, &key) {
+            return work.add(somebody, &key, Known::StaysBy(query));
         }
-        _ => draft.contain(somebody.finish()),
     }
+    draft.contain(somebody.finish())
 }
