@@ -59,6 +59,7 @@ const KINDS: &[Kind] = &[
     kind("ITI-52", "Document Metadata Subscribe", QUERIED, "C", false),
     kind("ITI-53", "Document Metadata Notify", EXPORTED, "R", false),
     kind("ITI-54", "Document Metadata Publish", IMPORTED, "C", false),
+    kind("ITI-10", "PIX Update Notification", PATIENT_RECORD, "R", false),
     kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
     kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
     kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
