@@ -31,6 +31,7 @@ use crate::limits::Limits;
 use crate::mllp::settings::{Hl7v2File, MllpAddress, MllpSettings};
 use crate::outbox::Patience;
 use crate::outbox::settings::OutboxFile;
+use crate::subscribers::settings::{SubscriberError, SubscriberFile, SubscriberSettings, subscribers};
 use crate::tls::{self, TlsFile};
 
 /// Why the settings cannot be used.
@@ -55,6 +56,9 @@ pub enum ConfigError {
     /// Code lists that cannot be read.
     #[error("[xds] codes: {0}")]
     Codes(String),
+    /// Subscribers that cannot be told.
+    #[error("[[subscribers]]: {0}")]
+    Subscribers(#[from] SubscriberError),
     /// Domains of identifiers that cannot be told apart.
     #[error("[[identity.domains]]: {0}")]
     Domains(#[from] SetupError),
@@ -197,6 +201,8 @@ pub struct SettingsFile {
     pub ana: AnaFile,
     /// Where messages of HL7 v2 come in, and what of them is taken.
     pub hl7v2: Hl7v2File,
+    /// Who is told by HL7 v2 of what changes.
+    pub subscribers: Vec<SubscriberFile>,
 }
 
 /// The section `[images]`.
@@ -440,6 +446,8 @@ pub struct ServeSettings {
     pub patience: Patience,
     /// The national registry of assisted persons.
     pub ana: Option<AnaSettings>,
+    /// Who is told by HL7 v2 of what changes.
+    pub subscribers: Vec<SubscriberSettings>,
 }
 
 impl Settings {
@@ -518,6 +526,7 @@ impl Settings {
             documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
             patience: self.file.outbox.patience(),
             ana: self.ana()?,
+            subscribers: subscribers(&self.file.subscribers, &self.domains()?)?,
             recorder: self.recorder(),
             recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,

@@ -28,5 +28,6 @@ pub mod rest;
 pub mod search;
 pub mod shutdown;
 pub mod storage;
+pub mod subscribers;
 pub mod subscription;
 pub mod tls;

@@ -13,6 +13,7 @@ pub mod mhd;
 pub mod outbox;
 pub mod pdq;
 pub mod pix;
+pub mod subscribers;
 pub mod wire;
 pub mod xca;
 pub mod xds;

@@ -115,7 +115,13 @@ pub fn serve(
     store.observe(Box::new(move |effects| waker.committed(effects)));
     let outgoing = Arc::new(OutboxStatistics::default());
     numbers.push(outgoing.clone());
-    let domains = serve.domains;
+    let (base, domains) = (broker.base.clone(), serve.domains);
+    let mut destinations: Vec<Arc<dyn Destination>> = Vec::new();
+    for subscriber in serve.subscribers {
+        let known = (serve.recorder.clone(), domains.clone());
+        let tls = Arc::new(peers::tls(&serve.peers)?);
+        destinations.push(Arc::new(subscriber.connect(api.clone(), &base, known, tls)));
+    }
     let ana = serve.ana.map(|ana| {
         let known = (serve.recorder.clone(), domains);
         let (at, every, questions_per_second) =
@@ -127,7 +133,7 @@ pub fn serve(
     let choices = ana.iter().map(|(ana, ..)| Arc::new(Choices { ana: ana.clone() }) as Arc<dyn Destination>);
     let outbox = Outbox {
         store: store.clone(),
-        destinations: choices.collect(),
+        destinations: destinations.into_iter().chain(choices).collect(),
         patience: serve.patience,
         orders: settings.data.join(orders::FOLDER),
         statistics: outgoing,

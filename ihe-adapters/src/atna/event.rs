@@ -75,6 +75,7 @@ const KINDS: &[Kind] = &[
     kind("VXU", "HL7 v2 Vaccination Record Update", PATIENT_RECORD, "U", false),
     kind("RDE", "HL7 v2 Pharmacy Order", ORDER_RECORD, "U", false),
     kind("RAS", "HL7 v2 Pharmacy Administration", PATIENT_RECORD, "U", false),
+    kind("ITI-10", "PIX Update Notification", PATIENT_RECORD, "R", false),
     kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
     kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
     kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
