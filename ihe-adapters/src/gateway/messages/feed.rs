@@ -16,12 +16,11 @@ use super::{Gateway, of_issue};
 use crate::atna::entry;
 use crate::atna::event::{Happened, Objects, Part, audit_event};
 use crate::atna::participants::{Outcome, ended};
-use crate::hl7v2::context::{Authority, Context};
+use crate::hl7v2::context::Context;
 use crate::hl7v2::mapped::{Change, Mapped};
 use crate::hl7v2::place::Place;
 use crate::hl7v2::refused::{Fault, Refused};
 use crate::hl7v2::resources;
-use crate::pix::domains;
 use crate::pix::problem::{Places, problem};
 use crate::pix::records::{Feed, Replaces};
 use crate::pix::refusal::Refusal;
@@ -79,18 +78,8 @@ impl Gateway {
     }
 
     fn mapped(&self, message: &Message) -> Result<Mapped, Problem> {
-        let domains = &self.settings.domains;
-        let system = |authority: Authority<'_>, sender: &str| {
-            let Authority { namespace, universal_id, universal_id_type } = authority;
-            let named = domains::Authority { namespace, universal_id, universal_id_type };
-            let domain = match named.is_empty() {
-                true => domains.of_source(sender),
-                false => domains.named(named).ok(),
-            };
-            domain.map(|domain| domain.system())
-        };
         let context = Context {
-            system: &system,
+            domains: &self.settings.domains,
             time_zone: self.settings.messages.time_zone.clone(),
             code_system: &|_| None,
         };

@@ -1,7 +1,8 @@
 //! Segments, as they are written: fields of repetitions of components.
 
+use crate::wire::hl7v2::delimiters::Delimiters;
 use crate::wire::hl7v2::escape;
-use crate::wire::hl7v2::message::{Delimiters, Message, MessageError};
+use crate::wire::hl7v2::message::{Message, MessageError};
 
 /// A component: its sub-components.
 type Component = Vec<String>;
