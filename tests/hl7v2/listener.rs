@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 use tests::mllp::{MllpClient, code};
-use tests::nodes::{Authority, NodeIdentity};
+use tests::nodes::{Authority, NodeIdentity, client_config};
 
 use super::{Running, adt};
 
@@ -51,19 +51,7 @@ fn connect(
     authority: &Authority,
     node: Option<&NodeIdentity>,
 ) -> MllpClient<StreamOwned<ClientConnection, TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der()).expect("an authority");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots);
-    let config = match node {
-        Some(node) => {
-            builder.with_client_auth_cert(vec![node.der.clone()], node.private_key()).expect("a node")
-        }
-        None => builder.with_no_client_auth(),
-    };
+    let config = client_config(authority, node, rustls::ALL_VERSIONS);
     let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
     let socket = TcpStream::connect(("127.0.0.1", port)).expect("connected");

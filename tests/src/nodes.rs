@@ -61,11 +61,6 @@ impl Authority {
         Authority { certificate: made.pem(), der, issuer: Issuer::new(parameters, key) }
     }
 
-    /// Returns its certificate, DER.
-    pub fn der(&self) -> CertificateDer<'static> {
-        self.der.clone()
-    }
-
     /// Vouches for a node until the begin of a year.
     pub fn node(&self, name: &str, until: i32) -> NodeIdentity {
         let key = KeyPair::generate().expect("a key");
@@ -90,11 +85,7 @@ impl NodeIdentity {
         NodeIdentity::of(&made, &key)
     }
 
-    /// Returns its private key.
-    ///
-    /// # Panics
-    /// When it is none.
-    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+    fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.private_key.clone()).expect("a key")
     }
 
@@ -116,6 +107,31 @@ pub struct SecureClient {
     port: u16,
 }
 
+/// Makes the settings of a client that trusts an authority. `node`: as whom it
+/// shows itself; `versions`: of TLS.
+///
+/// # Panics
+/// When it cannot be such a client.
+pub fn client_config(
+    authority: &Authority,
+    node: Option<&NodeIdentity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der.clone()).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_root_certificates(roots);
+    match node {
+        Some(node) => {
+            builder.with_client_auth_cert(vec![node.der.clone()], node.private_key()).expect("a node")
+        }
+        None => builder.with_no_client_auth(),
+    }
+}
+
 impl SecureClient {
     /// Makes one that trusts an authority. `node`: as whom it shows itself;
     /// `versions`: of TLS.
@@ -125,20 +141,7 @@ impl SecureClient {
         node: Option<&NodeIdentity>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> SecureClient {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.der.clone()).expect("an authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .with_root_certificates(roots);
-        let config = match node {
-            Some(node) => {
-                builder.with_client_auth_cert(vec![node.der.clone()], node.private_key()).expect("a node")
-            }
-            None => builder.with_no_client_auth(),
-        };
-        SecureClient { config: Arc::new(config), port }
+        SecureClient { config: Arc::new(client_config(authority, node, versions)), port }
     }
 
     /// Sends a request; `Err` when no whole answer came.
