@@ -59,6 +59,22 @@ fn no_content_makes_a_segment() {
 }
 
 #[test]
+fn separators_alone_are_no_burden() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(folder.path(), "");
+    let mut client = running.connect();
+    for (control_id, separators, expected) in [("S1", 15 << 20, "AR"), ("S2", 400_000, "AA")] {
+        let patient = adt("A28", control_id, "20260102030405", "p1", "ROSSI");
+        let answer = client.ask(&format!("{patient}ZXX{}\r", "|".repeat(separators)));
+        assert_eq!(code(&answer), expected, "{separators}: {}", answer.write());
+    }
+    // Also in the header, of which a key is made.
+    let header = adt("A28", "S3", "20260102030405", "p1", "ROSSI")
+        .replace("|P|2.5", &format!("|P|2.5{}", "|".repeat(400_000)));
+    assert_eq!(code(&client.ask(&header)), "AA");
+}
+
+#[test]
 fn messages_arrive_byte_by_byte_and_many_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = Running::start(folder.path(), "");

@@ -10,6 +10,10 @@ use super::segment::Segment;
 /// The greatest number of segments in a message.
 pub const SEGMENTS_MAX: usize = 100_000;
 
+/// The greatest number of fields, repetitions, components and sub-components: each costs
+/// memory, and a few bytes make one.
+pub const PARTS_MAX: usize = 500_000;
+
 /// Why bytes are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
@@ -28,6 +32,9 @@ pub enum MessageError {
     /// More than [`SEGMENTS_MAX`] segments.
     #[error("more than {SEGMENTS_MAX} segments")]
     TooLong,
+    /// More than [`PARTS_MAX`] fields and parts of them.
+    #[error("more than {PARTS_MAX} fields and parts of fields")]
+    TooManyParts,
 }
 
 /// A message, kept as it was written.
@@ -64,6 +71,10 @@ impl Message {
     /// When the header or a segment is not what it should be.
     pub fn parse(text: &str) -> Result<Message, MessageError> {
         let delimiters = Delimiters::of(text)?;
+        let Delimiters { field, component, repetition, subcomponent, .. } = delimiters;
+        if text.matches([field, component, repetition, subcomponent]).nth(PARTS_MAX).is_some() {
+            return Err(MessageError::TooManyParts);
+        }
         let mut segments: Vec<Segment> = Vec::new();
         let mut rest = text;
         let mut ends_with_line_end = false;

@@ -60,9 +60,15 @@ impl Segment {
 
     /// Returns the fields, with their numbers.
     pub fn parts(&self) -> impl Iterator<Item = (usize, Part<'_>)> {
-        let separators = self.text.matches(self.delimiters.field).count();
-        let last = separators + usize::from(self.name() == "MSH");
-        (1..=last).map(|number| (number, self.part(number)))
+        // MSH-1 is the separator itself, and MSH-2 what follows it.
+        let of_header = usize::from(self.name() == "MSH");
+        let separator = (of_header == 1).then(|| (1, self.part(1)));
+        let fields = self.text.split(self.delimiters.field).enumerate().skip(1);
+        let fields = fields.map(move |(at, text)| match at + of_header {
+            2 if of_header == 1 => (2, Part::whole(text, &self.delimiters)),
+            number => (number, Part::field(text, &self.delimiters)),
+        });
+        separator.into_iter().chain(fields)
     }
 
     /// Sets a field to a text, which becomes its only component.

@@ -10,7 +10,7 @@ use super::charset::decode as characters;
 use super::delimiters::Delimiters;
 use super::escape::{decode, encode};
 use super::location::Location;
-use super::message::{Message, MessageError};
+use super::message::{Message, MessageError, PARTS_MAX};
 use super::problem::{Condition, Problem};
 use super::segment::Segment;
 
@@ -47,6 +47,9 @@ fn places() {
     assert_eq!(authority.subcomponents().count(), 3);
     assert!(pid.part(7).is_null() && pid.part(8).is_empty());
     assert_eq!(pid.parts().map(|(number, _)| number).collect::<Vec<usize>>(), [1, 2, 3, 4, 5, 6, 7]);
+    for segment in message.all() {
+        assert!(segment.parts().all(|(number, part)| part == segment.part(number)), "{}", segment.text());
+    }
     assert_eq!(message.all().map(Segment::name).collect::<Vec<&str>>(), ["MSH", "PID", "ZXX"]);
 }
 
@@ -76,6 +79,14 @@ fn refused() {
     ] {
         assert_eq!(Message::parse(text), Err(error), "{text}");
     }
+}
+
+#[test]
+fn a_message_of_separators_is_refused() {
+    let of = |parts: usize| Message::parse(&format!("MSH|^~\\&|a\rPID{}\r", "|".repeat(parts)));
+    assert_eq!(of(PARTS_MAX).err(), Some(MessageError::TooManyParts));
+    let message = of(PARTS_MAX / 2).expect("few enough");
+    assert_eq!(message.segment("PID").map(|pid| pid.parts().count()), Some(PARTS_MAX / 2));
 }
 
 #[test]
