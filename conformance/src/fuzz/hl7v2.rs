@@ -46,8 +46,8 @@ const CHANGES_MAX: usize = 20;
 
 /// Messages: written as they were read; acknowledged; changed without a segment more.
 pub(super) fn prepare(testdata: &Path) -> Result<Prepared, String> {
-    let mut seeds = files(testdata, "hl7v2", ".hl7")?;
-    seeds.extend(files(testdata, "hl7v3", ".hl7")?);
+    let mut seeds = files(testdata, "hl7v2", "hl7")?;
+    seeds.extend(files(testdata, "hl7v3", "hl7")?);
     Ok(Prepared { seeds, take: Box::new(take) })
 }
 
@@ -79,7 +79,7 @@ fn take(bytes: &[u8]) -> bool {
 
 /// Frames: the same messages however the bytes are split.
 pub(super) fn prepare_frames(testdata: &Path) -> Result<Prepared, String> {
-    let seeds = files(testdata, "hl7v2", ".hl7")?;
+    let seeds = files(testdata, "hl7v2", "hl7")?;
     let framed = seeds.chunks(3).map(|some| some.iter().flat_map(|message| frame(message)).collect());
     Ok(Prepared { seeds: framed.collect(), take: Box::new(take_frames) })
 }
