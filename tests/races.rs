@@ -197,3 +197,43 @@ impl Drop for StopOnDrop<'_> {
         self.0.store(true, Ordering::Relaxed);
     }
 }
+
+#[test]
+fn what_is_sent_by_all_under_one_key_is_written_once() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path());
+    let rounds = repeats("LANTERNA_RACE_ROUNDS", 20);
+    let send = |client: &Client, round: usize| {
+        let patient = json!({ "resourceType": "Patient", "name": [{ "family": format!("N{round}") }] });
+        let key = format!("\"key {round}\"");
+        client.json("POST", "Patient", &[("idempotency-key", &key)], &patient).expect("answered")
+    };
+    let check = |round: usize, answers: Vec<Answer>| {
+        let ids: BTreeSet<String> = answers.iter().map(Answer::id).collect();
+        assert_eq!(ids.len(), 1, "round {round}");
+        for answer in &answers {
+            assert_eq!(answer.status, 201, "round {round}: {}", answer.json());
+            assert_eq!(answer.header("etag"), Some("W/\"1\""), "round {round}");
+            assert_eq!(answer.header("location"), answers[0].header("location"), "round {round}");
+        }
+    };
+    at_once(&server, send, rounds, check);
+    let client = server.client();
+    let found = client.get("Patient?_summary=count").json();
+    assert_eq!(found["total"], rounds, "{found}");
+    // The same key for something else is refused, and so is what is no key.
+    let other = json!({ "resourceType": "Patient", "gender": "male" });
+    for (key, status) in [("\"key 0\"", 422), ("\"\"", 400)] {
+        let answer = client.json("POST", "Patient", &[("idempotency-key", key)], &other).expect("answered");
+        assert_eq!(answer.status, status, "{key}: {}", answer.json());
+    }
+    // A transaction is one thing, a batch is not.
+    let entry = json!({ "resource": other, "request": { "method": "POST", "url": "Patient" } });
+    let bundle = |kind: &str| json!({ "resourceType": "Bundle", "type": kind, "entry": [entry] });
+    let send =
+        |kind: &str| client.json("POST", "", &[("idempotency-key", kind)], &bundle(kind)).expect("answered");
+    let (first, again) = (send("transaction"), send("transaction"));
+    assert_eq!((first.status, first.json()), (200, again.json()));
+    assert_eq!(send("batch").status, 422);
+    assert_eq!(client.get("Patient?_summary=count").json()["total"], rounds + 1);
+}

@@ -69,7 +69,7 @@ def lanterna(data, prefix=PREFIX):
     settings.write_text(f'[documents]\nstore = "s3://{BUCKET}/{prefix}"\nendpoint = "{ENDPOINT}"\n')
     port = free_port()
     log = open(WORK / "documents.log", "a")
-    command = [BINARY, "serve", "--listen", f"127.0.0.1:{port}", "--data", WORK / data, "--config", settings, "--log", "debug"]
+    command = [BINARY, "serve", "--listen", f"127.0.0.1:{port}", "--mllp", "off", "--data", WORK / data, "--config", settings, "--log", "debug"]
     started = subprocess.Popen(command, stdout=log, stderr=log, env=KEYS)
     origin = f"http://127.0.0.1:{port}"
     until("the server", lambda: started.poll() is not None or session.get(f"{origin}/health/ready", timeout=5).ok)

@@ -1,11 +1,13 @@
 //! Runs the official suites and compares them with the committed table.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use conformance::fuzz::{self, TARGETS, Target};
+use conformance::peer::ana::{AnaPeer, Person};
 use conformance::suite::{SUITES, nist, snapshots, valid_examples, validator};
 use conformance::table;
 
@@ -70,6 +72,14 @@ enum Command {
         #[arg(long, default_value = "target/fuzz")]
         failures: PathBuf,
     },
+    /// Stands for the national registry of assisted persons (ANA), with two persons in it, until it is stopped
+    ///
+    /// Example: conformance ana --listen 127.0.0.1:9090
+    Ana {
+        /// Where it listens
+        #[arg(long, default_value = "127.0.0.1:9090")]
+        listen: SocketAddr,
+    },
     /// Prints, case by case, where validation differs from the reference validator
     Validator {
         /// One case by its name; every case without
@@ -89,7 +99,22 @@ fn main() -> ExitCode {
         Command::Fuzz { target, seconds, seed, testdata, failures } => {
             fuzz(target.as_deref(), seconds, seed, &testdata, &failures)
         }
+        Command::Ana { listen } => serve_ana(listen),
         Command::Validator { case, testdata } => compare_validator(case.as_deref(), &testdata),
+    }
+}
+
+fn serve_ana(listen: SocketAddr) -> ExitCode {
+    let peer = AnaPeer::listen(listen);
+    for (number, tax_code, given) in [(1, "RSSMRA80A01D969P", "MARIO"), (2, "RSSMRA80A41D969T", "MARIA")] {
+        println!("it knows {tax_code}");
+        let (ana, tax_code, given) = (format!("ANA{number}"), tax_code.to_owned(), given.to_owned());
+        let (family, birth) = ("ROSSI".to_owned(), "1980-01-01".to_owned());
+        peer.know(Person { ana, tax_code, family, given, birth, ..Person::default() });
+    }
+    println!("[ana]\nurl = \"{}\"", peer.url());
+    loop {
+        std::thread::park();
     }
 }
 

@@ -50,13 +50,36 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// The node that sent it, as it showed itself on the connection.
     pub node: Option<Arc<Node>>,
+    /// Under which key what it writes is performed, at most once.
+    pub once: Option<Arc<Once>>,
 }
 
 impl Caller {
     /// Makes a caller of whom nothing more is known.
     pub fn new(request_id: impl Into<String>, base: impl Into<String>) -> Caller {
-        Caller { request_id: request_id.into(), base: base.into(), user: None, address: None, node: None }
+        let (request_id, base) = (request_id.into(), base.into());
+        Caller { request_id, base, user: None, address: None, node: None, once: None }
     }
+
+    /// Returns the same caller for what is done beside what a key is for.
+    pub fn without_key(&self) -> Caller {
+        Caller { once: None, ..self.clone() }
+    }
+}
+
+/// A key under which something is written at most once: a single write, a
+/// transaction, an operation that writes. What was performed under it is not
+/// performed again for as long as the key is kept, and answered as it was then.
+/// A write that is refused leaves no key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// Who sends, and the id of what is sent.
+    pub key: String,
+    /// A hash of what is sent: the key is refused for anything else.
+    pub fingerprint: [u8; 32],
+    /// The answer to be given again, where the door knows it beforehand; empty
+    /// for what the write leads to.
+    pub answer: Bytes,
 }
 
 /// A system that proved on the connection, by TLS, to be who its certificate
@@ -388,6 +411,8 @@ pub struct Performed {
     pub updated: Option<Instant>,
     /// Remarks that are no failure; shown when the caller asks for an OperationOutcome.
     pub issues: Vec<Issue>,
+    /// The answer that was kept, when this was performed before ([`Caller::once`]).
+    pub repeated: Option<Bytes>,
 }
 
 impl Performed {
@@ -401,6 +426,7 @@ impl Performed {
             version: None,
             updated: None,
             issues: Vec::new(),
+            repeated: None,
         }
     }
 }
@@ -420,4 +446,13 @@ pub trait FhirApi: Send + Sync {
         caller: &'a Caller,
         interaction: Interaction,
     ) -> BoxFuture<'a, Result<Performed, Issue>>;
+
+    /// Returns the answer that was kept with what was performed under the key
+    /// of `caller` ([`Caller::once`]); `None` when nothing was.
+    ///
+    /// # Errors
+    /// When the key was used for something else.
+    fn repeated<'a>(&'a self, _caller: &'a Caller) -> BoxFuture<'a, Result<Option<Bytes>, Issue>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }

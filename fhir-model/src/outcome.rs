@@ -134,6 +134,8 @@ pub enum Reason {
     UnsupportedMediaType,
     /// No acceptable representation (406).
     NotAcceptable,
+    /// What is asked for is not given to who asks (403).
+    Forbidden,
     /// The method is not allowed here (405).
     MethodNotAllowed,
     /// The content parsed, but breaks a rule of FHIR or of this server (422).

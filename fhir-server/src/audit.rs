@@ -27,14 +27,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
+use crate::feed::Pause;
 use crate::metrics::{Number, Numbers};
 use crate::storage::Store;
 
 /// How often is looked whether there is something to send.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// After a failure it is tried again after so long, and longer each time.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+const RETRY: Pause = Pause { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 /// How long a connection may take, and a message.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How many events are taken at a time.
@@ -155,20 +155,21 @@ impl AuditFeed {
     /// Sends what is recorded, and what will be, for as long as it is let.
     pub async fn keep_sending(self) {
         let mut connection: Option<Connection> = None;
-        let mut pause = RETRY_AFTER;
+        let mut failures = 0;
         loop {
             match self.send_all(&mut connection).await {
                 Ok(()) => {
-                    pause = RETRY_AFTER;
+                    failures = 0;
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Err(why) => {
                     connection = None;
                     self.statistics.failures.fetch_add(1, Ordering::Relaxed);
+                    failures += 1;
+                    let pause = RETRY.jittered(failures);
                     let (host, seconds) = (&self.repository.host, pause.as_secs());
                     tracing::warn!(%why, host, seconds, "the audit repository is not reached; it is tried again");
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_AFTER_MAX);
                 }
             }
         }

@@ -10,7 +10,7 @@ use clap::Args;
 use fhir_model::schema::TypeId;
 use ihe_adapters::atna::Recorder;
 use ihe_adapters::gateway::callbacks::Callbacks;
-use ihe_adapters::gateway::{Images, schemas};
+use ihe_adapters::gateway::{Images, messages, schemas};
 use ihe_adapters::pix::domains::{Domains, SetupError};
 use ihe_adapters::wire::schema::{SchemaProblem, Schemas};
 use ihe_adapters::xca::initiating_gateway::Community;
@@ -20,13 +20,20 @@ use ihe_adapters::xua::{OneTime, Policy, Trust, TrustedKeys};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::alignment::settings::{AnaFile, AnaSettings};
 use crate::audit::AuditRepository;
 use crate::clock::{ClockWatch, TimeFile};
 use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
-use crate::identity::settings::IdentityFile;
+use crate::identity::Matcher;
+use crate::identity::settings::{self as identity, IdentityFile};
+use crate::identity::weights::WeightsError;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
 use crate::limits::Limits;
+use crate::mllp::settings::{Hl7v2File, MllpAddress, MllpSettings};
+use crate::outbox::Patience;
+use crate::outbox::settings::OutboxFile;
+use crate::subscribers::settings::{SubscriberError, SubscriberFile, SubscriberSettings, subscribers};
 use crate::tls::{self, TlsFile};
 
 /// Why the settings cannot be used.
@@ -51,6 +58,9 @@ pub enum ConfigError {
     /// Code lists that cannot be read.
     #[error("[xds] codes: {0}")]
     Codes(String),
+    /// Subscribers that cannot be told.
+    #[error("[[subscribers]]: {0}")]
+    Subscribers(#[from] SubscriberError),
     /// Domains of identifiers that cannot be told apart.
     #[error("[[identity.domains]]: {0}")]
     Domains(#[from] SetupError),
@@ -83,9 +93,18 @@ pub enum ConfigError {
     /// Servers that cannot be asked for the time.
     #[error("[time]: {0}")]
     Time(String),
+    /// What cannot be asked of ANA.
+    #[error("[ana]: {0}")]
+    Ana(String),
     /// What is no place of documents.
     #[error("[documents]: {0}")]
     Documents(String),
+    /// Weights by which nobody can be matched.
+    #[error("[identity] weights: {0}")]
+    Weights(#[from] WeightsError),
+    /// What is no time zone.
+    #[error("[hl7v2]: `{0}` is no time zone such as Europe/Rome")]
+    TimeZone(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -126,6 +145,9 @@ pub struct ServeArguments {
     /// TLS private key, PEM
     #[arg(long, env = "LANTERNA_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Address to listen on for HL7 v2 by MLLP, or `off` [default: 127.0.0.1:2575]
+    #[arg(long, env = "LANTERNA_MLLP", value_name = "ADDRESS")]
+    pub mllp: Option<MllpAddress>,
     /// Origin from which browsers may call; may be given several times; `*` for all
     #[arg(long, env = "LANTERNA_CORS_ORIGIN", value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
@@ -178,6 +200,14 @@ pub struct SettingsFile {
     pub documents: DocumentsFile,
     /// Who knows the time.
     pub time: TimeFile,
+    /// How what has to reach others is sent.
+    pub outbox: OutboxFile,
+    /// The national registry of assisted persons.
+    pub ana: AnaFile,
+    /// Where messages of HL7 v2 come in, and what of them is taken.
+    pub hl7v2: Hl7v2File,
+    /// Who is told by HL7 v2 of what changes.
+    pub subscribers: Vec<SubscriberFile>,
 }
 
 /// The section `[images]`.
@@ -263,6 +293,8 @@ pub struct CommunityFile {
     pub query: String,
     /// Where its responding gateway takes ITI-39.
     pub retrieve: String,
+    /// Where its responding gateway takes ITI-55; without it, it is not asked for patients.
+    pub xcpd: Option<String>,
     /// The OID of who assigns the identifiers by which it knows patients.
     pub assigning_authority: Option<String>,
 }
@@ -352,6 +384,7 @@ limits_file! {
     read_seconds_max: u64,
     idle_seconds_max: u64,
     drain_seconds_max: u64,
+    key_days: u64,
 }
 
 /// The settings as they count.
@@ -369,6 +402,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What validation of writes leads to.
     pub validation: Validation,
+    /// What tells who is the same person.
+    pub matcher: Matcher,
     /// The rest of the file, for `serve`.
     file: SettingsFile,
 }
@@ -378,6 +413,10 @@ pub struct Settings {
 pub struct ServeSettings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it listens for HL7 v2.
+    pub mllp: Option<MllpSettings>,
+    /// What of HL7 v2 is taken.
+    pub messages: messages::Settings,
     /// Certificate and key.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Origins from which browsers may call.
@@ -386,6 +425,8 @@ pub struct ServeSettings {
     pub workers: usize,
     /// Who assigns identifiers of patients.
     pub domains: Arc<Domains>,
+    /// Whether a message by PMIR may take back that patients were merged.
+    pub may_unmerge: bool,
     /// Document sharing.
     pub xds: XdsFile,
     /// The codes that the affinity domain allows.
@@ -412,9 +453,20 @@ pub struct ServeSettings {
     pub documents: Option<Bucket>,
     /// Asks by how much the clock is off.
     pub clock: Option<Arc<ClockWatch>>,
+    /// How patient the outbox is.
+    pub patience: Patience,
+    /// The national registry of assisted persons.
+    pub ana: Option<AnaSettings>,
+    /// Who is told by HL7 v2 of what changes.
+    pub subscribers: Vec<SubscriberSettings>,
 }
 
 impl Settings {
+    /// Returns what is set of the index of patients.
+    pub fn identity(&self) -> &IdentityFile {
+        &self.file.identity
+    }
+
     /// Brings flags, environment and file together.
     ///
     /// # Errors
@@ -449,6 +501,7 @@ impl Settings {
             log_json: arguments.log_format.as_ref().or(file.log.format.as_ref()).is_some_and(|f| f == "json"),
             limits: file.limits.limits(),
             validation: validation(&file.validation)?,
+            matcher: Matcher::new(identity::weights(file.identity.weights.as_deref())?),
             file,
         })
     }
@@ -476,9 +529,11 @@ impl Settings {
             }
         }
         let code_lists = xds.codes.as_deref().map(code_lists).transpose()?.map(Arc::new);
+        let domains = self.domains()?;
         Ok(ServeSettings {
             code_lists,
-            domains: Arc::new(self.file.identity.domains()?),
+            domains: Arc::clone(&domains),
+            may_unmerge: self.file.identity.unmerge_by_message,
             schemas: self.file.soap.schemas.as_deref().map(schemas::open).transpose()?,
             xds,
             communities: communities(&self.file.xca)?,
@@ -488,17 +543,45 @@ impl Settings {
             images: self.file.images.clone().map(images).transpose()?,
             clock: ClockWatch::of(&self.file.time)?.map(Arc::new),
             documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
-            recorder: self.file.audit.record.then(|| Recorder {
-                source_id: self.file.audit.source_id.clone(),
-                enterprise_site: self.file.audit.enterprise_site.clone(),
-            }),
+            patience: self.file.outbox.patience(),
+            ana: self.ana()?,
+            subscribers: subscribers(&self.file.subscribers, &domains)?,
+            recorder: self.recorder(),
             recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,
             listen: arguments.listen.or(self.file.listen).unwrap_or(default_listen),
+            mllp: self.file.hl7v2.listener(arguments.mllp)?,
+            messages: self.file.hl7v2.messages()?,
             tls: tls::server(&tls)?.map(Arc::new),
             cors_origins,
             workers: arguments.workers.or(self.file.workers).unwrap_or(cores).max(1),
         })
+    }
+}
+
+impl Settings {
+    /// Returns how this server is called in what it records; `None` when it does not.
+    pub fn recorder(&self) -> Option<Recorder> {
+        self.file.audit.record.then(|| Recorder {
+            source_id: self.file.audit.source_id.clone(),
+            enterprise_site: self.file.audit.enterprise_site.clone(),
+        })
+    }
+
+    /// Returns who assigns identifiers.
+    ///
+    /// # Errors
+    /// When two domains cannot be told apart.
+    pub fn domains(&self) -> Result<Arc<Domains>, ConfigError> {
+        Ok(Arc::new(self.file.identity.domains()?))
+    }
+
+    /// Returns how ANA is asked; `None` when it has no address.
+    ///
+    /// # Errors
+    /// When it cannot be asked so.
+    pub fn ana(&self) -> Result<Option<AnaSettings>, ConfigError> {
+        AnaSettings::of(&self.file.ana, &self.file.peers)
     }
 }
 
@@ -520,7 +603,7 @@ fn images(file: ImagesFile) -> Result<Images, ConfigError> {
 }
 
 /// Tells whether a text is an address to which requests can be sent.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     reqwest::Url::parse(text).is_ok_and(|url| url.scheme().starts_with("http"))
 }
 
@@ -564,14 +647,14 @@ fn trust(file: &XuaFile) -> Result<Option<Trust>, ConfigError> {
 
 fn communities(file: &XcaFile) -> Result<Vec<Community>, ConfigError> {
     let mut communities: Vec<Community> = Vec::new();
-    for CommunityFile { home_community_id, query, retrieve, assigning_authority } in file.communities.clone()
-    {
+    for file in file.communities.clone() {
+        let CommunityFile { home_community_id, query, retrieve, xcpd, assigning_authority } = file;
         for oid in std::iter::once(&home_community_id).chain(&assigning_authority) {
             if !is_oid(oid) {
                 return Err(ConfigError::Oid(oid.clone()));
             }
         }
-        for address in [&query, &retrieve] {
+        for address in [&query, &retrieve].into_iter().chain(&xcpd) {
             if !is_address(address) {
                 return Err(ConfigError::Address(address.clone()));
             }
@@ -579,7 +662,7 @@ fn communities(file: &XcaFile) -> Result<Vec<Community>, ConfigError> {
         if communities.iter().any(|other| other.home_community_id == home_community_id) {
             return Err(ConfigError::CommunityTwice(home_community_id));
         }
-        communities.push(Community { home_community_id, query, retrieve, assigning_authority });
+        communities.push(Community { home_community_id, query, retrieve, xcpd, assigning_authority });
     }
     Ok(communities)
 }
@@ -644,6 +727,7 @@ mod tests {
         assert!(!format!("{:?}", file.limits).contains("None"), "the example names every limit: {file:?}");
         assert_eq!(file.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
         assert_eq!(file.data, Some("lanterna-data".into()));
+        assert_eq!((&file.ana, file.outbox.patience()), (&AnaFile::default(), Patience::default()));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! A request's way is `rest` (HTTP) to `interaction` (HTTP-free, the one gate)
 //! to `search`, `index` and `storage`, and back.
 
+pub mod alignment;
 pub mod audit;
 pub mod bench;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod documents;
+pub mod feed;
 pub mod health;
 pub mod identity;
 pub mod import;
@@ -18,11 +20,14 @@ pub mod knowledge;
 pub mod limits;
 pub mod logging;
 pub mod metrics;
+pub mod mllp;
 mod operation;
+pub mod outbox;
 pub mod peers;
 pub mod rest;
 pub mod search;
 pub mod shutdown;
 pub mod storage;
+pub mod subscribers;
 pub mod subscription;
 pub mod tls;

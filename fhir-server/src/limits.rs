@@ -52,6 +52,9 @@ pub struct Limits {
     /// Seconds that a shutdown waits for requests that run. 30: what service
     /// managers grant by default.
     pub drain_seconds_max: u64,
+    /// Days for which it is kept what was written under a key. 7: whoever sends
+    /// again does so within them, also after a week of repairs. Then the key is forgotten.
+    pub key_days: u64,
 }
 
 impl Default for Limits {
@@ -73,6 +76,7 @@ impl Default for Limits {
             read_seconds_max: 30,
             idle_seconds_max: 75,
             drain_seconds_max: 30,
+            key_days: 7,
         }
     }
 }

@@ -218,6 +218,36 @@ pub fn token(system: &str, value: &str) -> String {
     format!("{}|{}", code_token(system), code_token(value))
 }
 
+/// Reads what [`token`] writes: system and value, either of which may be empty;
+/// `None` for a code without a system, and for several.
+pub(crate) fn parse_token(text: &str) -> Option<(String, String)> {
+    let (mut system, mut part) = (None, String::new());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => part.extend(chars.next()),
+            ',' => return None,
+            '|' if system.is_none() => system = Some(std::mem::take(&mut part)),
+            c => part.push(c),
+        }
+    }
+    Some((system?, part))
+}
+
+/// Splits the alternatives of a parameter, which stay escaped.
+pub(crate) fn alternatives(text: &str) -> Vec<&str> {
+    let (mut all, mut from, mut is_escaped) = (Vec::new(), 0, false);
+    for (at, c) in text.char_indices() {
+        if c == ',' && !is_escaped {
+            all.extend(text.get(from..at));
+            from = at + 1;
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    all.extend(text.get(from..));
+    all
+}
+
 /// Writes a code of any system likewise.
 pub fn code_token(code: &str) -> String {
     let mut token = String::with_capacity(code.len());
@@ -244,7 +274,11 @@ mod tests {
     fn a_token_is_one_whatever_it_holds() {
         for (value, expected) in [("1", "urn:x|1"), ("a,b|c$d\\", "urn:x|a\\,b\\|c\\$d\\\\")] {
             assert_eq!(token("urn:x", value), expected);
+            assert_eq!(parse_token(expected), Some(("urn:x".to_owned(), value.to_owned())));
         }
+        assert_eq!(parse_token("urn:x|"), Some(("urn:x".to_owned(), String::new())));
+        assert_eq!(alternatives("a|1\\,2,b|,"), ["a|1\\,2", "b|", ""]);
+        assert_eq!((parse_token("1"), parse_token("a|1,a|2")), (None, None));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The running binary, as tests start, ask, kill and restart it.
 
+pub mod http;
+pub mod mllp;
 pub mod nodes;
 pub mod token_service;
 
@@ -179,6 +181,8 @@ impl Server {
         let child = Command::new(binary())
             .args(["serve", "--log", "error", "--listen", &format!("127.0.0.1:{port}"), "--data"])
             .arg(data)
+            // Many run at once.
+            .args(if arguments.contains(&"--mllp") { [].as_slice() } else { &["--mllp", "off"] })
             .args(arguments)
             .envs(environment.iter().copied())
             .stderr(Stdio::null())
@@ -221,6 +225,11 @@ impl Server {
     pub fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Kills it likewise, and leaves it to be dropped.
+    pub fn kill_now(&self) {
+        let _ = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status();
     }
 
     /// Asks it to end, and returns its exit code.

@@ -85,6 +85,10 @@ impl NodeIdentity {
         NodeIdentity::of(&made, &key)
     }
 
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.private_key.clone()).expect("a key")
+    }
+
     fn of(made: &rcgen::Certificate, key: &KeyPair) -> NodeIdentity {
         NodeIdentity {
             certificate: made.pem(),
@@ -103,6 +107,31 @@ pub struct SecureClient {
     port: u16,
 }
 
+/// Makes the settings of a client that trusts an authority. `node`: as whom it
+/// shows itself; `versions`: of TLS.
+///
+/// # Panics
+/// When it cannot be such a client.
+pub fn client_config(
+    authority: &Authority,
+    node: Option<&NodeIdentity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der.clone()).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_root_certificates(roots);
+    match node {
+        Some(node) => {
+            builder.with_client_auth_cert(vec![node.der.clone()], node.private_key()).expect("a node")
+        }
+        None => builder.with_no_client_auth(),
+    }
+}
+
 impl SecureClient {
     /// Makes one that trusts an authority. `node`: as whom it shows itself;
     /// `versions`: of TLS.
@@ -112,21 +141,7 @@ impl SecureClient {
         node: Option<&NodeIdentity>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> SecureClient {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.der.clone()).expect("an authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .with_root_certificates(roots);
-        let config = match node {
-            Some(node) => {
-                let key = PrivateKeyDer::try_from(node.private_key.clone()).expect("a key");
-                builder.with_client_auth_cert(vec![node.der.clone()], key).expect("a node")
-            }
-            None => builder.with_no_client_auth(),
-        };
-        SecureClient { config: Arc::new(config), port }
+        SecureClient { config: Arc::new(client_config(authority, node, versions)), port }
     }
 
     /// Sends a request; `Err` when no whole answer came.

@@ -232,7 +232,7 @@ fn what_fhir_is_asked_is_sent_as_dicom_has_it() {
     for (code, event, outcome) in [
         ("update", "rest", "0"),
         ("read", "rest", "0"),
-        ("search-type", "rest", "0"),
+        ("search", "rest", "0"),
         ("ITI-67", "110112", "0"),
         ("read", "rest", "4"),
         ("delete", "rest", "0"),

@@ -1,10 +1,12 @@
 //! Somebody who is sent messages: answers to another address, notifications.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use tests::http::Request;
 
 /// What was sent: path, media type, body.
 #[derive(Debug, Clone)]
@@ -65,45 +67,17 @@ impl Listener {
 fn serve(stream: TcpStream, keep: &Mutex<Vec<Sent>>, answer: &AtomicU16) -> std::io::Result<()> {
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (mut content_type, mut length, mut is_chunked) = (String::new(), 0, false);
-        loop {
-            let mut header = String::new();
-            reader.read_line(&mut header)?;
-            let Some((name, value)) = header.trim().split_once(':') else { break };
-            match name.to_ascii_lowercase().as_str() {
-                "content-type" => content_type = value.trim().to_owned(),
-                "content-length" => length = value.trim().parse().unwrap_or(0),
-                "transfer-encoding" => is_chunked = value.contains("chunked"),
-                _ => {}
-            }
-        }
-        let mut body = Vec::new();
-        if is_chunked {
-            loop {
-                let mut size = String::new();
-                reader.read_line(&mut size)?;
-                let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
-                let mut chunk = vec![0; size + 2];
-                reader.read_exact(&mut chunk)?;
-                body.extend_from_slice(&chunk[..size]);
-                if size == 0 {
-                    break;
-                }
-            }
-        } else {
-            body.resize(length, 0);
-            reader.read_exact(&mut body)?;
-        }
+    while let Some(request) = Request::read(&mut reader)? {
         let status = answer.load(Ordering::Relaxed);
         if (200..300).contains(&status) {
-            keep.lock().expect("no panic").push(Sent { path, content_type, body });
+            let content_type = request.header("content-type").to_owned();
+            keep.lock().expect("no panic").push(Sent {
+                path: request.path,
+                content_type,
+                body: request.body,
+            });
         }
         write!(writer, "HTTP/1.1 {status} As told\r\nContent-Length: 0\r\n\r\n")?;
     }
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod listener;
 mod merged;
 mod mhd;
 mod nodes;
+mod patients;
 mod peer;
 mod removal;
 mod schemas;

@@ -136,7 +136,8 @@ fn schemas_that_cannot_be_used_stop_the_start() {
     std::fs::create_dir(&schemas).expect("a folder");
     let start = || {
         let settings = settings(data.path(), &schemas);
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--config", &settings, "--data"];
+        let arguments =
+            ["serve", "--listen", "127.0.0.1:0", "--mllp", "off", "--config", &settings, "--data"];
         let mut command = Command::new(binary());
         command.args(arguments).arg(data.path().join("data")).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut server = command.spawn().expect("it runs");

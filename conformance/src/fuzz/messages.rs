@@ -4,9 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use fhir_model::json;
 use ihe_adapters::dsub::{publish, subscribe::Subscription};
+use ihe_adapters::hl7v3::{Identified, Mapped, instance_identifier, patient, patient_element};
+use ihe_adapters::pdqv3::question::Asked;
+use ihe_adapters::pix::Identifier;
+use ihe_adapters::pix::domains::Domains;
 use ihe_adapters::wire::content_type::ContentType;
 use ihe_adapters::wire::ebrim::{RegistryObject, read_objects, write_object};
+use ihe_adapters::wire::hl7v3::acknowledgement::acknowledged;
+use ihe_adapters::wire::hl7v3::message::Transmission;
+use ihe_adapters::wire::hl7v3::query::{Continuation, QueryByParameter};
+use ihe_adapters::wire::hl7v3::registration::{issues, patient_of, registrations};
 use ihe_adapters::wire::mtom::{self, Event, Reader};
 use ihe_adapters::wire::namespaces::{LCM, RIM, SOAP_12};
 use ihe_adapters::wire::soap::{Envelope, Fault};
@@ -17,6 +26,7 @@ use ihe_adapters::xds::submission::Submission;
 use ihe_adapters::xdsi::manifest::manifest;
 use ihe_adapters::xua::{self, OneTime, Policy, Trust, TrustedKeys};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::Prepared;
 
@@ -45,6 +55,32 @@ pub(super) const SOAP_WORDS: &[&str] = &[
     "PT1H",
 ];
 
+pub(super) const HL7_V3_WORDS: &[&str] = &[
+    "<",
+    "/>",
+    "</",
+    "'",
+    " nullFlavor=\"NA\"",
+    " root=\"1.2.3\"",
+    " extension=\"A\"",
+    " use=\"L SRCH\"",
+    " qualifier=\"BR SP\"",
+    " xsi:type=\"PN\"",
+    "<family qualifier=\"BR\">x</family>",
+    "<value/>",
+    "<low value=\"1977\"/>",
+    "<houseNumber>5</houseNumber>",
+    "<translation code=\"1\"/>",
+    "<livingSubjectName><value><given>A</given></value></livingSubjectName>",
+    "<asOtherIDs><id root=\"1.2\" extension=\"B\"/></asOtherIDs>",
+    "<replacementOf/>",
+    "20261301",
+    "19771208143001.25-0330",
+    "tel:",
+    "mailto:",
+    "é",
+];
+
 pub(super) const MULTIPART_WORDS: &[&str] = &[
     "\r\n",
     "\r\n\r\n",
@@ -67,7 +103,7 @@ pub(super) const DICOM_WORDS: &[&str] =
 const SEED_BYTES_MAX: u64 = 64_000;
 
 /// Returns the files of an ending below a folder of the samples of IHE.
-fn files(testdata: &Path, folder: &str, ending: &str) -> Result<Vec<Vec<u8>>, String> {
+pub(super) fn files(testdata: &Path, folder: &str, ending: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut folders = vec![testdata.join("ihe").join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -119,6 +155,47 @@ pub(super) fn prepare_soap(testdata: &Path) -> Result<Prepared, String> {
         true
     };
     Ok(Prepared { seeds, take: Box::new(take) })
+}
+
+pub(super) fn prepare_hl7v3(testdata: &Path) -> Result<Prepared, String> {
+    let seeds = files(testdata, "hl7v3", "xml")?;
+    let domains = Domains::default();
+    let take = move |input: &[u8]| {
+        let Ok(root) = Element::parse(input, &Limits::default()) else { return false };
+        let transmission = Transmission::of(&root);
+        let _ = (transmission.problem(&root), acknowledged(&root), issues(&root), Continuation::of(&root));
+        let answer = transmission.answer("MCCI_IN000002UV01").to_message("NE");
+        assert_eq!(
+            Transmission::of(&answer).sender.ids,
+            transmission.receiver.ids,
+            "an answer is of somebody else"
+        );
+        if let Ok(query) = QueryByParameter::of(&root) {
+            let _ = (Asked::of(&query, Vec::new()), query.to_element());
+        }
+        for of in registrations(&root).filter_map(patient_of) {
+            let once = patient(of, "", &domains).patient;
+            assert!(json::read(once.to_string()).is_ok(), "it is no Patient: {once}");
+            let again = written_person(&once, &domains);
+            assert_eq!(written_person(&again, &domains), again, "a person is not as he was written");
+        }
+        true
+    };
+    Ok(Prepared { seeds, take: Box::new(take) })
+}
+
+/// Writes a person, and reads him back.
+fn written_person(patient_of: &Value, domains: &Domains) -> Value {
+    let identifiers = patient_of["identifier"].as_array().into_iter().flatten();
+    let ids = identifiers.map(|id| {
+        let text = |member: &str| id[member].as_str().unwrap_or_default().to_owned();
+        instance_identifier(&Identifier::new(text("system"), text("value")), domains)
+    });
+    let identified = Identified { ids: ids.collect(), ..Identified::default() };
+    let xml = patient_element(patient_of, &identified, Some("1.2.3")).to_xml();
+    let read = Element::parse(xml.as_bytes(), &Limits::default()).expect("well-formed");
+    let Mapped { patient, .. } = patient(&read, "", domains);
+    patient
 }
 
 /// Writes objects, and reads them back.

@@ -6,6 +6,7 @@
 //! makes the same inputs in the same order.
 
 mod fhirpath;
+mod hl7v2;
 mod mapping;
 mod messages;
 mod mutate;
@@ -92,6 +93,12 @@ pub const TARGETS: &[Target] = &[
         prepare: messages::prepare_soap,
     },
     Target {
+        name: "hl7v3",
+        what: "messages of HL7 v3: wrappers and queries read, persons made Patients and written again",
+        dictionary: messages::HL7_V3_WORDS,
+        prepare: messages::prepare_hl7v3,
+    },
+    Target {
         name: "multipart",
         what: "messages of several parts, as they arrive: at once and byte by byte the same",
         dictionary: messages::MULTIPART_WORDS,
@@ -108,6 +115,18 @@ pub const TARGETS: &[Target] = &[
         what: "DICOM files: read, and seen as manifests of studies",
         dictionary: messages::DICOM_WORDS,
         prepare: messages::prepare_dicom,
+    },
+    Target {
+        name: "hl7v2",
+        what: "messages of HL7 v2: written as they were read, acknowledged, changed without a segment more",
+        dictionary: hl7v2::WORDS,
+        prepare: hl7v2::prepare,
+    },
+    Target {
+        name: "mllp",
+        what: "frames of HL7 v2, as they arrive: at once and byte by byte the same",
+        dictionary: hl7v2::WORDS,
+        prepare: hl7v2::prepare_frames,
     },
 ];
 

@@ -17,12 +17,16 @@ const START_MAX: Duration = Duration::from_secs(120);
 const LINES_TOLD: usize = 5;
 /// What stands before the address in the line that says where it serves.
 const BEFORE_ADDRESS: &str = " at http://";
+/// What stands in the line that says where it takes HL7 v2.
+const BEFORE_MLLP: &str = " by MLLP at ";
 
 /// A server that runs; it is killed when dropped.
 pub(super) struct Child {
     process: std::process::Child,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// Where it takes HL7 v2, if it does.
+    pub(super) mllp: Option<SocketAddr>,
     /// When it was asked to start.
     begun: Instant,
 }
@@ -48,6 +52,9 @@ impl Child {
         let program = std::env::current_exe().map_err(BenchError::io("finding this program"))?;
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data"]).arg(data);
+        if !settings.contains("[hl7v2]") {
+            command.args(["--mllp", "off"]);
+        }
         command.arg("--config").arg(&file);
         if let Some(beside) = data.parent() {
             command.current_dir(beside);
@@ -67,7 +74,8 @@ impl Child {
             let _ = process.kill();
             let _ = process.wait();
         }
-        Ok(Child { process, address: listening?, begun })
+        let (address, mllp) = listening?;
+        Ok(Child { process, address, mllp, begun })
     }
 
     /// Asks for a path and returns the time since the server was asked to start.
@@ -118,7 +126,10 @@ impl Drop for Child {
 
 /// Waits for the line that says where the server listens. A thread reads what
 /// it says for as long as it lives.
-fn listening(process: &mut std::process::Child, begun: Instant) -> Result<SocketAddr, BenchError> {
+fn listening(
+    process: &mut std::process::Child,
+    begun: Instant,
+) -> Result<(SocketAddr, Option<SocketAddr>), BenchError> {
     let said = process.stderr.take().ok_or_else(|| BenchError::Start("it has no output".to_owned()))?;
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -129,10 +140,14 @@ fn listening(process: &mut std::process::Child, begun: Instant) -> Result<Socket
         }
     });
     let mut lines = Vec::new();
+    let mut mllp = None;
     loop {
         match receiver.recv_timeout(START_MAX.saturating_sub(begun.elapsed())) {
             Ok(line) => match address(&line) {
-                Some(address) => return Ok(address),
+                Some(address) => return Ok((address, mllp)),
+                None if line.contains(BEFORE_MLLP) => {
+                    mllp = line.rsplit_once(' ').and_then(|(_, address)| address.parse().ok());
+                }
                 None if lines.len() < LINES_TOLD => lines.push(line),
                 None => {}
             },

@@ -46,7 +46,8 @@ pub(super) struct Round {
 }
 
 impl Round {
-    fn of(units: u64, took: Duration, mut micros: Vec<u32>) -> Round {
+    /// Makes one of what was done, and how long each answer took, in microseconds.
+    pub(super) fn of(units: u64, took: Duration, mut micros: Vec<u32>) -> Round {
         micros.sort_unstable();
         let at = |part: f64| {
             let place = (micros.len() as f64 * part) as usize;

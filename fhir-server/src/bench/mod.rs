@@ -12,6 +12,7 @@ mod data;
 mod error;
 mod fill;
 mod load;
+pub mod matching;
 mod plain;
 mod report;
 mod rows;
@@ -31,8 +32,8 @@ use data::Population;
 use fill::Form;
 
 /// The loads beside the table, which have no baseline.
-pub const LOADS: [&str; 7] =
-    ["crud", "transaction", "bulk", "documents", "terminology", "transform", "audit"];
+pub const LOADS: [&str; 9] =
+    ["crud", "transaction", "bulk", "documents", "patients", "terminology", "transform", "audit", "messages"];
 
 /// How it is measured.
 #[derive(Debug, Clone)]

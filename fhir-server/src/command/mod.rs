@@ -1,10 +1,12 @@
 //! The commands of `lanterna`.
 
+pub mod ana;
 pub mod bench;
 pub mod check;
 pub mod explain;
 pub mod fhirpath;
 pub mod import;
+pub mod outbox;
 pub mod package;
 pub mod serve;
 pub mod terminology;
@@ -79,6 +81,16 @@ enum Command {
         after_help = "Examples:\n  lanterna fhirpath 'name.given' patient.json\n  lanterna fhirpath \"Bundle.entry.resource.ofType(Patient).birthDate\" *.json --json"
     )]
     Fhirpath(fhirpath::FhirpathArguments),
+    /// Shows what has to reach others, and decides about what did not
+    #[command(
+        after_help = "Examples:\n  lanterna outbox list --dead\n  lanterna outbox show 17\n  lanterna outbox retry 17\n  lanterna outbox retry --all\n  lanterna outbox drop 17\n\nWorks beside a server that runs, and without one."
+    )]
+    Outbox(outbox::OutboxArguments),
+    /// Aligns patients with ANA, the national registry of assisted persons
+    #[command(
+        after_help = "Examples:\n  lanterna ana align --dry-run\n  lanterna ana align\n  lanterna ana align --all --rate 50\n\nGoes on where it was stopped. No server may run on the data meanwhile: it aligns by itself at night.\nEnds with 0 when all were aligned, 1 when some have to be looked at, 2 when ANA or the data are away."
+    )]
+    Ana(ana::AnaArguments),
     /// Checks that the data is whole
     Check,
     /// Measures this server against simpler things that do the same
@@ -109,6 +121,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Validate(validate) => validate::validate(&settings, &validate),
         Command::Transform(transform) => transform::transform(&settings, &transform),
         Command::Fhirpath(fhirpath) => fhirpath::fhirpath(&fhirpath),
+        Command::Outbox(outbox) => outbox::outbox(&settings, &outbox),
+        Command::Ana(ana) => ana::ana(&settings, &ana),
         Command::Check => check::check(&settings),
         Command::Explain(explain) => explain::explain(&settings, &explain),
     };
@@ -127,7 +141,12 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 fn open(settings: &Settings, bases: Vec<String>) -> Result<(Arc<Store>, Server), Box<dyn std::error::Error>> {
     let (store, search) = open_search(settings, bases.clone())?;
     let server = Server::new(Arc::clone(&store), search, settings.limits.clone(), bases)?;
-    Ok((store, server.with_validation(settings.validation.clone())))
+    let server = server.with_validation(settings.validation.clone());
+    let server = match settings.identity().index(&settings.matcher)? {
+        Some(index) => server.with_index(index)?,
+        None => server,
+    };
+    Ok((store, server))
 }
 
 /// Returns the folder of the installed packages.
@@ -143,6 +162,8 @@ fn open_search(
     let store = Arc::new(Store::open(&StoreSettings::of(&settings.data))?);
     let definitions = Arc::new(Definitions::standard()?);
     let knowledge = Knowledge::new(Some(packages_folder(settings)));
-    let search = Search::new(definitions, bases, SearchLimits::default()).with_knowledge(knowledge);
+    let search = Search::new(definitions, bases, SearchLimits::default())
+        .with_knowledge(knowledge)
+        .with_matcher(settings.matcher.clone());
     Ok((store, search))
 }

@@ -7,20 +7,27 @@ use std::time::Duration;
 use fhir_model::interaction::FhirApi;
 use fhir_model::outcome::Issue;
 use ihe_adapters::gateway::{self, Gateway};
+use ihe_adapters::italy::ana::practitioner::Choices;
+use ihe_adapters::outbox::Destination;
 use ihe_adapters::xua::Trust;
 
+use crate::alignment::Alignment;
 use crate::audit::{AuditFeed, AuditStatistics};
 use crate::config::{ServeArguments, Settings};
 use crate::documents::{self, DocumentStore, SWEPT_AFTER};
+use crate::feed::Waker;
 use crate::health::Readiness;
 use crate::interaction::Server;
 use crate::interaction::recording::Recording;
 use crate::metrics::Numbers;
+use crate::mllp::Listener;
+use crate::mllp::settings::MllpSettings;
+use crate::outbox::{Outbox, OutboxStatistics, orders};
 use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 use crate::storage::{Store, is_content};
-use crate::subscription::{Broker, NotificationStatistics, Waker};
+use crate::subscription::{self, Broker, NotificationStatistics};
 
 /// How often documents are looked through that nothing refers to.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
@@ -56,7 +63,9 @@ pub fn serve(
             trust: serve.trust.map(|trust| with_home(trust, &home_community_id)),
             home_community_id,
             affinity_domain: serve.xds.affinity_domain,
-            domains: serve.domains,
+            domains: serve.domains.clone(),
+            may_unmerge: serve.may_unmerge,
+            messages: serve.messages,
             code_lists: serve.code_lists,
             schemas: serve.schemas,
             communities: serve.communities,
@@ -91,17 +100,45 @@ pub fn serve(
         feed = Some(AuditFeed { api, store, repository, tls, host: host.trim().to_owned(), statistics });
     }
     let (gateway_settings, client) = (server_settings.gateway.clone(), server_settings.peers.clone());
-    let waker = Waker::default();
+    let base = settings.base.clone().unwrap_or_else(|| format!("{scheme}://{}/fhir", serve.listen));
+    let doors = Gateway::new(api.clone(), documents.clone(), gateway_settings, client);
+    let listener = serve.mllp.map(listen_for_messages).transpose()?;
+    let waker = Waker::of(subscription::TYPES);
     let notifications = Arc::new(NotificationStatistics::default());
     numbers.push(notifications.clone());
     let broker = Broker {
-        gateway: Gateway::new(api.clone(), documents.clone(), gateway_settings, client),
+        gateway: doors.clone(),
         store: store.clone(),
-        base: settings.base.clone().unwrap_or_else(|| format!("{scheme}://{}/fhir", serve.listen)),
+        base: base.clone(),
         waker: waker.clone(),
         statistics: notifications,
     };
     store.observe(Box::new(move |effects| waker.committed(effects)));
+    let outgoing = Arc::new(OutboxStatistics::default());
+    numbers.push(outgoing.clone());
+    let (base, domains) = (broker.base.clone(), serve.domains);
+    let mut destinations: Vec<Arc<dyn Destination>> = Vec::new();
+    for subscriber in serve.subscribers {
+        let known = (serve.recorder.clone(), domains.clone());
+        let tls = Arc::new(peers::tls(&serve.peers)?);
+        destinations.push(Arc::new(subscriber.connect(api.clone(), &base, known, tls)));
+    }
+    let ana = serve.ana.map(|ana| {
+        let known = (serve.recorder.clone(), domains);
+        let (at, every, questions_per_second) =
+            (ana.align_at, ana.variations_every, ana.questions_per_second);
+        let ana = Arc::new(ana.connect(api.clone(), base.clone(), known));
+        let alignment = Alignment { store: store.clone(), ana: ana.clone(), questions_per_second };
+        (ana, Arc::new(alignment), at, every)
+    });
+    let choices = ana.iter().map(|(ana, ..)| Arc::new(Choices { ana: ana.clone() }) as Arc<dyn Destination>);
+    let outbox = Outbox {
+        store: store.clone(),
+        destinations: destinations.into_iter().chain(choices).collect(),
+        patience: serve.patience,
+        orders: settings.data.join(orders::FOLDER),
+        statistics: outgoing,
+    };
     if let Some(clock) = &serve.clock {
         numbers.push(clock.clone());
     }
@@ -113,32 +150,63 @@ pub fn serve(
     let readiness: Vec<Arc<dyn Readiness>> = vec![store.clone()];
     let served =
         Served { api: recorded, unrecorded: api.clone(), documents, readiness, numbers, clock: serve.clock };
-    let listen = serve.listen;
+    let (listen, key_days) = (serve.listen, settings.limits.key_days);
     let publishing = Server::clone(&api);
+    let drain = Duration::from_secs(settings.limits.drain_seconds_max);
+    let messages = doors.with_inbox(store);
+    let listening = listener.map(|listener| listener.start(messages, base, drain)).transpose()?;
     let serving = async move {
+        tokio::spawn(publishing.clone().keep_keys_forgotten(key_days));
         tokio::spawn(publishing.keep_packages_published());
         tokio::spawn(keep_documents_swept(sweeping, swept));
         tokio::task::spawn_local(broker.keep_telling());
+        outbox.start();
+        if let Some((_, alignment, at, every)) = ana {
+            tokio::task::spawn_local(alignment.clone().keep_taking_variations(every));
+            at.map(|at| tokio::task::spawn_local(alignment.keep_aligning(at)));
+        }
         clock.map(|clock| tokio::spawn(async move { clock.keep_asking().await }));
         feed.map(|feed| tokio::task::spawn_local(feed.keep_sending()));
         server::serve(served, server_settings, shutdown::asked_to_end(), started).await
     };
-    actix_web::rt::System::new().block_on(serving).map_err(|error| {
-        let advice = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "it is in use: stop what listens there, or choose another with --listen".to_owned()
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "not allowed: ports below 1024 are the system's, choose another with --listen".to_owned()
-            }
-            std::io::ErrorKind::AddrNotAvailable => {
-                "this machine has no such address; 0.0.0.0 stands for all it has".to_owned()
-            }
-            _ => error.to_string(),
-        };
-        format!("cannot listen on {listen}: {advice}")
-    })?;
+    actix_web::rt::System::new()
+        .block_on(serving)
+        .map_err(|error| not_listening(&error, listen, "--listen"))?;
+    // Messages that are being performed end as well.
+    for thread in listening.into_iter().flatten() {
+        let _ = thread.join();
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the socket for HL7 v2, and tells where it is.
+fn listen_for_messages(settings: MllpSettings) -> Result<Listener, String> {
+    let (listen, is_secure) = (settings.listen, settings.tls.is_some());
+    let failed = |error: std::io::Error| {
+        format!("HL7 v2: {}, or none with --mllp off", not_listening(&error, listen, "--mllp"))
+    };
+    let listener = Listener::bind(settings).map_err(failed)?;
+    let address = listener.address().map_err(failed)?;
+    let how = if is_secure { "MLLP over TLS" } else { "MLLP" };
+    eprintln!("lanterna takes HL7 v2 by {how} at {address}");
+    Ok(listener)
+}
+
+/// Says why an address cannot be listened on, and what to do.
+fn not_listening(error: &std::io::Error, listen: std::net::SocketAddr, flag: &str) -> String {
+    let advice = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("it is in use: stop what listens there, or choose another with {flag}")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("not allowed: ports below 1024 are the system's, choose another with {flag}")
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; 0.0.0.0 stands for all it has".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    format!("cannot listen on {listen}: {advice}")
 }
 
 /// Sweeps out documents that nothing refers to, for as long as it is let.

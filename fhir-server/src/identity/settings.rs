@@ -1,7 +1,13 @@
-//! The settings of the patient index.
+//! The section `[identity]` of the settings: the index of patients.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ihe_adapters::pix::domains::{Domain, Domains, Kind, SetupError};
 use serde::Deserialize;
+
+use super::weights::{Weights, WeightsError};
+use super::{Index, Matcher};
 
 /// The section `[identity]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -9,6 +15,23 @@ use serde::Deserialize;
 pub struct IdentityFile {
     /// Who assigns identifiers of patients.
     pub domains: Vec<DomainFile>,
+    /// Whether a message by PMIR may take back that patients were merged.
+    pub unmerge_by_message: bool,
+    /// Whether records are tied that are of one person.
+    pub link: Linking,
+    /// A file of weights; what it does not say is built in.
+    pub weights: Option<PathBuf>,
+}
+
+/// Whether records are tied by this server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Linking {
+    /// Those of sources are.
+    #[default]
+    On,
+    /// Nobody's are, but by whoever calls operations.
+    Off,
 }
 
 /// A section `[[identity.domains]]`.
@@ -47,6 +70,17 @@ pub enum DomainKind {
 }
 
 impl IdentityFile {
+    /// Returns the index of the records that are tied; `None` where none are.
+    ///
+    /// # Errors
+    /// As [`IdentityFile::domains`].
+    pub fn index(&self, matcher: &Matcher) -> Result<Option<Index>, SetupError> {
+        Ok(match self.link {
+            Linking::On => Some(Index::new(Arc::new(self.domains()?), matcher.clone())),
+            Linking::Off => None,
+        })
+    }
+
     /// Returns who assigns identifiers.
     ///
     /// # Errors
@@ -62,4 +96,15 @@ impl IdentityFile {
         };
         Domains::new(self.domains.iter().map(domain).collect())
     }
+}
+
+/// Reads the weights that are set.
+///
+/// # Errors
+/// When the file cannot be read, or what it says cannot be used.
+pub fn weights(file: Option<&Path>) -> Result<Weights, WeightsError> {
+    let Some(path) = file else { return Weights::built_in() };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| WeightsError::Form(format!("`{}` cannot be read: {error}", path.display())))?;
+    Weights::parse(&text)
 }

@@ -10,6 +10,7 @@ use fhir_model::schema::{name, ty};
 use fhir_model::tree::{Element, Resource};
 
 use super::row::{EqualHash, IndexRows, Link, Pair, TargetHash};
+use crate::identity;
 use crate::search::merges;
 use crate::search::parameter::{Collector, index, index_together};
 use crate::search::registry::{Definitions, OfType};
@@ -53,6 +54,10 @@ pub fn extract(definitions: &Definitions, resource: &Resource, bases: &[String])
     }
     belongs_to_patients(of_type, resource, &mut out);
     merges::index(resource, bases, &mut out.rows);
+    if resource.resource_type() == ty::PATIENT && root.child(name::LINK).is_some() {
+        out.rows.equal.push(EqualHash::tied());
+    }
+    identity::index(resource, &mut out.rows);
     SKIPPED.fetch_add(out.skipped as u64, Ordering::Relaxed);
     let mut rows = out.rows;
     rows.normalize();

@@ -101,6 +101,11 @@ impl EqualHash {
         EqualHash(hash(&parts) as i64)
     }
 
+    /// Returns the value that all patients have who are linked to others.
+    pub fn tied() -> EqualHash {
+        EqualHash::of(BranchCode::of(ty::PATIENT, "tie", "Patient.link"), "tied", &[])
+    }
+
     /// Returns the hash that stands for a link to `target` along `branch`:
     /// the focus of a pair.
     pub fn of_link(branch: BranchCode, target: TargetHash) -> EqualHash {
@@ -166,6 +171,30 @@ pub struct Text {
     pub folded: String,
 }
 
+/// What is compared of a Patient to tell who is the same person, packed: see
+/// `identity/features.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonRow(pub Vec<u8>);
+
+/// The hash of a name, under which it is counted how many Patients have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameHash(pub i64);
+
+impl NameHash {
+    /// Returns the hash of a name; `kind` says what kind of name it is.
+    pub fn of(kind: &str, name: &[u8]) -> NameHash {
+        NameHash(hash(&[b"name", kind.as_bytes(), name]) as i64)
+    }
+}
+
+/// Returns a short hash of a value, for comparing whether two are equal where a
+/// mistake in four billion does not matter.
+pub fn short(kind: &str, parts: &[&str]) -> u32 {
+    let mut all: smallvec::SmallVec<[&[u8]; 6]> = smallvec::smallvec![b"short".as_slice(), kind.as_bytes()];
+    all.extend(parts.iter().map(|part| part.as_bytes()));
+    hash(&all) as u32
+}
+
 /// All that the index holds of one resource. Each list is sorted and has
 /// nothing twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -180,6 +209,10 @@ pub struct IndexRows {
     pub spans: Vec<Span>,
     /// Strings.
     pub texts: Vec<Text>,
+    /// What is compared of a Patient: one, or none.
+    pub persons: Vec<PersonRow>,
+    /// The names of a Patient that are counted.
+    pub names: Vec<NameHash>,
     /// Other forms of these values. They are facts about values, not about the
     /// resource: they stay when it goes.
     pub forms: Vec<Form>,
@@ -197,6 +230,8 @@ impl IndexRows {
         tidy(&mut self.pairs);
         tidy(&mut self.spans);
         tidy(&mut self.texts);
+        tidy(&mut self.persons);
+        tidy(&mut self.names);
         tidy(&mut self.forms);
     }
 }

@@ -42,6 +42,8 @@ pub(super) enum AboutDocuments {
 pub(super) struct Accessed {
     /// The interaction by its code, or the transaction of MHD.
     pub(super) kind: &'static str,
+    /// The transaction of PDQm that it is besides.
+    pub(super) transaction: Option<&'static str>,
     /// Whose data: `Patient/[id]`.
     pub(super) patients: IndexSet<String>,
     /// What is accessed: `[type]/[id]`.
@@ -55,7 +57,7 @@ impl Accessed {
     /// batches, whose entries are, and what the server says of itself.
     pub(super) fn of(interaction: &Interaction) -> Option<Accessed> {
         let kind = kind(interaction);
-        let mut accessed = Accessed { kind, ..Accessed::default() };
+        let mut accessed = Accessed { kind, transaction: transaction(interaction), ..Accessed::default() };
         match interaction {
             Interaction::Read(request) => accessed.key(&request.key),
             Interaction::Vread(request) => accessed.key(&request.key),
@@ -188,14 +190,31 @@ fn kind(interaction: &Interaction) -> &'static str {
         Interaction::Search(request) => match request.scope {
             Scope::Type(of) if of == ty::LIST => "ITI-66",
             Scope::Type(of) if of == ty::DOCUMENT_REFERENCE => "ITI-67",
+            // As the pattern of PDQm has it.
+            Scope::Type(of) if of == ty::PATIENT => "search",
             Scope::Type(_) => "search-type",
             Scope::System => "search-system",
             Scope::Instance(_) | Scope::Compartment { .. } => "search",
         },
         Interaction::Bundle(_) => "transaction",
+        Interaction::Operation(call) if is_match(call) => "search",
         Interaction::Operation(_) => "operation",
         Interaction::Capabilities => "capabilities",
     }
+}
+
+/// Returns the transaction of PDQm that an interaction is besides.
+fn transaction(interaction: &Interaction) -> Option<&'static str> {
+    match interaction {
+        Interaction::Search(request) if request.scope == Scope::Type(ty::PATIENT) => Some("ITI-78"),
+        Interaction::Operation(call) if is_match(call) => Some("ITI-119"),
+        _ => None,
+    }
+}
+
+/// Tells whether a call asks who somebody may be.
+fn is_match(call: &OperationCall) -> bool {
+    call.name == "match" && call.scope == Scope::Type(ty::PATIENT)
 }
 
 /// Tells whether an interaction is about documents.

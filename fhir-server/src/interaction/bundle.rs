@@ -31,12 +31,16 @@ pub(crate) async fn perform(
         )));
     }
     match root.text_of(name::TYPE) {
+        Some("batch") if caller.once.is_some() => Err(Issue::error(IssueType::NotSupported)
+            .because(Reason::Unprocessable)
+            .text("a key is for what is performed as a whole: a batch is performed entry by entry")),
         Some("batch") => batch::batch(server, caller, &request).await,
         Some("transaction") => {
             let transaction = Transaction::parse(&request.bundle, request.handling)?;
             let transaction = transaction.with_contents(request.contents)?;
             drop(request.bundle);
             let written = server.transact(caller, transaction, false).await?;
+            let repeated = written.iter().find_map(|(_, performed)| performed.repeated.clone());
             let answers: Vec<Vec<u8>> = written
                 .iter()
                 .map(|(method, performed)| {
@@ -45,7 +49,8 @@ pub(crate) async fn perform(
                     out
                 })
                 .collect();
-            Ok(Performed::json(batch::bundle_of("transaction-response", &answers)))
+            let performed = Performed::json(batch::bundle_of("transaction-response", &answers));
+            Ok(Performed { repeated, ..performed })
         }
         other => Err(Issue::error(IssueType::Invalid).because(Reason::Unprocessable).at("Bundle.type").text(
             format!(

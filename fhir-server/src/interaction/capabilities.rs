@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use fhir_model::interaction::Performed;
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::{TypeId, resource_types, ty};
-use ihe_adapters::mhd::capabilities::{IMPLEMENTATION_GUIDES, INSTANTIATES, OPERATIONS};
+use ihe_adapters::capabilities::GUIDES;
 use serde_json::{Value, json};
 
 use super::append_only::is_append_only;
@@ -39,19 +39,24 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
     if !operations.is_empty() {
         rest["operation"] = Value::Array(operations);
     }
+    let instantiates: Vec<&str> = GUIDES.iter().flat_map(|guide| guide.instantiates).copied().collect();
+    let guides: Vec<&str> = GUIDES.iter().map(|guide| guide.url).collect();
+    let messages = GUIDES.iter().flat_map(|guide| guide.messages);
+    let messages: Vec<Value> = messages.map(|url| json!({ "mode": "receiver", "definition": url })).collect();
     let statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": date.to_string(),
         "kind": "instance",
-        "instantiates": INSTANTIATES,
-        "implementationGuide": IMPLEMENTATION_GUIDES,
+        "instantiates": instantiates,
+        "implementationGuide": guides,
         "software": { "name": "Lanterna", "version": env!("CARGO_PKG_VERSION") },
         "implementation": { "description": "Lanterna FHIR R4 server", "url": base },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
         "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
         "rest": [rest],
+        "messaging": [{ "supportedMessage": messages }],
     });
     Performed::json(statement.to_string().into_bytes())
 }
@@ -76,6 +81,11 @@ fn resource(definitions: &Definitions, of: TypeId) -> Value {
         "searchRevInclude": reverse_includes(definitions, of),
         "searchParam": search_parameters(definitions, of),
     });
+    let profiles = GUIDES.iter().flat_map(|guide| guide.supported_profiles);
+    let profiles: Vec<&str> = profiles.filter(|(on, _)| *on == of).map(|(_, url)| *url).collect();
+    if !profiles.is_empty() {
+        resource["supportedProfile"] = json!(profiles);
+    }
     let operations = operations(Some(of));
     if !operations.is_empty() {
         resource["operation"] = Value::Array(operations);
@@ -125,8 +135,8 @@ fn reverse_includes(definitions: &Definitions, of: TypeId) -> Vec<String> {
 
 fn operations(of: Option<TypeId>) -> Vec<Value> {
     let ours = operation::OPERATIONS.iter().filter(|o| o.is_listed_on(of)).map(|o| (o.name, o.definition));
-    let of_adapters =
-        OPERATIONS.iter().filter(|(on, ..)| of == Some(*on)).map(|(_, name, url)| (*name, *url));
+    let of_guides = GUIDES.iter().flat_map(|guide| guide.operations).filter(|o| o.on == of);
+    let of_adapters = of_guides.map(|o| (o.name, o.definition));
     ours.chain(of_adapters)
         .map(|(name, definition)| json!({ "name": name, "definition": definition }))
         .collect()

@@ -32,5 +32,6 @@ pub(crate) fn told(key: ResourceKey, status: Status, written: &Written) -> Perfo
         version: Some(written.version),
         updated: Some(written.updated),
         issues: Vec::new(),
+        repeated: None,
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn apply(
         version: None,
         updated: None,
         issues: Vec::new(),
+        repeated: None,
     };
     for key in keys {
         let current = unit.current(key)?;

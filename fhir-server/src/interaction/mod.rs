@@ -17,6 +17,7 @@ mod create;
 mod delete;
 pub(crate) mod entry;
 mod history;
+mod once;
 mod patch;
 mod perform;
 mod prepare;
@@ -33,9 +34,11 @@ mod vread;
 pub use perform::Server;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     mod content;
     mod custom;
+    mod matched;
+    mod once;
     mod recorded;
-    mod running;
+    pub(crate) mod running;
 }

@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fhir_model::interaction::{
-    Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey, SearchRequest,
-};
+use bytes::Bytes;
+use fhir_model::interaction::{Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey};
 use fhir_model::outcome::{Issue, IssueType, Severity};
+use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::ty;
 use fhir_model::tree::Resource;
 use futures_util::FutureExt;
@@ -16,9 +16,11 @@ use super::entry::Method;
 use super::prepare::Preparer;
 use super::recording::{Recording, WritesOf};
 use super::transaction::{Prepared, Resolution, Transaction};
-use super::unit::{NoView, Snapshot, Unit, View, fresh_id};
+use super::unit::{NoView, Preparing, Snapshot, Unit, View, fresh_id};
 use super::validation::{Gate, Validation};
-use super::{bundle, capabilities, read};
+use super::{bundle, capabilities, once, read};
+use crate::identity::Index;
+use crate::identity::linker::Linker;
 use crate::index::reindex::Reindexer;
 use crate::limits::Limits;
 use crate::metrics::{Number, Numbers};
@@ -46,9 +48,17 @@ struct Inner {
     reindexer: Reindexer,
     limits: Limits,
     validation: Arc<Validation>,
+    /// Links records of patients, where that is asked for.
+    identity: Option<Identity>,
     /// The bases under which this server is known.
     bases: Vec<String>,
     capabilities: Mutex<Option<Capabilities>>,
+}
+
+/// Which records of patients are linked, and who does it.
+struct Identity {
+    index: Arc<Index>,
+    linker: Linker,
 }
 
 /// What has a say in the transaction in which something is written.
@@ -120,7 +130,15 @@ impl Inner {
     /// Makes what prepares resources; `gate` validates them.
     fn preparer(&self, gate: Option<Gate>) -> Preparer<'_> {
         let dictionaries = self.store.dictionaries();
-        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate }
+        let index = self.identity.as_ref().map(|identity| &*identity.index);
+        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate, index }
+    }
+
+    /// Waits until what is to be linked to something that was written is.
+    async fn linked(&self, changed: Option<Instant>) {
+        if let (Some(identity), Some(changed)) = (&self.identity, changed) {
+            identity.linker.passed(changed).await;
+        }
     }
 
     /// Prepares what a transaction writes, and what is stored beside.
@@ -216,7 +234,9 @@ impl Server {
         }));
         let capabilities = Mutex::new(None);
         let validation = Arc::default();
-        let inner = Inner { store, search, activation, reindexer, limits, validation, bases, capabilities };
+        let identity = None;
+        let inner =
+            Inner { store, search, activation, reindexer, limits, validation, identity, bases, capabilities };
         Ok(Server { inner: Arc::new(inner), recording: None })
     }
 
@@ -231,6 +251,23 @@ impl Server {
             inner.validation = Arc::new(validation);
         }
         self
+    }
+
+    /// Links the records of patients that take part in an index; before the
+    /// server is shared. Blocks.
+    ///
+    /// # Errors
+    /// When the database fails, or there can be no further thread.
+    pub fn with_index(mut self, index: Index) -> Result<Server, Issue> {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            let index = Arc::new(index);
+            let (store, search) = (Arc::clone(&inner.store), Arc::clone(&inner.search));
+            let bases = inner.bases.clone().into();
+            let linker = Linker::start(Preparing { store, search, bases, index: Arc::clone(&index) })?;
+            inner.store.observe(Box::new(linker.observer()));
+            inner.identity = Some(Identity { index, linker });
+        }
+        Ok(self)
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
@@ -264,9 +301,7 @@ impl Server {
             Interaction::Operation(call) if operation::writes(&call) => self.call_writing(caller, call).await,
             Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
-                if let Interaction::Search(request) = &interaction
-                    && let Some(performed) = self.search_here(caller, request)?
-                {
+                if let Some(performed) = self.answer_here(caller, &interaction)? {
                     return Ok(performed);
                 }
                 let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
@@ -281,22 +316,42 @@ impl Server {
 
     /// Calls an operation in the writer, and answers when it is durable.
     async fn call_writing(&self, caller: &Caller, call: OperationCall) -> Result<Performed, Issue> {
-        let (inner, base) = (Arc::clone(&self.inner), caller.base.clone());
+        let (inner, base, once) = (Arc::clone(&self.inner), caller.base.clone(), caller.once.clone());
         // Gathered beforehand where it is not fresh: the writer does not wait for that.
         let knowing = Arc::clone(&inner);
         blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
         let writing = move |unit: &mut WriteUnit<'_>| {
-            let mut unit = Unit { unit, search: &inner.search, base: &base };
-            operation::call_writing(&mut unit, &call)
+            if let Some(done) = once::called(unit, once.as_deref())? {
+                return Ok((done, None));
+            }
+            let preparer = inner.preparer(None);
+            let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
+            let performed = operation::call_writing(&mut unit, &call)?;
+            once::keep_call(unit.unit, once.as_deref(), &performed)?;
+            Ok((performed, changed_record(unit.unit)))
         };
-        self.inner.store.write(writing).await
+        let (performed, changed) = self.inner.store.write(writing).await?;
+        self.inner.linked(changed).await;
+        Ok(performed)
     }
 
-    /// Answers a search on this thread, when it is a quick one.
-    fn search_here(&self, caller: &Caller, request: &SearchRequest) -> Result<Option<Performed>, Issue> {
+    /// Answers a search or an operation on this thread, when it is a quick one.
+    fn answer_here(&self, caller: &Caller, interaction: &Interaction) -> Result<Option<Performed>, Issue> {
         let Inner { store, search, .. } = &*self.inner;
+        let is_quick = match interaction {
+            Interaction::Search(_) => true,
+            Interaction::Operation(call) => operation::is_quick(call),
+            _ => false,
+        };
+        if !is_quick {
+            return Ok(None);
+        }
         let answer = store.read_here(|connection| {
-            match search.search_quickly(connection, request, &caller.base) {
+            let answer = match interaction {
+                Interaction::Search(request) => search.search_quickly(connection, request, &caller.base),
+                other => read::perform(connection, search, &caller.base, other).map(Some),
+            };
+            match answer {
                 Err(issue) if issue.severity == Severity::Fatal => Err(issue),
                 // The caller's mistakes say nothing of the connection.
                 answer => Ok(answer),
@@ -350,6 +405,13 @@ impl Server {
         shows: bool,
         within: W,
     ) -> Result<Vec<(Method, Performed)>, Issue> {
+        if let Some(once) = &caller.once {
+            // What was done may not be possible any more.
+            let done = once::done(&mut self.inner.store.reader()?, Some(once), shows)?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
         let inner = Arc::clone(&self.inner);
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
         let prepare = move || {
@@ -369,7 +431,7 @@ impl Server {
         let (transaction, resolution, complete, gate, within) =
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
-        let base = caller.base.clone();
+        let (base, once) = (caller.base.clone(), caller.once.clone());
         if inner.store.can_learn() {
             let inner = Arc::clone(&inner);
             // Nobody waits for it, and what it could not store is packed as before.
@@ -377,10 +439,15 @@ impl Server {
                 inner.store.learn().inspect_err(|issue| tracing::warn!(?issue, "no dictionary was stored"))
             });
         }
-        self.inner
+        let (done, changed) = self
+            .inner
             .store
             .write(move |unit| {
-                let mut unit = Unit { unit, search: &inner.search, base: &base };
+                if let Some(done) = once::done(unit, once.as_deref(), shows)? {
+                    return Ok((done, None));
+                }
+                let preparer = inner.preparer(None);
+                let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
                 let (mut resolution, mut complete) = (resolution, complete);
                 within.before(&mut unit)?;
                 // What later readers search by is decided here as well.
@@ -400,14 +467,23 @@ impl Server {
                 for resource in complete.beside.into_iter().chain(of_reads) {
                     unit.unit.create(resource, Operation::Create)?;
                 }
+                once::keep(unit.unit, once.as_deref(), &done)?;
                 let changed = resolution.changed(ty::SEARCH_PARAMETER);
                 if !changed.is_empty() {
                     inner.activate(unit.unit, &transaction, &changed, &mut done)?;
                 }
-                Ok(done)
+                Ok((done, changed_record(unit.unit)))
             })
-            .await
+            .await?;
+        self.inner.linked(changed).await;
+        Ok(done)
     }
+}
+
+/// Returns when a job changed a record that takes part in the index of patients, the last one.
+fn changed_record(unit: &WriteUnit<'_>) -> Option<Instant> {
+    let records = unit.effects().iter().filter(|effect| effect.takes_part);
+    records.map(|effect| effect.updated).max()
 }
 
 /// Runs `work` on the pool for work that blocks.
@@ -429,6 +505,7 @@ impl Numbers for Server {
         let name = "lanterna_custom_search_parameters";
         let mut numbers = vec![Number { name, kind: "gauge", value: custom as f64 }];
         numbers.extend(self.inner.reindexer.numbers());
+        numbers.extend(self.inner.identity.iter().flat_map(|identity| identity.linker.numbers()));
         numbers
     }
 }
@@ -443,5 +520,10 @@ impl FhirApi for Server {
             Some(recording) => self.run_recorded(recording, caller, interaction).boxed(),
             None => self.run(caller, interaction).boxed(),
         }
+    }
+
+    fn repeated<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<Option<Bytes>, Issue>> {
+        let look = || once::answer(&mut self.inner.store.reader()?, caller.once.as_deref());
+        std::future::ready(look()).boxed()
     }
 }

@@ -10,6 +10,7 @@ use fhir_model::schema::{TypeId, name};
 use fhir_model::tree::{Element, Resource};
 
 use super::validation::Gate;
+use crate::identity::Index;
 use crate::index::extract::extract;
 use crate::search::registry::Definitions;
 use crate::storage::{Dictionaries, PreparedResource, StoredBody};
@@ -30,6 +31,8 @@ pub(crate) struct Preparer<'s> {
     pub(crate) dictionaries: &'s Dictionaries,
     /// Validates what is written, where that is asked for.
     pub(crate) gate: Option<Gate>,
+    /// Says which records of patients are linked.
+    pub(crate) index: Option<&'s Index>,
 }
 
 impl Preparer<'_> {
@@ -54,7 +57,9 @@ impl Preparer<'_> {
         let mut bytes = Vec::with_capacity(1024);
         let hole = write_unstamped(&resource, &mut bytes);
         let body = StoredBody { bytes, hole };
-        Ok((PreparedResource::new(key.clone(), body, rows, self.dictionaries)?, remarks))
+        let mut prepared = PreparedResource::new(key.clone(), body, rows, self.dictionaries)?;
+        prepared.takes_part = self.index.is_some_and(|index| index.is_about(&resource));
+        Ok((prepared, remarks))
     }
 }
 

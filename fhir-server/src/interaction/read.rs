@@ -12,6 +12,8 @@ use fhir_model::schema::{TypeId, ty};
 
 use super::unit::View;
 use super::{capabilities, history, vread};
+use crate::identity::Features;
+use crate::identity::candidates::{Identified, Wanted};
 use crate::knowledge::Known;
 use crate::operation;
 use crate::search::Search;
@@ -85,6 +87,14 @@ impl<D: Reads> View for OperationView<'_, D> {
         self.search.knowledge().current(self.data)
     }
 
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.data, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         perform(self.data, self.search, self.base, interaction)
     }
@@ -125,6 +135,7 @@ fn told(key: &ResourceKey, stored: &StoredResource, status: Status, body: Body) 
         version: Some(stored.version),
         updated: Some(stored.updated),
         issues: Vec::new(),
+        repeated: None,
     }
 }
 

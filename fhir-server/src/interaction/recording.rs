@@ -116,8 +116,10 @@ impl Recording {
         };
         let access = Access {
             kind: accessed.kind,
+            transaction: accessed.transaction,
             at,
             caller,
+            identifier: None,
             patients: accessed.patients.iter().map(String::as_str).collect(),
             objects: accessed.objects.iter().map(String::as_str).collect(),
             query: accessed.query.as_deref(),
@@ -248,7 +250,8 @@ impl Server {
             self.add_patients_of_document(caller, &mut accessed).await?;
         }
         let events = recording.events(caller, at, &accessed, performed.as_ref().err());
-        match self.transact_within(caller, Transaction::creating(events), false, Records).await {
+        match self.transact_within(&caller.without_key(), Transaction::creating(events), false, Records).await
+        {
             Ok(_) => performed,
             Err(why) => {
                 let why = why.diagnostics;

@@ -8,11 +8,15 @@ use fhir_model::interaction::{Criteria, Interaction, Performed, ResourceKey, Tar
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
+use fhir_model::tree::Resource;
 
+use super::prepare::Preparer;
 use super::read;
+use crate::identity::candidates::{Identified, Wanted};
+use crate::identity::{Features, Index};
 use crate::knowledge::Known;
 use crate::search::Search;
-use crate::storage::{Reader, Reads, StoredResource, WriteUnit};
+use crate::storage::{Operation, Reader, Reads, Store, StoredResource, WriteUnit, Written};
 
 /// What conditions are decided on.
 pub(crate) trait View {
@@ -24,6 +28,12 @@ pub(crate) trait View {
 
     /// Returns the definitions that this server knows.
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue>;
+
+    /// Returns who of those stored may be a person.
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue>;
+
+    /// Returns the base of the URLs in answers.
+    fn base(&self) -> &str;
 
     /// Performs an interaction that changes nothing.
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue>;
@@ -94,6 +104,58 @@ pub(crate) struct Unit<'u, 'w> {
     pub(crate) unit: &'u mut WriteUnit<'w>,
     pub(crate) search: &'u Search,
     pub(crate) base: &'u str,
+    pub(crate) preparer: &'u Preparer<'u>,
+}
+
+impl Unit<'_, '_> {
+    /// Stores a resource that an operation made or changed, over the version
+    /// that was read, where there is one.
+    ///
+    /// # Errors
+    /// When it cannot be stored, or that version is not the current one.
+    pub(crate) fn store(
+        &mut self,
+        resource: Resource,
+        key: &ResourceKey,
+        before: Option<&StoredResource>,
+    ) -> Result<Written, Issue> {
+        let (prepared, _) = self.preparer.prepare(resource, key)?;
+        Ok(match before {
+            Some(before) => self.unit.update(before, prepared, Operation::Update)?,
+            None => self.unit.create(prepared, Operation::Create)?,
+        })
+    }
+}
+
+/// What it takes to write beside the gate: for what follows changes.
+#[derive(Clone)]
+pub(crate) struct Preparing {
+    pub(crate) store: Arc<Store>,
+    pub(crate) search: Arc<Search>,
+    pub(crate) bases: Arc<[String]>,
+    pub(crate) index: Arc<Index>,
+}
+
+impl Preparing {
+    /// Makes what prepares resources; nobody validates them.
+    pub(crate) fn preparer(&self) -> Preparer<'_> {
+        Preparer {
+            definitions: self.search.definitions(),
+            bases: &self.bases,
+            dictionaries: self.store.dictionaries(),
+            gate: None,
+            index: Some(&self.index),
+        }
+    }
+
+    /// Makes the view of the writer.
+    pub(crate) fn unit<'u, 'w>(
+        &'u self,
+        unit: &'u mut WriteUnit<'w>,
+        preparer: &'u Preparer<'u>,
+    ) -> Unit<'u, 'w> {
+        Unit { unit, search: &self.search, base: "", preparer }
+    }
 }
 
 /// No view at all, for what depends on nothing that is stored.
@@ -110,6 +172,14 @@ impl View for Snapshot<'_> {
 
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
         self.search.knowledge().current(self.reader)
+    }
+
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.reader, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
     }
 
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
@@ -130,6 +200,14 @@ impl View for Unit<'_, '_> {
         self.search.knowledge().current(self.unit)
     }
 
+    fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
+        Ok(self.search.matcher().identify(self.unit, asked, wanted)?)
+    }
+
+    fn base(&self) -> &str {
+        self.base
+    }
+
     fn read(&mut self, interaction: &Interaction) -> Result<Performed, Issue> {
         read::perform(self.unit, self.search, self.base, interaction)
     }
@@ -146,6 +224,14 @@ impl View for NoView {
 
     fn knowledge(&mut self) -> Result<Arc<Known>, Issue> {
         Err(no_view())
+    }
+
+    fn identify(&mut self, _: &Features, _: &Wanted) -> Result<Identified, Issue> {
+        Err(no_view())
+    }
+
+    fn base(&self) -> &str {
+        ""
     }
 
     fn read(&mut self, _: &Interaction) -> Result<Performed, Issue> {

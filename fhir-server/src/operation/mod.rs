@@ -5,10 +5,16 @@
 mod closure;
 mod everything;
 mod fhirpath;
+mod link;
+mod r#match;
+mod merge;
 mod meta;
+mod named_patient;
 mod parameters;
+mod person;
 mod terminology;
 mod transform;
+mod unmerge;
 mod validate;
 
 use fhir_model::interaction::{OperationCall, Performed, Scope};
@@ -47,6 +53,8 @@ pub(crate) struct Operation {
 
 /// What an operation works on.
 enum Run {
+    /// On what is stored, which it does not change, in well below a millisecond.
+    Quick(fn(&mut dyn View, &OperationCall) -> Result<Performed, Issue>),
     /// On what is stored, which it does not change.
     Reading(fn(&mut dyn View, &OperationCall) -> Result<Performed, Issue>),
     /// Within the transaction of the writer.
@@ -68,6 +76,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         levels: &[Level::InstanceOf(ty::PATIENT)],
         tells_faults: false,
         run: Run::Reading(everything::everything),
+    },
+    Operation {
+        name: "match",
+        definition: "http://hl7.org/fhir/OperationDefinition/Patient-match",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Quick(r#match::find),
     },
     Operation {
         name: "validate",
@@ -140,6 +155,34 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         run: Run::Reading(transform::transform),
     },
     Operation {
+        name: "merge",
+        definition: "http://hl7.org/fhir/OperationDefinition/Patient-merge",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(merge::merge),
+    },
+    Operation {
+        name: "unmerge",
+        definition: "urn:lanterna:OperationDefinition:Patient-unmerge",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(unmerge::unmerge),
+    },
+    Operation {
+        name: "link",
+        definition: "urn:lanterna:OperationDefinition:Patient-link",
+        levels: &[Level::TypeOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Writing(link::link),
+    },
+    Operation {
+        name: "person",
+        definition: "urn:lanterna:OperationDefinition:Patient-person",
+        levels: &[Level::InstanceOf(ty::PATIENT)],
+        tells_faults: false,
+        run: Run::Reading(person::person),
+    },
+    Operation {
         name: "fhirpath",
         definition: "http://fhirpath-lab.org/OperationDefinition/fhirpath",
         levels: &[Level::System],
@@ -180,6 +223,11 @@ pub(crate) fn writes(call: &OperationCall) -> bool {
     matches!(find(call), Ok(Operation { run: Run::Writing(_), .. })) && !call.safe
 }
 
+/// Tells whether an operation is so quick that the thread that serves may wait for it.
+pub(crate) fn is_quick(call: &OperationCall) -> bool {
+    matches!(find(call), Ok(Operation { run: Run::Quick(_), .. }))
+}
+
 /// Calls an operation that changes nothing.
 ///
 /// # Errors
@@ -187,7 +235,7 @@ pub(crate) fn writes(call: &OperationCall) -> bool {
 /// operation itself gives.
 pub(crate) fn call(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {
     match find(call)?.run {
-        Run::Reading(run) => run(view, call),
+        Run::Quick(run) | Run::Reading(run) => run(view, call),
         Run::Writing(_) => Err(Issue::error(IssueType::NotSupported)
             .because(Reason::MethodNotAllowed)
             .text(format!("`${}` changes what is stored: call it by POST", call.name))),
@@ -200,7 +248,7 @@ pub(crate) fn call(view: &mut dyn View, call: &OperationCall) -> Result<Performe
 /// As [`call`]; the transaction is then to be rolled back.
 pub(crate) fn call_writing(unit: &mut Unit<'_, '_>, call: &OperationCall) -> Result<Performed, Issue> {
     match find(call)?.run {
-        Run::Reading(run) => run(unit, call),
+        Run::Quick(run) | Run::Reading(run) => run(unit, call),
         Run::Writing(run) => run(unit, call),
     }
 }

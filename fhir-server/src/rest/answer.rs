@@ -12,7 +12,7 @@ use actix_web::http::header::{
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, body};
-use fhir_model::interaction::{Body, Caller, Interaction, Node, Performed, Status};
+use fhir_model::interaction::{Body, Caller, Interaction, Node, Once, Performed, Status};
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::schema::ty;
 use futures_util::FutureExt;
@@ -22,7 +22,7 @@ use super::request::{self, Conditions, Incoming};
 use super::response::{self, Answer, Wanted};
 use super::routes::{Action, Places, Route};
 use super::server::{BASE_PATH, Shared};
-use super::{body as bodies, cors, negotiate, prefer, query, routes};
+use super::{body as bodies, cors, idempotency, negotiate, prefer, query, routes};
 
 /// What the log and the metrics are told of a request.
 struct Told {
@@ -73,6 +73,8 @@ struct Exchange<'r> {
 struct Understood {
     interaction: Interaction,
     conditions: Conditions,
+    /// Under which key it is written once.
+    once: Option<Once>,
     /// Keeps the memory of the body counted.
     _held: Option<bodies::Held>,
 }
@@ -93,10 +95,12 @@ impl Exchange<'_> {
         if let Some(answer) = self.options()? {
             return Ok(answer);
         }
-        let Understood { interaction, conditions, _held } = self.understood(payload, wanted, told).await?;
+        let Understood { interaction, conditions, once, _held } =
+            self.understood(payload, wanted, told).await?;
         let is_metadata = matches!(interaction, Interaction::Capabilities);
         let _permit = self.shared.admission.enter().await?;
-        let caller = Caller { request_id: self.request_id.clone(), ..caller(self.shared, self.request) };
+        let mut caller = Caller { request_id: self.request_id.clone(), ..caller(self.shared, self.request) };
+        caller.once = once.map(|once| Arc::new(idempotency::of_caller(once, &caller)));
         let mut performed = self.shared.gateway.interact(&*self.shared.api, &caller, interaction).await?;
         if wanted.returns.is_none() {
             compare(&mut performed, &conditions);
@@ -180,10 +184,12 @@ impl Exchange<'_> {
             security_context: self.header("x-security-context").map(str::to_owned),
             body,
         };
+        let key = self.header(idempotency::HEADER).filter(|_| takes_key(route));
+        let once = key.map(|key| idempotency::once(key, self.request, &incoming.body)).transpose()?;
         let bytes = incoming.body.len();
         let interaction = shared.heavy.run(bytes, move || incoming.interaction()).await?;
         told.interaction = request::code(route, &interaction);
-        Ok(Understood { interaction, conditions, _held: held })
+        Ok(Understood { interaction, conditions, once, _held: held })
     }
 
     fn read_wanted(&self, parameters: &[(String, String)], wanted: &mut Wanted) -> Result<(), Issue> {
@@ -271,6 +277,11 @@ fn compare(performed: &mut Performed, conditions: &Conditions) {
 
 fn writes(route: &Route) -> bool {
     matches!(route.action, Action::Create | Action::Update | Action::Patch | Action::Delete)
+}
+
+/// Tells whether what a route leads to may be written under a key.
+fn takes_key(route: &Route) -> bool {
+    writes(route) || matches!(route.action, Action::Bundle | Action::Operation)
 }
 
 fn elsewhere() -> Issue {

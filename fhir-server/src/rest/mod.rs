@@ -16,6 +16,7 @@ mod cors;
 mod dicomweb;
 mod etag;
 mod heavy;
+mod idempotency;
 mod negotiate;
 pub mod outcome;
 mod prefer;

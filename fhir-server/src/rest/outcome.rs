@@ -17,6 +17,7 @@ pub fn status(issue: &Issue) -> u16 {
         Reason::PreconditionRequired => 428,
         Reason::UnsupportedMediaType => 415,
         Reason::NotAcceptable => 406,
+        Reason::Forbidden => 403,
         Reason::MethodNotAllowed => 405,
         Reason::Unprocessable => 422,
         Reason::InsufficientStorage => 507,

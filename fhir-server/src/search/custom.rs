@@ -34,6 +34,7 @@ use fhir_model::tree::Resource;
 
 use super::Search;
 use super::registry::{DefinitionError, Definitions, ParameterSource};
+use crate::identity;
 use crate::index::row::signature;
 use crate::storage::{
     Effect, Reads, StoredParameter, StoredResource, WriteUnit, resource_numbered, stored_parameters,
@@ -157,6 +158,7 @@ impl Activation {
     /// When the database fails.
     pub fn start(&self, unit: &mut WriteUnit<'_>) -> Result<Arc<Definitions>, Issue> {
         self.search.merges().start(unit)?;
+        identity::start(unit)?;
         let noted = unit.unknown_parameters(|unit, stored| {
             note(unit, &stored, &stored.resource()?).map(|_| ()).map_err(Refused::from)
         });

@@ -9,6 +9,8 @@ use fhir_model::search_parameter::{SearchParameterType as Kind, standard_search_
 use fhir_model::tree::{Element, Resource};
 use ihe_adapters::mhd::search_parameters::SEARCH_PARAMETERS;
 
+/// Where the name stands that a mother was born with.
+const MOTHERS_MAIDEN_NAME: &str = "Patient.extension('http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName').value.ofType(string)";
 /// The longest code of a parameter, in characters.
 const CODE_CHARS_MAX: usize = 64;
 /// The greatest number of parts of a composite.
@@ -207,12 +209,15 @@ pub(super) fn standard_sources() -> Vec<ParameterSource> {
                 let expressions: Vec<String> = components.iter().rev().map(|(_, e)| e.clone()).collect();
                 components.iter_mut().zip(expressions).for_each(|(component, e)| component.1 = e);
             }
+            // Published with the URL of an extension that there is not.
+            let is_of_mother = p.url.ends_with("/patient-extensions-Patient-mothersMaidenName");
+            let expression = if is_of_mother { MOTHERS_MAIDEN_NAME } else { p.expression };
             ParameterSource {
                 url: p.url.to_owned(),
                 code: p.code.to_owned(),
                 kind: p.kind,
                 base: p.base.to_vec(),
-                expression: p.expression.to_owned(),
+                expression: expression.to_owned(),
                 targets: p.targets.to_vec(),
                 components,
             }

@@ -23,6 +23,7 @@ use super::render::{Wanted, render, render_by_keys, render_probe, render_resourc
 use super::rows::Page;
 use super::scan;
 use super::searchset::{Searchset, write_parameter};
+use crate::identity::Matcher;
 use crate::knowledge::Knowledge;
 use crate::storage::{Connection, Reads, RenderedSql, StorageError, StoredResource};
 
@@ -40,6 +41,7 @@ pub struct Search {
     limits: SearchLimits,
     knowledge: Arc<Knowledge>,
     merges: Merges,
+    matcher: Matcher,
 }
 
 impl Search {
@@ -49,7 +51,19 @@ impl Search {
         let knowledge = Arc::new(Knowledge::new(None));
         let standard = Arc::clone(&definitions);
         let merges = Merges::default();
-        Search { standard, definitions: RwLock::new(definitions), bases, limits, knowledge, merges }
+        let (definitions, matcher) = (RwLock::new(definitions), Matcher::default());
+        Search { standard, definitions, bases, limits, knowledge, merges, matcher }
+    }
+
+    /// Sets what tells who is the same person.
+    pub fn with_matcher(mut self, matcher: Matcher) -> Search {
+        self.matcher = matcher;
+        self
+    }
+
+    /// Returns what tells who is the same person.
+    pub fn matcher(&self) -> &Matcher {
+        &self.matcher
     }
 
     /// Sets what knows the definitions of this server.
@@ -264,7 +278,9 @@ impl Run<'_> {
         let total = self.total(data, condition, &page)?;
         let links = links(query, base, &page);
         let matches = &page.found;
-        Ok(Searchset { base, total, links, matches, included: &included, issues: &issues }.to_json()?)
+        let (included, issues) = (&included, &issues);
+        let set = Searchset { base, total, links, matches, included, issues, ..Searchset::default() };
+        Ok(set.to_json()?)
     }
 
     /// Makes the plan, counting in the database where it must.

@@ -8,6 +8,20 @@ use fhir_model::outcome::{Issue, operation_outcome_json};
 
 use crate::storage::{StorageError, StoredResource};
 
+/// The extension that grades a match.
+const MATCH_GRADE: &str = "http://hl7.org/fhir/StructureDefinition/match-grade";
+
+/// How well a resource matches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// From 0 to 1.
+    pub score: f64,
+    /// A code of `match-grade`.
+    ///
+    /// Spec: <https://hl7.org/fhir/R4/extension-match-grade.html>
+    pub grade: &'static str,
+}
+
 /// A searchset in the making.
 #[derive(Debug, Default)]
 pub struct Searchset<'s> {
@@ -19,6 +33,8 @@ pub struct Searchset<'s> {
     pub links: Vec<(&'static str, String)>,
     /// The matches of this page.
     pub matches: &'s [StoredResource],
+    /// How well each of them matches, where that is told.
+    pub scores: &'s [Scored],
     /// What they include.
     pub included: &'s [StoredResource],
     /// What the caller should know.
@@ -50,10 +66,11 @@ impl Searchset<'_> {
         }
         let mut opening = br#","entry":["#.as_slice();
         for (mode, list) in [("match", self.matches), ("include", self.included)] {
-            for found in list {
+            let scores = self.scores.iter().filter(|_| mode == "match").map(Some);
+            for (found, scored) in list.iter().zip(scores.chain(std::iter::repeat(None))) {
                 out.extend_from_slice(opening);
                 opening = b",";
-                self.entry(found, mode, &mut out)?;
+                self.entry(found, mode, scored, &mut out)?;
             }
         }
         if !self.issues.is_empty() {
@@ -70,7 +87,13 @@ impl Searchset<'_> {
         Ok(out)
     }
 
-    fn entry(&self, found: &StoredResource, mode: &str, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    fn entry(
+        &self,
+        found: &StoredResource,
+        mode: &str,
+        scored: Option<&Scored>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StorageError> {
         out.extend_from_slice(br#"{"fullUrl":""#);
         write_url_inner(self.base, out);
         out.push(b'/');
@@ -79,9 +102,21 @@ impl Searchset<'_> {
         out.extend_from_slice(found.key.id.as_str().as_bytes());
         out.extend_from_slice(br#"","resource":"#);
         found.write_json(out)?;
-        out.extend_from_slice(br#","search":{"mode":""#);
+        out.extend_from_slice(br#","search":{"#);
+        if let Some(Scored { grade, .. }) = scored {
+            out.extend_from_slice(br#""extension":[{"url":""#);
+            out.extend_from_slice(MATCH_GRADE.as_bytes());
+            out.extend_from_slice(br#"","valueCode":""#);
+            out.extend_from_slice(grade.as_bytes());
+            out.extend_from_slice(br#""}],"#);
+        }
+        out.extend_from_slice(br#""mode":""#);
         out.extend_from_slice(mode.as_bytes());
-        out.extend_from_slice(br#""}}"#);
+        out.push(b'"');
+        if let Some(Scored { score, .. }) = scored {
+            out.extend_from_slice(format!(r#","score":{score:.6}"#).as_bytes());
+        }
+        out.extend_from_slice(b"}}");
         Ok(())
     }
 

@@ -19,7 +19,7 @@ const RESOURCES_AT_ONCE: i64 = 1000;
 /// How many forms are remembered as looked up.
 const FORMS_SEEN_MAX: usize = 1 << 18;
 /// The tables of the index, in the order of [`rows_by_table`].
-const TABLES: [&str; 5] = ["equal", "link", "pair", "span", "text"];
+const TABLES: [&str; 6] = ["equal", "link", "pair", "span", "text", "person"];
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,8 +30,9 @@ pub struct Checked {
     pub problems: Vec<String>,
 }
 
-fn rows_by_table(rows: &IndexRows) -> [usize; 5] {
-    [rows.equal.len(), rows.links.len(), rows.pairs.len(), rows.spans.len(), rows.texts.len()]
+fn rows_by_table(rows: &IndexRows) -> [usize; 6] {
+    let IndexRows { equal, links, pairs, spans, texts, persons, .. } = rows;
+    [equal.len(), links.len(), pairs.len(), spans.len(), texts.len(), persons.len()]
 }
 
 impl Store {

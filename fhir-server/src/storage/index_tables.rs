@@ -10,11 +10,12 @@ use std::sync::LazyLock;
 
 use smallvec::SmallVec;
 
+use super::counts::Counts;
 use super::crash::{self, Point};
 use super::error::StorageError;
 use super::sql::{Value, execute};
 use super::sqlite::{Connection, INSERT_NEW_INTO};
-use crate::index::row::{EqualHash, Form, IndexRows, Link, Pair, Span, Text, TypeCode};
+use crate::index::row::{EqualHash, Form, IndexRows, Link, NameHash, Pair, PersonRow, Span, Text, TypeCode};
 
 /// So many rows may wait before they are written in the middle of a job.
 const WAITING_MAX: usize = 100_000;
@@ -85,6 +86,7 @@ table_rows! {
     Span, "span", ["hash", "low", "high"],
         |row| [Value::Integer(row.hash.0), Value::Integer(row.low), Value::Integer(row.high)];
     Text, "text", ["branch", "folded"], |row| [Value::Integer(row.branch.0.into()), Value::Text(&row.folded)];
+    PersonRow, "person", ["features"], |row| [Value::Blob(&row.0)];
 }
 
 /// A row to add or to remove.
@@ -261,10 +263,10 @@ pub(super) struct IndexChanges {
     pairs: Waiting<Pair>,
     spans: Waiting<Span>,
     texts: Waiting<Text>,
+    persons: Waiting<PersonRow>,
     forms: Forms,
-    counts: Vec<(TypeCode, i64)>,
-    counts_job_from: usize,
-    counts_again: Vec<(TypeCode, i64)>,
+    counts: Counts<TypeCode>,
+    names: Counts<NameHash>,
 }
 
 impl IndexChanges {
@@ -285,6 +287,8 @@ impl IndexChanges {
         self.pairs.add_all(&rows.pairs, key, add);
         self.spans.add_all(&rows.spans, key, add);
         self.texts.add_all(&rows.texts, key, add);
+        self.persons.add_all(&rows.persons, key, add);
+        self.names.add_all(&rows.names, if add { 1 } else { -1 });
     }
 
     /// Turns the rows of a resource into others.
@@ -295,11 +299,16 @@ impl IndexChanges {
         self.pairs.add_difference(&old.pairs, &new.pairs, key);
         self.spans.add_difference(&old.spans, &new.spans, key);
         self.texts.add_difference(&old.texts, &new.texts, key);
+        self.persons.add_difference(&old.persons, &new.persons, key);
+        if old.names != new.names {
+            self.names.add_all(&old.names, -1);
+            self.names.add_all(&new.names, 1);
+        }
     }
 
     /// Counts resources of a type that came or went.
     pub(super) fn count(&mut self, type_code: TypeCode, by: i64) {
-        self.counts.push((type_code, by));
+        self.counts.add_all(&[type_code], by);
     }
 
     /// Tells whether so much waits that it is better written now.
@@ -314,8 +323,9 @@ impl IndexChanges {
         self.pairs.job_begins();
         self.spans.job_begins();
         self.texts.job_begins();
-        self.counts_job_from = self.counts.len();
-        self.counts_again.clear();
+        self.persons.job_begins();
+        self.counts.job_begins();
+        self.names.job_begins();
     }
 
     /// Drops what the running job added; its savepoint has been rolled back.
@@ -325,9 +335,10 @@ impl IndexChanges {
         self.pairs.job_failed();
         self.spans.job_failed();
         self.texts.job_failed();
+        self.persons.job_failed();
         self.forms.job_failed();
-        self.counts.truncate(self.counts_job_from);
-        self.counts.append(&mut self.counts_again);
+        self.counts.job_failed();
+        self.names.job_failed();
     }
 
     /// Writes all that waits; `in_savepoint` when the running job may yet be
@@ -343,8 +354,10 @@ impl IndexChanges {
         self.pairs.write(connection, in_savepoint)?;
         self.spans.write(connection, in_savepoint)?;
         self.texts.write(connection, in_savepoint)?;
+        self.persons.write(connection, in_savepoint)?;
         self.forms.write(connection)?;
-        self.write_counts(connection, in_savepoint)
+        self.counts.write(connection, in_savepoint)?;
+        self.names.write(connection, in_savepoint)
     }
 
     /// Notes that all that was written is durable.
@@ -356,25 +369,5 @@ impl IndexChanges {
     pub(super) fn forget(&mut self) {
         let known = std::mem::take(&mut self.forms.known);
         *self = IndexChanges { forms: Forms { known, ..Forms::default() }, ..IndexChanges::default() };
-    }
-
-    fn write_counts(&mut self, connection: &mut Connection, in_savepoint: bool) -> Result<(), StorageError> {
-        if in_savepoint {
-            self.counts_again.extend_from_slice(self.counts.get(..self.counts_job_from).unwrap_or_default());
-        }
-        self.counts_job_from = 0;
-        self.counts.sort_by_key(|(type_code, _)| *type_code);
-        for of_type in self.counts.chunk_by(|a, b| a.0 == b.0) {
-            let by: i64 = of_type.iter().map(|(_, by)| by).sum();
-            let Some((type_code, _)) = of_type.first().filter(|_| by != 0) else { continue };
-            execute(
-                connection,
-                "INSERT INTO counter (type, live) VALUES (?, ?) \
-                 ON CONFLICT (type) DO UPDATE SET live = live + excluded.live",
-                &[Value::Integer(type_code.0.into()), Value::Integer(by)],
-            )?;
-        }
-        self.counts.clear();
-        Ok(())
     }
 }

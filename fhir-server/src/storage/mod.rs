@@ -15,11 +15,16 @@ mod checkpoint;
 mod clock;
 mod closure;
 mod content;
+mod counts;
 mod crash;
 mod dictionary;
 mod error;
+mod inbound;
 mod index_tables;
+mod once;
+mod outbox;
 mod packed;
+mod person;
 mod published;
 mod read;
 mod reindex;
@@ -40,16 +45,19 @@ pub use closure::{
 pub use content::{content_of, is_content};
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
+pub use once::{KeptOnce, kept_once};
+pub use outbox::{QueuedMessage, Waiting, queue_lengths, queued_message, queued_messages, waiting_messages};
+pub use person::{in_blocks, name_counts, persons};
 pub use published::{own_resources_after, published};
 pub use read::{HistoryBounds, HistoryScope, RESOURCE_COLUMNS, Reads};
 pub use reindex::{
-    StaleType, StoredParameter, count_after, resource_numbered, resources_after, stale_types,
-    stored_parameters,
+    StaleType, StoredParameter, count_after, resource_numbered, resources_after, resources_numbered,
+    stale_types, stored_parameters,
 };
 pub use resource::{Effect, Operation, PreparedResource, StoredResource, Written};
 pub use sql::{Bind, RenderedSql};
 pub use sqlite::Connection;
-pub use store::{Reader, Store, StoreSettings};
+pub use store::{Reader, Store, StoreSettings, read_beside};
 pub use write::WriteUnit;
 pub use writer::{Observer, WriterStatistics};
 

@@ -7,9 +7,13 @@
 //! has 0 and the hash itself. No rows at all is no bytes at all.
 //! Forms are not among them: nobody removes one.
 
-use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Pair, Span, TargetHash, Text};
+use crate::index::row::{
+    BranchCode, EqualHash, IndexRows, Link, NameHash, Pair, PersonRow, Span, TargetHash, Text,
+};
 
 const FORM: u8 = 1;
+/// The form of those that have what is compared of a person behind the other lists.
+const FORM_OF_PERSONS: u8 = 2;
 const SUM_BYTES: usize = 4;
 
 /// Packs rows; the lists have to be sorted, as [`IndexRows::normalize`] leaves them.
@@ -20,7 +24,8 @@ pub(super) fn pack(rows: &IndexRows) -> Vec<u8> {
     let mut out = Vec::with_capacity(
         32 + rows.equal.len() * 8 + rows.links.len() * 12 + rows.pairs.len() * 2 + rows.spans.len() * 18,
     );
-    out.push(FORM);
+    let is_person = !rows.persons.is_empty() || !rows.names.is_empty();
+    out.push(if is_person { FORM_OF_PERSONS } else { FORM });
     put_length(rows.equal.len(), &mut out);
     for hash in &rows.equal {
         put_i64(hash.0, &mut out);
@@ -43,6 +48,9 @@ pub(super) fn pack(rows: &IndexRows) -> Vec<u8> {
         put_length(text.folded.len(), &mut out);
         out.extend_from_slice(text.folded.as_bytes());
     }
+    if is_person {
+        put_person(rows, &mut out);
+    }
     let sum = crc32fast::hash(&out);
     out.extend_from_slice(&sum.to_le_bytes());
     out
@@ -58,6 +66,16 @@ fn put_pairs(rows: &IndexRows, out: &mut Vec<u8>) {
         put_place_or_hash(foci.iter().position(|f| *f == pair.focus), pair.focus, out);
         put_place_or_hash(rows.equal.binary_search(&pair.value).ok(), pair.value, out);
     }
+}
+
+fn put_person(rows: &IndexRows, out: &mut Vec<u8>) {
+    put_length(rows.persons.len(), out);
+    for PersonRow(features) in &rows.persons {
+        put_length(features.len(), out);
+        out.extend_from_slice(features);
+    }
+    put_length(rows.names.len(), out);
+    rows.names.iter().for_each(|name| put_i64(name.0, out));
 }
 
 fn foci(links: &[Link]) -> Vec<EqualHash> {
@@ -95,19 +113,20 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<IndexRows> {
     if bytes.is_empty() {
         return Some(IndexRows::default());
     }
-    checked(bytes).and_then(read_rows)
+    checked(bytes).and_then(|(form, rows)| read_rows(form, rows))
 }
 
-/// Returns what lies between form and checksum.
-fn checked(bytes: &[u8]) -> Option<&[u8]> {
+/// Returns the form, and what lies between it and the checksum.
+fn checked(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (packed, sum) = bytes.split_last_chunk::<SUM_BYTES>()?;
     if u32::from_le_bytes(*sum) != crc32fast::hash(packed) {
         return None;
     }
-    packed.split_first().filter(|(form, _)| **form == FORM).map(|(_, rest)| rest)
+    let (form, rest) = packed.split_first()?;
+    [FORM, FORM_OF_PERSONS].contains(form).then_some((*form, rest))
 }
 
-fn read_rows(bytes: &[u8]) -> Option<IndexRows> {
+fn read_rows(form: u8, bytes: &[u8]) -> Option<IndexRows> {
     let mut from = Source(bytes);
     let equal = from.list(|from| from.i64().map(EqualHash))?;
     let links =
@@ -128,7 +147,15 @@ fn read_rows(bytes: &[u8]) -> Option<IndexRows> {
         let folded = std::str::from_utf8(from.take(length)?).ok()?.to_owned();
         Some(Text { branch, folded })
     })?;
-    from.0.is_empty().then_some(IndexRows { equal, links, pairs, spans, texts, forms: Vec::new() })
+    let mut rows = IndexRows { equal, links, pairs, spans, texts, ..IndexRows::default() };
+    if form == FORM_OF_PERSONS {
+        rows.persons = from.list(|from| {
+            let length = from.length()?;
+            from.take(length).map(|features| PersonRow(features.to_owned()))
+        })?;
+        rows.names = from.list(|from| from.i64().map(NameHash))?;
+    }
+    from.0.is_empty().then_some(rows)
 }
 
 /// Bytes that are yet to be read.
@@ -220,17 +247,28 @@ pub(super) mod tests {
             (branch, "[a-zè%_]{0,12}").prop_map(|(b, folded)| Text { branch: BranchCode(b), folded }),
             0..4,
         );
+        let persons = proptest::collection::vec(
+            proptest::collection::vec(any::<u8>(), 1..20).prop_map(PersonRow),
+            0..2,
+        );
+        let names = proptest::collection::vec(number.clone().prop_map(NameHash), 0..3);
         let strangers = proptest::collection::vec((number.clone(), number), 0..3);
-        (equal, links, spans, texts, strangers).prop_map(|(equal, links, spans, texts, strangers)| {
-            let mut rows = IndexRows { equal, links, spans, texts, ..IndexRows::default() };
-            for focus in foci(&rows.links) {
-                rows.pairs.extend(rows.equal.iter().map(|value| Pair { focus, value: *value }));
-            }
-            rows.pairs
-                .extend(strangers.iter().map(|(f, v)| Pair { focus: EqualHash(*f), value: EqualHash(*v) }));
-            rows.normalize();
-            rows
-        })
+        let person = (persons, names);
+        (equal, links, spans, texts, strangers, person).prop_map(
+            |(equal, links, spans, texts, strangers, person)| {
+                let (persons, names) = person;
+                let mut rows =
+                    IndexRows { equal, links, spans, texts, persons, names, ..IndexRows::default() };
+                for focus in foci(&rows.links) {
+                    rows.pairs.extend(rows.equal.iter().map(|value| Pair { focus, value: *value }));
+                }
+                rows.pairs.extend(
+                    strangers.iter().map(|(f, v)| Pair { focus: EqualHash(*f), value: EqualHash(*v) }),
+                );
+                rows.normalize();
+                rows
+            },
+        )
     }
 
     proptest! {
@@ -242,7 +280,7 @@ pub(super) mod tests {
         #[test]
         fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = unpack(&bytes);
-            let _ = read_rows(&bytes);
+            let _ = (read_rows(FORM, &bytes), read_rows(FORM_OF_PERSONS, &bytes));
         }
 
         #[test]

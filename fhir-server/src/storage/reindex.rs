@@ -158,6 +158,26 @@ pub fn resource_numbered(data: &mut impl Reads, number: i64) -> Result<Option<St
     Ok(data.resources(&statement)?.pop())
 }
 
+/// Returns resources by their numbers, in no order; those that were deleted are left out.
+///
+/// # Errors
+/// When the database fails.
+pub fn resources_numbered(
+    data: &mut impl Reads,
+    numbers: &[i64],
+) -> Result<Vec<StoredResource>, StorageError> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    data.resources(&RenderedSql {
+        sql: format!(
+            "SELECT {RESOURCE_COLUMNS} FROM resource WHERE key IN (SELECT value FROM json_each(?)) AND deleted = 0"
+        ),
+        binds: vec![Bind::list(numbers)],
+        is_rare: false,
+    })
+}
+
 impl WriteUnit<'_> {
     /// Returns the SearchParameters of a database that none was yet asked for;
     /// nothing from the second time on.

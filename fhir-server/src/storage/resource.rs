@@ -49,6 +49,8 @@ impl Operation {
 pub struct PreparedResource {
     /// Its type and id.
     pub key: ResourceKey,
+    /// Whether it is a record of the index of patients.
+    pub takes_part: bool,
     body: StoredBody,
     rows: IndexRows,
     pub(super) packed_body: Vec<u8>,
@@ -69,7 +71,7 @@ impl PreparedResource {
     ) -> Result<PreparedResource, StorageError> {
         let packed_body = dictionaries.pack(TypeCode::of(key.resource_type), &body);
         let packed_rows = packed::pack(&rows);
-        Ok(PreparedResource { key, body, rows, packed_body, packed_rows })
+        Ok(PreparedResource { key, takes_part: false, body, rows, packed_body, packed_rows })
     }
 
     /// Returns the JSON without version and time.
@@ -177,4 +179,6 @@ pub struct Effect {
     pub updated: Instant,
     /// By whom a patient is replaced now.
     pub replaced_by: Vec<TargetHash>,
+    /// Whether it is a record of the index of patients, or was tied to others.
+    pub takes_part: bool,
 }

@@ -122,5 +122,41 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    once (key) {
+        key -> Binary,
+        fingerprint -> Binary,
+        performed -> Binary,
+        answer -> Binary,
+    }
+}
+
+diesel::table! {
+    outbox (position) {
+        position -> BigInt,
+        id -> Text,
+        destination -> Text,
+        lane -> Text,
+        kind -> Text,
+        cause -> Text,
+        content_type -> Text,
+        body -> Binary,
+        queued -> BigInt,
+        tries -> BigInt,
+        failing -> BigInt,
+        given_up -> Integer,
+        why -> Text,
+    }
+}
+
+diesel::table! {
+    inbound_message (number) {
+        number -> BigInt,
+        sender -> Text,
+        message -> Binary,
+        answer -> Nullable<Binary>,
+    }
+}
+
 diesel::joinable!(version -> resource (key));
 diesel::allow_tables_to_appear_in_same_query!(resource, version, search_parameter, package_definition);

@@ -31,6 +31,14 @@ pub enum Bind {
     Text(String),
 }
 
+impl Bind {
+    /// Makes one value of numbers, for `json_each(?)`: the text of the statement is the same for any number of them.
+    pub(super) fn list(numbers: &[i64]) -> Bind {
+        let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+        Bind::Text(format!("[{}]", numbers.join(",")))
+    }
+}
+
 /// A statement and its binds. The text holds no value of a caller: those are
 /// binds, one for each `?`, and a `?` stands for nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

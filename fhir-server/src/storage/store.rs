@@ -393,6 +393,18 @@ where
     }
 }
 
+/// Opens the data of a folder to read them beside the process that they belong to.
+///
+/// # Errors
+/// When there are none, or they cannot be read.
+pub fn read_beside(folder: &Path) -> Result<sqlite::Connection, StorageError> {
+    let path = folder.canonicalize().map_err(|e| unusable(folder, &e))?.join("lanterna.sqlite");
+    if !path.exists() {
+        return Err(StorageError::Open(format!("there are no data in `{}`", folder.display())));
+    }
+    sqlite::open_reader(&path)
+}
+
 fn unusable(folder: &Path, error: &std::io::Error) -> StorageError {
     StorageError::Open(format!("the data folder `{}` cannot be used: {error}", folder.display()))
 }

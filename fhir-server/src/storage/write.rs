@@ -15,7 +15,7 @@ use super::read::Reads;
 use super::resource::{Effect, Operation, PreparedResource, StoredResource, Written};
 use super::schema::{resource, setting};
 use super::sql::{Value, execute};
-use crate::index::row::{BranchCode, IndexRows, TargetHash, TypeCode};
+use crate::index::row::{BranchCode, EqualHash, IndexRows, TargetHash, TypeCode};
 
 const INSERT: &str = "INSERT OR IGNORE INTO resource \
      (key, ref, type, type_name, id, version, updated, operation, deleted, hole, body, index_keys) \
@@ -110,6 +110,11 @@ impl<'w> WriteUnit<'w> {
         Ok(true)
     }
 
+    /// Returns what this job has changed so far.
+    pub fn effects(&self) -> &[Effect] {
+        self.batch.effects.get(self.effects_from..).unwrap_or_default()
+    }
+
     /// Returns an instant that no other has: later than all before it.
     pub fn now(&mut self) -> Instant {
         self.batch.clock.next()
@@ -145,8 +150,8 @@ impl<'w> WriteUnit<'w> {
         self.batch.changes.add(prepared.rows(), now.0);
         self.batch.changes.count(TypeCode(prepared.type_code()), 1);
         let written = Written { version: VersionId(1), updated: now, changed: true };
-        let replaced_by = replaced_by(&prepared);
-        self.batch.effects.push(effect(prepared.key, now.0, operation, &written, replaced_by));
+        let effect = effect(prepared, now.0, operation, &written);
+        self.batch.effects.push(effect);
         Ok(written)
     }
 
@@ -190,8 +195,9 @@ impl<'w> WriteUnit<'w> {
         if current.deleted {
             self.batch.changes.count(TypeCode(prepared.type_code()), 1);
         }
-        let replaced_by = replaced_by(&prepared);
-        self.batch.effects.push(effect(prepared.key, current.number, operation, &written, replaced_by));
+        let mut effect = effect(prepared, current.number, operation, &written);
+        effect.takes_part |= was_tied(&before);
+        self.batch.effects.push(effect);
         Ok(written)
     }
 
@@ -214,8 +220,15 @@ impl<'w> WriteUnit<'w> {
         execute(self.connection, DELETE, &values)?;
         self.batch.changes.remove(&before, current.number);
         self.batch.changes.count(TypeCode::of(current.key.resource_type), -1);
-        let key = current.key.clone();
-        self.batch.effects.push(effect(key, current.number, Operation::Delete, &written, Vec::new()));
+        self.batch.effects.push(Effect {
+            key: current.key.clone(),
+            number: current.number,
+            operation: Operation::Delete,
+            version: written.version,
+            updated: written.updated,
+            replaced_by: Vec::new(),
+            takes_part: was_tied(&before),
+        });
         Ok(written)
     }
 
@@ -330,14 +343,21 @@ fn unpack(packed: &[u8], key: i64) -> Result<IndexRows, StorageError> {
     packed::unpack(packed).ok_or(StorageError::Damaged { key })
 }
 
-fn effect(
-    key: fhir_model::interaction::ResourceKey,
-    number: i64,
-    operation: Operation,
-    written: &Written,
-    replaced_by: Vec<TargetHash>,
-) -> Effect {
-    Effect { key, number, operation, version: written.version, updated: written.updated, replaced_by }
+fn effect(prepared: PreparedResource, number: i64, operation: Operation, written: &Written) -> Effect {
+    Effect {
+        replaced_by: replaced_by(&prepared),
+        takes_part: prepared.takes_part,
+        key: prepared.key,
+        number,
+        operation,
+        version: written.version,
+        updated: written.updated,
+    }
+}
+
+/// Tells whether it was a patient who was linked to others.
+fn was_tied(before: &IndexRows) -> bool {
+    before.equal.contains(&EqualHash::tied())
 }
 
 /// Returns by whom a patient is replaced.

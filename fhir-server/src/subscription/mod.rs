@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fhir_model::interaction::Caller;
-use fhir_model::outcome::{Issue, IssueType};
+use fhir_model::outcome::Issue;
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::{TypeId, ty};
 use futures_util::StreamExt;
@@ -26,15 +26,15 @@ use ihe_adapters::gateway::Gateway;
 use ihe_adapters::gateway::notifications::{Event, Subscribed};
 use ihe_adapters::xds::fhir::is_folder;
 use jiff::Timestamp;
-use tokio::sync::Notify;
 use tokio::time::Instant as Moment;
 
+use crate::feed::{self, Pause, Waker};
 use crate::metrics::{Number, Numbers};
-use crate::storage::{Effect, HistoryBounds, HistoryScope, Reads, Store, StoredResource};
+use crate::storage::{Reads, Store, StoredResource};
 use progress::Progress;
 
 /// What subscriptions may wait for, and they themselves.
-const TYPES: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST, ty::BASIC, ty::SUBSCRIPTION];
+pub const TYPES: &[TypeId] = &[ty::DOCUMENT_REFERENCE, ty::LIST, ty::BASIC, ty::SUBSCRIPTION];
 /// How many changes are looked at together.
 const AT_ONCE: usize = 200;
 /// How many messages are under way at once, each to somebody else.
@@ -42,8 +42,7 @@ const MESSAGES_AT_ONCE: usize = 32;
 /// It is looked at least so often whether there is something to tell.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After a failure it is tried again after so long, and longer each time.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const RETRY: Pause = Pause { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
 /// How far it has come is noted at least so often.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// The setting in which it is noted.
@@ -74,19 +73,6 @@ impl Numbers for NotificationStatistics {
     }
 }
 
-/// Is told of commits, and wakes who tells subscribers.
-#[derive(Debug, Clone, Default)]
-pub struct Waker(Arc<Notify>);
-
-impl Waker {
-    /// Looks whether something of a commit may be waited for.
-    pub fn committed(&self, effects: &[Effect]) {
-        if effects.iter().any(|effect| TYPES.contains(&effect.key.resource_type)) {
-            self.0.notify_one();
-        }
-    }
-}
-
 /// Tells subscribers.
 pub struct Broker {
     /// Knows the subscriptions, and sends messages.
@@ -95,7 +81,7 @@ pub struct Broker {
     pub store: Arc<Store>,
     /// The base of the addresses that are told.
     pub base: String,
-    /// Wakes it.
+    /// Wakes it: one of [`TYPES`].
     pub waker: Waker,
     /// What it does.
     pub statistics: Arc<NotificationStatistics>,
@@ -113,7 +99,7 @@ struct Watched {
 struct Behind {
     told: Instant,
     retry: Moment,
-    pause: Duration,
+    failures: u32,
 }
 
 /// A change, and what it means to subscriptions.
@@ -141,13 +127,11 @@ impl Broker {
     /// Tells subscribers of what is stored, and will be, for as long as it is let.
     pub async fn keep_telling(self) {
         let caller = Caller::new("notifications", self.base.clone());
-        let mut pause = RETRY_AFTER;
-        loop {
+        for failures in 1.. {
             if let Err(issue) = self.tell(&caller).await {
                 tracing::warn!(why = issue.diagnostics, "subscribers cannot be told; it is tried again");
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_AFTER_MAX);
+            tokio::time::sleep(RETRY.after(failures)).await;
         }
     }
 
@@ -174,7 +158,7 @@ impl Broker {
             }
             let retries = watched.values().filter_map(|w| Some(w.behind.as_ref()?.retry));
             let next = retries.chain([Moment::now() + LOOK_EVERY]).min().unwrap_or_else(Moment::now);
-            let _ = tokio::time::timeout_at(next, self.waker.0.notified()).await;
+            self.waker.wait_until(next).await;
         }
     }
 
@@ -185,8 +169,7 @@ impl Broker {
                 if let Some(progress) = unit.setting(PROGRESS)?.as_deref().and_then(Progress::parse) {
                     return Ok(progress);
                 }
-                let last = unit.history(&HistoryScope::System, &HistoryBounds::default(), 1)?;
-                let progress = Progress::from(last.first().map_or(Instant(0), |last| last.updated));
+                let progress = Progress::from(feed::newest(unit)?);
                 unit.set(PROGRESS, &progress.to_text())?;
                 Ok(progress)
             })
@@ -207,7 +190,7 @@ impl Broker {
         let watched = subscribed.into_iter().map(|subscribed| {
             let told = progress.behind.get(&subscribed.id).copied();
             let now = Moment::now();
-            let behind = told.map(|told| Behind { told, retry: now, pause: RETRY_AFTER });
+            let behind = told.map(|told| Behind { told, retry: now, failures: 0 });
             (subscribed.id.clone(), Watched { subscribed, since: Instant(0), behind })
         });
         Ok(watched.collect())
@@ -299,8 +282,9 @@ impl Broker {
         self.statistics.failures.fetch_add(1, Ordering::Relaxed);
         let Some(watching) = watched.get_mut(&told.id) else { return };
         let is_first = watching.behind.is_none();
-        let pause = watching.behind.as_ref().map_or(RETRY_AFTER, |b| (b.pause * 2).min(RETRY_AFTER_MAX));
-        watching.behind = Some(Behind { told: at, retry: Moment::now() + pause, pause });
+        let failures = watching.behind.as_ref().map_or(0, |b| b.failures).saturating_add(1);
+        let pause = RETRY.jittered(failures);
+        watching.behind = Some(Behind { told: at, retry: Moment::now() + pause, failures });
         progress.behind(&told.id, at);
         let (subscription, seconds) = (&told.id, pause.as_secs());
         tracing::warn!(subscription, why, seconds, "a notification is not taken; it is tried again");
@@ -351,18 +335,13 @@ impl Broker {
 
     /// Returns the instant of what was stored last; `None` when somebody subscribed after another.
     async fn newest_without_subscriptions(&self, after: Instant) -> Result<Option<Instant>, Issue> {
-        let store = Arc::clone(&self.store);
-        let read = move || -> Result<Option<Instant>, Issue> {
+        feed::reading(&self.store, move |store| {
             store.reader()?.snapshot(|reader| {
-                if !reader.changes(&[ty::SUBSCRIPTION], after, 1)?.is_empty() {
-                    return Ok(None);
-                }
-                let last = reader.history(&HistoryScope::System, &HistoryBounds::default(), 1)?;
-                Ok(Some(last.first().map_or(after, |last| last.updated)))
+                let is_new = !reader.changes(&[ty::SUBSCRIPTION], after, 1)?.is_empty();
+                if is_new { Ok(None) } else { feed::newest(reader).map(|newest| Some(newest.max(after))) }
             })
-        };
-        let read = tokio::task::spawn_blocking(read).await;
-        read.unwrap_or_else(|_| Err(Issue::fatal(IssueType::Exception)))
+        })
+        .await
     }
 
     /// Returns what changed after an instant, up to another.
@@ -372,12 +351,7 @@ impl Broker {
         after: Instant,
         until: Option<Instant>,
     ) -> Result<Vec<Change>, Issue> {
-        let store = Arc::clone(&self.store);
-        let read = tokio::task::spawn_blocking(move || store.reader()?.changes(TYPES, after, AT_ONCE));
-        let stored = match read.await {
-            Ok(stored) => stored?,
-            Err(_) => return Err(Issue::fatal(IssueType::Exception)),
-        };
+        let stored = feed::changes(&self.store, TYPES, after, AT_ONCE).await?;
         let mut changes = Vec::with_capacity(stored.len());
         for stored in stored.into_iter().filter(|s| until.is_none_or(|until| s.updated <= until)) {
             let at = stored.updated;

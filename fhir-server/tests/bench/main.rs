@@ -42,7 +42,8 @@ fn every_row_is_measured() {
             "download",
             "validation",
             "memory",
-            "start"
+            "start",
+            "match"
         ]
     );
     for row in rows {

@@ -50,6 +50,11 @@ fn examples() -> Option<Vec<(String, Resource)>> {
     Some(out)
 }
 
+/// Returns an expression with the extension that it means: one is published by a URL that there is not.
+fn as_meant(expression: &str) -> String {
+    expression.replace("/patient-extensions-Patient-mothersMaidenName", "/patient-mothersMaidenName")
+}
+
 /// A parameter as published, on one type: what the index is compared with.
 struct Published {
     parameter: &'static SearchParameter,
@@ -68,7 +73,8 @@ impl Published {
             .filter(|parameter| !matches!(parameter.code, "_id" | "_lastUpdated"))
             .map(|parameter| Published {
                 parameter,
-                expression: (!parameter.expression.is_empty()).then(|| parse(parameter.expression)),
+                expression: (!parameter.expression.is_empty())
+                    .then(|| parse(&as_meant(parameter.expression))),
                 components: parameter
                     .components
                     .iter()

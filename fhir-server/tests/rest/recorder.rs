@@ -52,6 +52,7 @@ fn shown(key: ResourceKey, status: Status, body: Body) -> Performed {
         version: Some(VersionId(3)),
         updated: Some(UPDATED),
         issues: Vec::new(),
+        repeated: None,
     }
 }
 

@@ -14,8 +14,9 @@ use super::participants::{
     APPLICATION, GIVES, Outcome, TAKES, agent, authenticated, codes, network, server, source, user,
 };
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, RFC_3881, Recorder, XDS_METADATA};
+use crate::italy::ana::ANA;
 use crate::wire::ebrim::RegistryObject;
-use crate::wire::namespaces::{LCM, QUERY, RIM, WSNT, XDSB, XDSI};
+use crate::wire::namespaces::{HL7_V3, LCM, QUERY, RIM, WSNT, XCPD, XDSB, XDSI};
 use crate::wire::xml::Element;
 use crate::xds::check::patient_id;
 use crate::xds::registry::stored_query::PATIENT_PARAMETERS;
@@ -37,6 +38,7 @@ const QUERIED: (&str, &str) = ("110112", "Query");
 const IMPORTED: (&str, &str) = ("110107", "Import");
 const EXPORTED: (&str, &str) = ("110106", "Export");
 const TRANSFERRED: (&str, &str) = ("110104", "DICOM Instances Transferred");
+const ORDER_RECORD: (&str, &str) = ("110109", "Order Record");
 const PATIENT_RECORD: (&str, &str) = ("110110", "Patient Record");
 
 const KINDS: &[Kind] = &[
@@ -53,14 +55,40 @@ const KINDS: &[Kind] = &[
     kind("ITI-92", "Restricted Update Document Set", IMPORTED, "U", false),
     kind("ITI-62", "Remove Metadata", PATIENT_RECORD, "D", false),
     kind("ITI-86", "Remove Documents", PATIENT_RECORD, "D", false),
+    kind("ITI-93", "Mobile Patient Identity Feed", PATIENT_RECORD, "E", false),
     kind("ITI-43", "Retrieve Document Set", EXPORTED, "R", true),
     kind("ITI-39", "Cross Gateway Retrieve", EXPORTED, "R", true),
     kind("ITI-52", "Document Metadata Subscribe", QUERIED, "C", false),
     kind("ITI-53", "Document Metadata Notify", EXPORTED, "R", false),
     kind("ITI-54", "Document Metadata Publish", IMPORTED, "C", false),
+    kind("ITI-44", "Patient Identity Feed", PATIENT_RECORD, "C", false),
+    kind("ITI-45", "PIX Query", QUERIED, "E", false),
+    kind("ITI-46", "PIX Update Notification", PATIENT_RECORD, "U", false),
+    kind("ITI-47", "Patient Demographics Query", QUERIED, "E", false),
+    kind("ITI-55", "Cross Gateway Patient Discovery", QUERIED, "E", false),
+    kind("ITI-56", "Patient Location Query", QUERIED, "E", false),
+    kind("ITI-9", "PIX Query", QUERIED, "E", false),
+    kind("ITI-21", "Patient Demographics Query", QUERIED, "E", false),
+    kind("ITI-22", "Patient Demographics and Visit Query", QUERIED, "E", false),
+    kind("ITI-8", "Patient Identity Feed", PATIENT_RECORD, "U", false),
+    kind("ITI-30", "Patient Identity Management", PATIENT_RECORD, "U", false),
+    kind("ITI-31", "Patient Encounter Management", PATIENT_RECORD, "U", false),
+    kind("LAB-1", "Placer Order Management", ORDER_RECORD, "U", false),
+    kind("LAB-3", "Order Results Management", PATIENT_RECORD, "U", false),
+    kind("RAD-2", "Placer Order Management", ORDER_RECORD, "U", false),
+    kind("RAD-4", "Procedure Scheduled", ORDER_RECORD, "U", false),
+    kind("RAD-48", "Appointment Notification", PATIENT_RECORD, "U", false),
+    kind("MDM", "HL7 v2 Medical Document Management", IMPORTED, "C", false),
+    kind("VXU", "HL7 v2 Vaccination Record Update", PATIENT_RECORD, "U", false),
+    kind("RDE", "HL7 v2 Pharmacy Order", ORDER_RECORD, "U", false),
+    kind("RAS", "HL7 v2 Pharmacy Administration", PATIENT_RECORD, "U", false),
+    kind("ITI-10", "PIX Update Notification", PATIENT_RECORD, "R", false),
     kind("RAD-69", "Retrieve Imaging Document Set", EXPORTED, "R", true),
     kind("RAD-107", "WADO-RS Retrieve", TRANSFERRED, "R", true),
     kind("RAD-108", "Store Instances Over the Web", TRANSFERRED, "C", false),
+    kind("ANA-verificaAssistito", "Verify a person with ANA", QUERIED, "E", false),
+    kind("ANA-sceltaMedico", "Choice of a practitioner to ANA", EXPORTED, "R", false),
+    kind("ANA-variazioni", "Variations of ANA", QUERIED, "E", false),
     kind("RAD-129", "QIDO-RS Query", QUERIED, "E", false),
 ];
 
@@ -125,6 +153,8 @@ pub struct Objects {
     pub registered: Vec<String>,
     /// A stored query: its id, the community it is for, and the request.
     pub query: Option<(String, Option<String>, String)>,
+    /// A FHIR message: the id of its header, and its event.
+    pub message: Option<(String, &'static str)>,
 }
 
 /// How many objects of a kind are told: messages may name thousands.
@@ -133,6 +163,9 @@ const OBJECTS_MAX: usize = 200;
 impl Objects {
     /// Tells what a message is about.
     pub fn of(body: &Element) -> Objects {
+        if [HL7_V3, XCPD].contains(&&*body.namespace) {
+            return super::hl7v3::objects(body);
+        }
         let mut objects = Objects::default();
         let submission = match body.child(LCM, "SubmitObjectsRequest") {
             Some(inside) => inside,
@@ -163,6 +196,11 @@ impl Objects {
         let ids = refs.filter_map(|of| of.attribute("id").map(str::to_owned));
         objects.registered.extend(ids.take(OBJECTS_MAX));
         objects
+    }
+
+    /// Tells whether the query is one that the registry has stored.
+    fn is_stored_query(&self) -> bool {
+        self.query.as_ref().is_some_and(|(id, _, _)| id.starts_with("urn:uuid:"))
     }
 
     /// Tells what a notification of an object is about.
@@ -236,7 +274,7 @@ pub fn audit_event(
     let mut audit = json!({
         "resourceType": "AuditEvent",
         "type": { "system": DCM, "code": event.0, "display": event.1 },
-        "subtype": [{ "system": IHE_TRANSACTIONS, "code": happened.transaction, "display": title }],
+        "subtype": [{ "system": system_of(happened.transaction), "code": happened.transaction, "display": title }],
         "action": action,
         "recorded": happened.at.to_string(),
         "outcome": Outcome::Success.code(),
@@ -247,12 +285,17 @@ pub fn audit_event(
     if !purposes.is_empty() {
         audit["purposeOfEvent"] = Value::Array(purposes);
     }
-    let entities = entities(happened.transaction, objects, places);
+    let entities = entities(happened.transaction, title, objects, places);
     if !entities.is_empty() {
         audit["entity"] = Value::Array(entities);
     }
     prune(&mut audit);
     audit
+}
+
+/// Returns whose code the name of a transaction is.
+fn system_of(transaction: &str) -> &'static str {
+    if transaction.starts_with("ANA-") { ANA } else { IHE_TRANSACTIONS }
 }
 
 /// Takes out what is empty: messages leave much out, and FHIR has no empty
@@ -354,20 +397,38 @@ fn entity(kind: &str, role: (&str, &str), id: Value, id_type: (&str, &str, &str)
     })
 }
 
+/// The type of objects that are persons.
+const PERSON: &str = "1";
+
+fn patient_entity(patient: &str) -> Value {
+    let id = match Cx::parse(patient) {
+        Some(cx) => json!({ "system": cx.system(), "value": cx.id }),
+        None => json!({ "value": patient }),
+    };
+    entity(PERSON, ("1", "Patient"), id, (RFC_3881, "2", "Patient Number"))
+}
+
+/// Adds the patients of whom an answer tells to what is recorded of it.
+pub(crate) fn add_patients(audit: &mut Value, patients: &[String]) {
+    if patients.is_empty() {
+        return;
+    }
+    let more = patients.iter().take(OBJECTS_MAX).map(|patient| patient_entity(patient));
+    match audit["entity"].as_array_mut() {
+        Some(entities) => entities.extend(more),
+        None => audit["entity"] = more.collect(),
+    }
+}
+
 fn detail(kind: &str, text: &str) -> Value {
     json!({ "type": kind, "valueString": text })
 }
 
-fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> Vec<Value> {
-    const PERSON: &str = "1";
+fn entities(transaction: &str, title: &str, objects: &Objects, places: &[Option<String>]) -> Vec<Value> {
     const THING: &str = "2";
     let mut all = Vec::new();
     for (at, patient) in objects.patients.iter().enumerate() {
-        let id = match Cx::parse(patient) {
-            Some(cx) => json!({ "system": cx.system(), "value": cx.id }),
-            None => json!({ "value": patient }),
-        };
-        let mut of_patient = entity(PERSON, ("1", "Patient"), id, (RFC_3881, "2", "Patient Number"));
+        let mut of_patient = patient_entity(patient);
         if patient.is_empty() {
             of_patient["what"] = json!({});
         }
@@ -377,13 +438,21 @@ fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> 
         all.push(of_patient);
     }
     if let Some((id, home, request)) = &objects.query {
-        let id_type = (IHE_TRANSACTIONS, transaction, "Stored Query");
+        let is_stored = objects.is_stored_query();
+        let id_type = (IHE_TRANSACTIONS, transaction, if is_stored { "Stored Query" } else { title });
         let mut of_query = entity(THING, ("24", "Query"), json!({ "value": id }), id_type);
         of_query["query"] = json!(base64::encode(request.as_bytes()));
         let mut details = vec![detail("QueryEncoding", "UTF-8")];
-        details.extend(home.as_deref().map(|home| detail("urn:ihe:iti:xca:2010:homeCommunityId", home)));
+        let of_home = if is_stored { "urn:ihe:iti:xca:2010:homeCommunityId" } else { "ihe:homeCommunityID" };
+        details.extend(home.as_deref().map(|home| detail(of_home, home)));
         of_query["detail"] = Value::Array(details);
         all.push(of_query);
+    }
+    if let Some((id, event)) = &objects.message {
+        // The header itself is not stored.
+        let what = json!({ "type": "MessageHeader", "identifier": { "value": id } });
+        let kind = json!({ "system": "http://hl7.org/fhir/resource-types", "code": "MessageHeader" });
+        all.push(json!({ "what": what, "type": kind, "name": event }));
     }
     for unique_id in &objects.submission_sets {
         let id_type = (XDS_METADATA, SUBMISSION_SET_NODE, "submission set classificationNode");
@@ -416,11 +485,12 @@ fn entities(transaction: &str, objects: &Objects, places: &[Option<String>]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::messages::message_transactions;
     use crate::gateway::transaction_names;
 
     #[test]
     fn every_transaction_is_audited_as_what_it_is() {
-        for name in transaction_names() {
+        for name in transaction_names().chain(message_transactions()) {
             assert!(KINDS.iter().any(|kind| kind.transaction == name), "{name}");
         }
     }

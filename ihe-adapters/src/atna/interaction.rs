@@ -1,11 +1,13 @@
 //! What FHIR was asked, as AuditEvents: RESTful interactions by the patterns of
-//! BALP, transactions of MHD by those of MHD.
+//! BALP, transactions of MHD by those of MHD. Those of PIXm and PDQm are
+//! interactions that say besides which transaction they are.
 //!
 //! Each patient has an event of his own, so that who may see what was done with
 //! his data does not see whose data came with them; only an answer about many is
 //! one event. No content of resources stands in it.
 //!
-//! Spec: IHE BALP 3:5.7.3, IHE MHD 2:3.65.5.1, 2:3.66.5.1, 2:3.67.5.1, 2:3.68.5.1
+//! Spec: IHE BALP 3:5.7.3, IHE MHD 2:3.65.5.1, 2:3.66.5.1, 2:3.67.5.1, 2:3.68.5.1,
+//! IHE PIXm 2:3.83.5.1, 2:3.104.5.1, IHE PDQm 2:3.78.5.1, 2:3.119.5.1
 
 use fhir_model::interaction::Caller;
 use fhir_model::primitive::base64;
@@ -16,6 +18,7 @@ use super::participants::{
     Code, GIVES, KEEPS, Outcome, Roles, TAKES, agent, authenticated, ended, network, server, source, user,
 };
 use super::{DCM, ENTITY_TYPES, IHE_TRANSACTIONS, OBJECT_ROLES, Recorder};
+use crate::pix::Identifier;
 
 /// The code systems of what is asked by REST.
 const EVENT_TYPES: &str = "http://terminology.hl7.org/CodeSystem/audit-event-type";
@@ -49,6 +52,14 @@ const REST: Code = (EVENT_TYPES, "rest", "Restful Operation");
 const RESOURCE: (&str, &str) = ("4", "Domain Resource");
 const REPORT: (&str, &str) = ("3", "Report");
 const JOB: (&str, &str) = ("20", "Job");
+
+/// The transactions that are interactions as well, and their meanings.
+const TRANSACTIONS: &[(&str, &str)] = &[
+    ("ITI-78", "Mobile Patient Demographics Query"),
+    ("ITI-83", "Mobile Patient Identifier Cross-reference Query"),
+    ("ITI-104", "Patient Identity Feed FHIR"),
+    ("ITI-119", "Patient Demographics Match"),
+];
 
 const KINDS: &[Kind] = &[
     rest("read", "R", GIVES),
@@ -91,10 +102,14 @@ const fn mhd(
 pub struct Access<'a> {
     /// The interaction by its code, or the transaction of MHD: `read`, `ITI-67` ...
     pub kind: &'a str,
+    /// The transaction that an interaction is besides: `ITI-104` ...
+    pub transaction: Option<&'a str>,
     /// When.
     pub at: Timestamp,
     /// By whom.
     pub caller: &'a Caller,
+    /// By which identifier a patient was asked for, or told of.
+    pub identifier: Option<&'a Identifier>,
     /// Whose data: `Patient/[id]`.
     pub patients: Vec<&'a str>,
     /// What was accessed: `[type]/[id]`.
@@ -115,14 +130,16 @@ pub fn is_kind(code: &str) -> bool {
 /// Writes the AuditEvents of what was asked; none for what is of no kind.
 pub fn audit_events(access: &Access<'_>, recorder: &Recorder) -> Vec<Value> {
     let Some(kind) = KINDS.iter().find(|kind| kind.code == access.kind) else { return Vec::new() };
-    let patients = access
-        .patients
-        .iter()
-        .map(|patient| object("1", ("1", "Patient"), json!({ "what": { "reference": patient } })));
+    let named = access.identifier.map(|identifier| identified(identifier, access.patients.first()));
+    let places = access.patients.iter().skip(usize::from(named.is_some()));
+    let of_places = places.map(|patient| json!({ "reference": patient }));
+    let patients = named.into_iter().chain(of_places);
+    let patients = patients.map(|what| object("1", ("1", "Patient"), json!({ "what": what })));
     let objects =
         access.objects.iter().map(|of| object("2", kind.role, json!({ "what": { "reference": of } })));
     // A transaction is one, whoever it is about.
-    let is_apart = (1..=PATIENTS_APART_MAX).contains(&access.patients.len()) && kind.code != "transaction";
+    let count = access.patients.len().max(usize::from(access.identifier.is_some()));
+    let is_apart = (1..=PATIENTS_APART_MAX).contains(&count) && kind.code != "transaction";
     let groups: Vec<Vec<Value>> = if is_apart {
         patients.map(|patient| std::iter::once(patient).chain(objects.clone()).collect()).collect()
     } else {
@@ -154,10 +171,16 @@ fn event(kind: &Kind, access: &Access<'_>, recorder: &Recorder, mut entities: Ve
     let mut agents = vec![client, server(kind.roles.receiver, &caller.base)];
     agents.extend(caller.user.as_deref().map(user));
     let (system, code, display) = kind.event;
+    let mut subtypes = vec![json!({ "system": kind.system, "code": kind.code, "display": kind.title })];
+    let transaction = TRANSACTIONS.iter().find(|(code, _)| access.transaction == Some(code));
+    subtypes.extend(
+        transaction
+            .map(|(code, display)| json!({ "system": IHE_TRANSACTIONS, "code": code, "display": display })),
+    );
     let mut audit = json!({
         "resourceType": "AuditEvent",
         "type": { "system": system, "code": code, "display": display },
-        "subtype": [{ "system": kind.system, "code": kind.code, "display": kind.title }],
+        "subtype": subtypes,
         "action": kind.action,
         "recorded": access.at.to_string(),
         "agent": agents,
@@ -169,6 +192,15 @@ fn event(kind: &Kind, access: &Access<'_>, recorder: &Recorder, mut entities: Ve
         audit["entity"] = Value::Array(entities);
     }
     audit
+}
+
+/// Names a patient by an identifier, and by his place where that is known.
+fn identified(identifier: &Identifier, place: Option<&&str>) -> Value {
+    let mut what = json!({ "identifier": { "system": identifier.system, "value": identifier.value } });
+    if let Some(place) = place {
+        what["reference"] = json!(place);
+    }
+    what
 }
 
 /// Makes an object of what it is in the event.
@@ -193,6 +225,8 @@ mod tests {
         let objects: Vec<String> = (0..objects).map(|n| format!("Observation/{n}")).collect();
         let access = Access {
             kind,
+            transaction: None,
+            identifier: None,
             at: Timestamp::UNIX_EPOCH,
             caller: &caller,
             patients: patients.iter().map(String::as_str).collect(),
@@ -235,6 +269,39 @@ mod tests {
         assert_eq!(event["subtype"].as_array().map(Vec::len), Some(1));
         let event = events("read", 1, 1).remove(0);
         assert_eq!(event["entity"][3]["what"]["identifier"]["value"], "r1");
+    }
+
+    #[test]
+    fn a_patient_is_named_by_what_he_was_told_of_by() {
+        let caller = Caller::new("r1", "http://a/fhir");
+        let identifier = Identifier::new("urn:oid:1.2", "x");
+        let access = |patients| Access {
+            kind: "update",
+            transaction: Some("ITI-104"),
+            at: Timestamp::UNIX_EPOCH,
+            caller: &caller,
+            identifier: Some(&identifier),
+            patients,
+            objects: Vec::new(),
+            query: None,
+            outcome: Outcome::Success,
+            why: None,
+        };
+        for (patients, references) in [(vec![], vec![None]), (vec!["Patient/1"], vec![Some("Patient/1")])] {
+            let events = audit_events(&access(patients), &Recorder::default());
+            assert_eq!(events.len(), references.len());
+            for (event, reference) in events.iter().zip(references) {
+                let what = &event["entity"][0]["what"];
+                assert_eq!(
+                    (what["identifier"]["value"].as_str(), what["reference"].as_str()),
+                    (Some("x"), reference)
+                );
+                assert_eq!(
+                    (&event["subtype"][0]["code"], &event["subtype"][1]["code"]),
+                    (&json!("update"), &json!("ITI-104"))
+                );
+            }
+        }
     }
 
     #[test]

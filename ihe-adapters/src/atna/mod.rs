@@ -13,6 +13,7 @@
 
 pub mod dicom;
 pub mod event;
+pub(crate) mod hl7v3;
 pub mod interaction;
 pub mod node;
 pub mod participants;

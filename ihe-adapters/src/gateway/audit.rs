@@ -8,11 +8,14 @@ use serde_json::Value;
 use super::incoming::{Incoming, Passing};
 use super::outgoing::{Outgoing, Unanswered};
 use super::{Answer, Door, Gateway};
-use crate::atna::event::{Happened, Objects, Part, audit_event, changes, not_authenticated};
+use crate::atna::Recorder;
+use crate::atna::event::{Happened, Objects, Part, add_patients, audit_event, changes, not_authenticated};
+use crate::atna::hl7v3::told_of;
 use crate::atna::participants::{Outcome, ended};
 use crate::fhir_client::Fhir;
 use crate::wire::ebrs::{Status, is_error};
-use crate::wire::namespaces::{RS, WSNT};
+use crate::wire::hl7v3::acknowledgement::acknowledged;
+use crate::wire::namespaces::{HL7_V3, RS, WSNT};
 use crate::wire::soap::{ANONYMOUS, Fault, FaultCode, ReplyTo};
 use crate::wire::xml::Element;
 use crate::xds::registry::{KnownPatients, Registry};
@@ -20,6 +23,10 @@ use crate::xds::values::Cx;
 
 /// For how many patients of a message it is looked up who they are here.
 const PATIENTS_MAX: usize = 20;
+
+/// Messages that do something else than their transaction mostly does.
+const ACTIONS: &[(&str, &str, &str)] =
+    &[(WSNT, "Unsubscribe", "D"), (HL7_V3, "PRPA_IN201302UV02", "U"), (HL7_V3, "PRPA_IN201304UV02", "U")];
 
 /// A message that came to a door.
 pub(super) struct Received<'m> {
@@ -37,10 +44,24 @@ impl Gateway {
     /// when nothing is recorded.
     pub(super) async fn event(&self, caller: &Caller, received: &Received<'_>) -> Option<Value> {
         let recorder = self.settings.recorder.as_ref()?;
+        let mut objects = Objects::of(&received.incoming.envelope.body);
+        if let (Some((_, home, _)), "ITI-55") = (&mut objects.query, received.transaction) {
+            *home = Some(self.home());
+        }
+        Some(self.event_of(caller, received, &objects, recorder).await)
+    }
+
+    /// Makes the AuditEvent of what a message does with some of its objects.
+    pub(super) async fn event_of(
+        &self,
+        caller: &Caller,
+        received: &Received<'_>,
+        objects: &Objects,
+        recorder: &Recorder,
+    ) -> Value {
         let envelope = &received.incoming.envelope;
-        let objects = Objects::of(&envelope.body);
         let registry = Registry { known_patients: Some(received.known_patients), ..self.registry(caller) };
-        let places = places(&registry, &objects).await;
+        let places = places(&registry, objects).await;
         let addressing = envelope.addressing();
         let sender = match &addressing.reply_to {
             ReplyTo::Address(address) => address.as_str(),
@@ -57,11 +78,12 @@ impl Gateway {
             receiver: &receiver,
             user: caller.user.as_deref(),
         };
-        let mut event = audit_event(&happened, &objects, &places, recorder);
-        if envelope.body.is(WSNT, "Unsubscribe") {
-            event["action"] = "D".into();
+        let mut event = audit_event(&happened, objects, &places, recorder);
+        let action = ACTIONS.iter().find(|(namespace, local, _)| envelope.body.is(namespace, local));
+        if let Some((_, _, action)) = action {
+            event["action"] = (*action).into();
         }
-        Some(event)
+        event
     }
 
     /// Asks another community, and records what it was asked and how that ended.
@@ -117,6 +139,9 @@ impl Gateway {
     ) -> Result<(), Issue> {
         let (outcome, why) = outcome(performed);
         ended(&mut event, outcome, why.as_deref());
+        if let Ok(answer) = performed {
+            add_patients(&mut event, &told_of(&answer.body));
+        }
         let stored = self.store(caller, &event).await;
         if changes(transaction) { Ok(()) } else { stored }
     }
@@ -131,8 +156,9 @@ impl Gateway {
     }
 
     pub(super) async fn store(&self, caller: &Caller, audit: &Value) -> Result<(), Issue> {
-        let fhir = Fhir { api: &*self.api, caller };
-        let stored = fhir.create(audit).await;
+        // The key is for what is told of.
+        let caller = &caller.without_key();
+        let stored = Fhir { api: &*self.api, caller }.create(audit).await;
         if let Err(issue) = &stored {
             tracing::error!(
                 request = caller.request_id,
@@ -176,6 +202,12 @@ fn outcome(performed: &Result<Answer, Fault>) -> (Outcome, Option<String>) {
 
 /// Tells it by the answer.
 fn outcome_of(answer: &Element) -> (Outcome, Option<String>) {
+    if &*answer.namespace == HL7_V3 {
+        return match acknowledged(answer) {
+            Some((how, texts)) if !how.is_accept() => (Outcome::MinorFailure, texts.into_iter().next()),
+            _ => (Outcome::Success, None),
+        };
+    }
     let response = answer.child(RS, "RegistryResponse").unwrap_or(answer);
     let errors = response.child(RS, "RegistryErrorList").into_iter().flat_map(Element::elements);
     let mut errors = errors.filter(|error| is_error(error));

@@ -10,16 +10,23 @@
 //! | `/dsub` | ITI-52, ITI-54 |
 //! | `/xca/query` | ITI-38 of other communities; ITI-18, asked of all of them |
 //! | `/xca/retrieve` | ITI-39 of other communities; ITI-43, of theirs as well |
+//! | `/pix/v3` | ITI-44, ITI-45 |
+//! | `/pdq/v3` | ITI-47 |
+//! | `/xcpd` | ITI-55, ITI-56 of other communities; ITI-47, asked of all of them |
 //!
-//! What comes by FHIR REST passes here as well: ITI-65 is a submission.
+//! What comes by FHIR REST passes here as well: ITI-65 is a submission, ITI-104 a feed of the
+//! patient index.
 
 mod audit;
 pub mod callbacks;
 mod communities;
 pub mod dicomweb;
+mod identity;
 mod incoming;
+pub mod messages;
 pub mod notifications;
 mod outgoing;
+mod patients;
 mod reply;
 mod rest;
 pub mod schemas;
@@ -39,6 +46,7 @@ use jiff::Timestamp;
 use crate::atna::event::changes;
 use crate::atna::{Recorder, Recording};
 use crate::documents::{self, Documents};
+use crate::pdqv3::continuation::Continuations;
 use crate::pix::domains::Domains;
 use crate::wire::mtom::Writer;
 use crate::wire::schema::Schemas;
@@ -51,6 +59,7 @@ use crate::xua::{self, Trust};
 use audit::Received;
 use callbacks::Callbacks;
 use incoming::Incoming;
+use messages::inbox::{Inbox, Turns};
 use transactions::meant;
 #[cfg(test)]
 pub(crate) use transactions::transaction_names;
@@ -67,6 +76,10 @@ pub struct Settings {
     pub affinity_domain: Option<String>,
     /// Who assigns identifiers of patients.
     pub domains: Arc<Domains>,
+    /// Whether a message may take back that patients were merged.
+    pub may_unmerge: bool,
+    /// What is taken of messages of HL7 v2.
+    pub messages: messages::Settings,
     /// The codes that the affinity domain allows; `None` for all.
     pub code_lists: Option<Arc<CodeLists>>,
     /// Bytes of a message without its documents.
@@ -114,6 +127,8 @@ impl Default for Settings {
             home_community_id: String::new(),
             affinity_domain: None,
             domains: Arc::default(),
+            may_unmerge: false,
+            messages: messages::Settings::default(),
             code_lists: None,
             message_bytes_max: 64 << 20,
             bytes_max: 2 << 30,
@@ -145,6 +160,12 @@ pub enum Door {
     CrossGatewayQuery,
     /// `/xca/retrieve`.
     CrossGatewayRetrieve,
+    /// `/pix/v3`.
+    CrossReferences,
+    /// `/pdq/v3`.
+    Demographics,
+    /// `/xcpd`.
+    PatientDiscovery,
 }
 
 impl Door {
@@ -157,6 +178,9 @@ impl Door {
         Door::NotificationBroker,
         Door::CrossGatewayQuery,
         Door::CrossGatewayRetrieve,
+        Door::CrossReferences,
+        Door::Demographics,
+        Door::PatientDiscovery,
     ];
 
     /// Returns the name of the IHE actor that it is the door of.
@@ -169,6 +193,9 @@ impl Door {
             Door::NotificationBroker => "DocumentMetadataNotificationBroker",
             Door::CrossGatewayQuery => "RespondingGateway_Query",
             Door::CrossGatewayRetrieve => "RespondingGateway_Retrieve",
+            Door::CrossReferences => "PIXManager",
+            Door::Demographics => "PDSupplier",
+            Door::PatientDiscovery => "RespondingGateway",
         }
     }
 
@@ -192,6 +219,9 @@ impl Door {
             Door::NotificationBroker => "/dsub",
             Door::CrossGatewayQuery => "/xca/query",
             Door::CrossGatewayRetrieve => "/xca/retrieve",
+            Door::CrossReferences => "/pix/v3",
+            Door::Demographics => "/pdq/v3",
+            Door::PatientDiscovery => "/xcpd",
         }
     }
 }
@@ -261,6 +291,10 @@ pub struct Gateway {
     documents: Arc<dyn Documents>,
     settings: Settings,
     http: reqwest::Client,
+    continuations: Arc<Continuations>,
+    /// The queues of messages, where some can be taken over.
+    inbox: Option<Arc<dyn Inbox>>,
+    turns: Turns,
 }
 
 /// Documents of an answer: content id, media type, bytes.
@@ -285,7 +319,13 @@ impl Gateway {
         settings: Settings,
         http: reqwest::Client,
     ) -> Gateway {
-        Gateway { api, documents, settings, http }
+        let (continuations, turns) = (Arc::default(), Turns::default());
+        Gateway { api, documents, settings, http, continuations, inbox: None, turns }
+    }
+
+    /// Says where messages that are taken over are kept.
+    pub fn with_inbox(self, inbox: Arc<dyn Inbox>) -> Gateway {
+        Gateway { inbox: Some(inbox), ..self }
     }
 
     /// Answers a request: on the connection, or, where the message says so, with nothing

@@ -1,5 +1,5 @@
-//! FHIR REST: what of it is a transaction of MHD is performed as that, all else
-//! as it is.
+//! FHIR REST: what of it is a transaction of MHD, PIXm, PDQm or PMIR is performed as that,
+//! all else as it is.
 
 use fhir_model::interaction::{BundleRequest, Caller, CreateRequest, FhirApi, Interaction, Performed, Scope};
 use fhir_model::outcome::{Issue, IssueType, Reason, Severity};
@@ -21,8 +21,8 @@ use crate::xds::fhir::{is_folder, registered_package};
 use crate::xds::registry::Registry;
 
 impl Gateway {
-    /// Performs an interaction that came by REST: a transaction of MHD is recorded as what it is,
-    /// all else is for `api`, which records what it is asked.
+    /// Performs an interaction that came by REST: a transaction of MHD, or of the patient
+    /// index, is recorded as what it is, all else is for `api`, which records what it is asked.
     ///
     /// # Errors
     /// As the interaction, or the transaction that it is.
@@ -32,6 +32,10 @@ impl Gateway {
         caller: &Caller,
         interaction: Interaction,
     ) -> Result<Performed, Issue> {
+        let interaction = match self.identify(api, caller, interaction).await {
+            Ok(performed) => return performed,
+            Err(interaction) => interaction,
+        };
         match interaction {
             Interaction::Bundle(request) => match Level::of(&request.bundle) {
                 Some(level) => self.provide_document_bundle(caller, &request, level).await,

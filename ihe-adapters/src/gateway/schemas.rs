@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::incoming::Incoming;
 use super::transactions::{Transaction, namespaces};
-use super::{Answer, Gateway};
+use super::{Answer, Gateway, patients};
 use crate::wire::ebrs::{ErrorCode, RegistryError, RegistryResponse};
-use crate::wire::namespaces::WSNT;
+use crate::wire::namespaces::{HL7_V3, WSNT, XCPD};
 use crate::wire::schema::{Invalid, SchemaProblem, Schemas};
 use crate::wire::soap::Fault;
 use crate::xds::registry::stored_query;
@@ -42,7 +42,13 @@ impl Gateway {
         incoming: &Incoming,
     ) -> Result<Option<Answer>, Fault> {
         let invalid = self.invalid(transaction, incoming).await?;
-        if invalid.is_empty() { Ok(None) } else { refusal(transaction, &invalid).map(Some) }
+        match invalid.is_empty() {
+            true => Ok(None),
+            false if transaction.body.0 == HL7_V3 => {
+                Ok(Some(patients::refusal(transaction, &incoming.envelope.body, &invalid)))
+            }
+            false => refusal(transaction, &invalid).map(Some),
+        }
     }
 
     async fn invalid(&self, transaction: &Transaction, incoming: &Incoming) -> Result<Vec<Invalid>, Fault> {
@@ -61,7 +67,7 @@ impl Gateway {
 fn refusal(transaction: &Transaction, invalid: &[Invalid]) -> Result<Answer, Fault> {
     let (namespace, local) = transaction.body;
     let code = REFUSALS.iter().find(|(body, _)| *body == local).map(|(_, code)| *code);
-    let Some(code) = code.filter(|_| namespace != WSNT) else {
+    let Some(code) = code.filter(|_| ![WSNT, XCPD].contains(&namespace)) else {
         let first = invalid.first().map(|invalid| format!(": {} ({})", invalid.what, invalid.place));
         let reason = format!("the message is not valid by its schema{}", first.unwrap_or_default());
         return Err(Fault::sender(reason));
@@ -92,11 +98,19 @@ mod tests {
     use super::*;
     use crate::gateway::Door;
     use crate::wire::ebrs::Status;
+    use crate::wire::hl7v3::acknowledgement::acknowledged;
+    use crate::wire::hl7v3::element;
 
     #[test]
     fn every_transaction_refuses_as_it_answers() {
         let invalid = [Invalid { what: "no".to_owned(), place: "/x[1]".to_owned() }];
         for transaction in Door::ALL.iter().flat_map(|door| of_door(*door)) {
+            if transaction.body.0 == HL7_V3 {
+                let body = patients::refusal(transaction, &element(transaction.body.1), &invalid).body;
+                let (how, texts) = acknowledged(&body).expect("an acknowledgement");
+                assert!(!how.is_accept() && texts == ["not valid by the schema: no"], "{}", body.to_xml());
+                continue;
+            }
             match refusal(transaction, &invalid) {
                 Ok(Answer { body, action, .. }) => {
                     assert_eq!(action, transaction.answer);
@@ -104,7 +118,7 @@ mod tests {
                     assert!(xml.contains(Status::Failure.urn()) && xml.contains("/x[1]"), "{xml}");
                 }
                 Err(fault) => {
-                    assert_eq!(transaction.body.0, WSNT, "{}", transaction.name);
+                    assert!([WSNT, XCPD].contains(&transaction.body.0), "{}", transaction.name);
                     assert!(fault.reason.contains("no (/x[1])"), "{}", fault.reason);
                 }
             }

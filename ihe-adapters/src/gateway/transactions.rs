@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fhir_model::interaction::{Caller, Carried};
 
 use super::incoming::{Incoming, store_inline};
-use super::{Answer, Chunk, Door, Gateway, Parts};
+use super::{Answer, Chunk, Door, Gateway, Parts, patients};
 use crate::atna::Recording;
 use crate::documents::is_away;
 use crate::fhir_client::Fhir;
@@ -30,7 +30,7 @@ use crate::xds::submission::Submission;
 
 /// A transaction of a door.
 pub(super) struct Transaction {
-    door: Door,
+    pub(super) door: Door,
     pub(super) name: &'static str,
     pub(super) action: &'static str,
     /// The action of its answer; empty where nobody waits for one.
@@ -175,14 +175,19 @@ const TRANSACTIONS: &[Transaction] = &[
     },
 ];
 
+/// Returns all transactions.
+fn all() -> impl Iterator<Item = &'static Transaction> {
+    TRANSACTIONS.iter().chain(patients::TRANSACTIONS)
+}
+
 /// Returns the transactions of a door.
 pub(super) fn of_door(door: Door) -> impl Iterator<Item = &'static Transaction> {
-    TRANSACTIONS.iter().filter(move |transaction| transaction.door == door)
+    all().filter(move |transaction| transaction.door == door)
 }
 
 /// Returns the namespaces of what the doors take, each once.
 pub(super) fn namespaces() -> Vec<&'static str> {
-    let mut namespaces: Vec<_> = TRANSACTIONS.iter().map(|transaction| transaction.body.0).collect();
+    let mut namespaces: Vec<_> = all().map(|transaction| transaction.body.0).collect();
     namespaces.sort_unstable();
     namespaces.dedup();
     namespaces
@@ -191,7 +196,7 @@ pub(super) fn namespaces() -> Vec<&'static str> {
 /// Returns the names of all transactions.
 #[cfg(test)]
 pub(crate) fn transaction_names() -> impl Iterator<Item = &'static str> {
-    TRANSACTIONS.iter().map(|transaction| transaction.name)
+    all().map(|transaction| transaction.name)
 }
 
 /// Finds what a message is for. Without an action the first that has such a body
@@ -233,6 +238,9 @@ impl Gateway {
         known_patients: &KnownPatients,
     ) -> Result<Answer, Fault> {
         let body = &incoming.envelope.body;
+        if patients::is_of(transaction) {
+            return self.perform_for_patients(transaction, caller, incoming, recording).await;
+        }
         let registry = Registry { recording, known_patients: Some(known_patients), ..self.registry(caller) };
         let answer = |body: Element| Answer {
             action: transaction.answer,

@@ -1,31 +1,39 @@
-//! What this server is by the guides of IHE, in its CapabilityStatement.
+//! What this server is by MHD and mCSD, in its CapabilityStatement.
 //!
 //! Spec: MHD 4.2, CapabilityStatements IHE.MHD.*; mCSD 4.0, IHE.mCSD.*
 
-use fhir_model::schema::{TypeId, ty};
+use fhir_model::schema::ty;
 
-/// An operation that is performed here: on which type, its name without `$`, and
-/// the canonical URL of its definition.
-pub const OPERATIONS: &[(TypeId, &str, &str)] = &[(
-    ty::DOCUMENT_REFERENCE,
-    super::generate_metadata::OPERATION,
-    "https://profiles.ihe.net/ITI/MHD/OperationDefinition/generate-metadata",
-)];
+use crate::capabilities::{Guide, Operation};
 
-/// The canonical URLs of the requirements that it meets.
-pub const INSTANTIATES: &[&str] = &[
-    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient",
-    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Comprehensive",
-    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.UnContained",
-    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Simplified",
-    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Generate",
-    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentResponder",
-    "https://profiles.ihe.net/ITI/mCSD/CapabilityStatement/IHE.mCSD.Directory",
-    "https://profiles.ihe.net/ITI/mCSD/CapabilityStatement/IHE.mCSD.Directory.Update",
-];
+/// MHD.
+pub const MHD: Guide = Guide {
+    url: "https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd",
+    instantiates: &[
+        "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient",
+        "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Comprehensive",
+        "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.UnContained",
+        "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Simplified",
+        "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Generate",
+        "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentResponder",
+    ],
+    operations: &[Operation {
+        on: Some(ty::DOCUMENT_REFERENCE),
+        name: super::generate_metadata::OPERATION,
+        definition: "https://profiles.ihe.net/ITI/MHD/OperationDefinition/generate-metadata",
+    }],
+    supported_profiles: &[],
+    messages: &[],
+};
 
-/// The guides that these stand in.
-pub const IMPLEMENTATION_GUIDES: &[&str] = &[
-    "https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd",
-    "https://profiles.ihe.net/ITI/mCSD/ImplementationGuide/ihe.iti.mcsd",
-];
+/// mCSD, which is nothing but FHIR.
+pub const MCSD: Guide = Guide {
+    url: "https://profiles.ihe.net/ITI/mCSD/ImplementationGuide/ihe.iti.mcsd",
+    instantiates: &[
+        "https://profiles.ihe.net/ITI/mCSD/CapabilityStatement/IHE.mCSD.Directory",
+        "https://profiles.ihe.net/ITI/mCSD/CapabilityStatement/IHE.mCSD.Directory.Update",
+    ],
+    operations: &[],
+    supported_profiles: &[],
+    messages: &[],
+};

@@ -50,7 +50,9 @@ impl PatientIndex<'_> {
 
     /// Returns the person who has an identifier, once it is clear that all
     /// domains are known.
-    async fn person(&self, identifier: &Identifier, wanted: &[String]) -> Result<Person, Refusal> {
+    pub(crate) async fn person(&self, identifier: &Identifier, wanted: &[String]) -> Result<Person, Refusal> {
+        // Plain FHIR may have stored identifiers of domains that are not of the index.
+        self.domains.by_system(&identifier.system).ok_or(DomainError::Unknown)?;
         let found = self.records_with(identifier).await?;
         if found.is_empty() && !self.knows(&identifier.system).await? {
             return Err(Refusal::Domain(DomainError::Unknown));

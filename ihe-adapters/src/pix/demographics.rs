@@ -71,6 +71,10 @@ pub struct Question {
     pub given: Vec<Text>,
     /// The date of birth, or its year or month, as FHIR writes it.
     pub birth_date: Option<String>,
+    /// The first date of birth that is meant, of a range.
+    pub born_from: Option<String>,
+    /// The last one.
+    pub born_to: Option<String>,
     /// The code of FHIR: `male`, `female`, `other`, `unknown`.
     pub gender: Option<String>,
     /// A line of an address.
@@ -87,6 +91,8 @@ pub struct Question {
     pub telecom: Option<String>,
     /// The family name that the mother was born with.
     pub mothers_maiden_name: Option<Text>,
+    /// The ids of the records of which it has to be one.
+    pub records: Option<Vec<String>>,
 }
 
 /// Which part of the answer is wanted.
@@ -134,6 +140,9 @@ impl PatientIndex<'_> {
             }
         }
         let mut asked = question.parameters();
+        if question.records.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Matches::default());
+        }
         if asked.is_empty() {
             return Err(Refusal::EmptyQuestion);
         }
@@ -206,8 +215,11 @@ impl Question {
             ask("given", code_token(given.text()));
         }
         self.birth_date.iter().for_each(|date| ask("birthdate", date.clone()));
+        self.born_from.iter().for_each(|date| ask("birthdate", format!("ge{date}")));
+        self.born_to.iter().for_each(|date| ask("birthdate", format!("le{date}")));
         self.gender.iter().for_each(|code| ask("gender", code.clone()));
         self.telecom.iter().for_each(|value| ask("telecom", code_token(value)));
+        self.records.iter().for_each(|ids| ask("_id", ids.join(",")));
         asked
     }
 
@@ -216,6 +228,7 @@ impl Question {
     fn holds_of(&self, record: &Found) -> bool {
         let root = record.root();
         !is_subsumed(root)
+            && self.records.as_ref().is_none_or(|ids| ids.iter().any(|id| record.id() == Some(id)))
             && self.identifiers.iter().all(|asked| identifiers(root).any(|found| found == *asked))
             && root_names(root).any(|human| self.is_name(human))
             && self.gender.as_deref().is_none_or(|code| root.text_of(name::GENDER) == Some(code))

@@ -53,6 +53,18 @@ impl Domain {
     pub fn system(&self) -> String {
         if self.uri.is_empty() { format!("urn:oid:{}", self.oid) } else { self.uri.clone() }
     }
+
+    /// Returns all that may stand as `Identifier.system`, each once.
+    pub fn systems(&self) -> Vec<String> {
+        let mut systems = self.aliases.clone();
+        systems.push(self.system());
+        if !self.oid.is_empty() {
+            systems.push(format!("urn:oid:{}", self.oid));
+        }
+        systems.sort_unstable();
+        systems.dedup();
+        systems
+    }
 }
 
 /// How a message names an assigning authority (HD of HL7 v2, root of HL7 v3).
@@ -189,13 +201,7 @@ impl Domains {
 
     fn add(&mut self, domain: Domain) -> Result<(), SetupError> {
         let at = self.all.len();
-        let mut uris = domain.aliases.clone();
-        uris.push(domain.system());
-        if !domain.oid.is_empty() {
-            uris.push(format!("urn:oid:{}", domain.oid));
-        }
-        uris.sort_unstable();
-        uris.dedup();
+        let uris = domain.systems();
         let named = |text: &String| if text.is_empty() { Vec::new() } else { vec![text.clone()] };
         let names: [(&mut HashMap<String, usize>, Vec<String>); 4] = [
             (&mut self.by_name, named(&domain.name)),

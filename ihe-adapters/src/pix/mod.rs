@@ -10,19 +10,31 @@
 //!
 //! - [`domains`]: who assigns identifiers, by namespace, OID or URI.
 //! - [`records`]: what a source tells of its records.
+//! - `told`: a record as a source tells of it by FHIR.
+//! - [`merges`]: one record is merged into another, and that is taken back.
 //! - [`persons`]: which records are one person.
 //! - [`cross_references`]: by which identifiers somebody is known elsewhere.
 //! - [`demographics`]: who is known by such a name, birth date and the like.
 //! - [`refusal`]: why something is not done, told once for all wires.
+//! - [`cx`], [`problem`]: identifiers and refusals as HL7 v2 writes them.
+//! - [`pix_query`]: ITI-9; [`update_notification`]: ITI-10.
 //!
 //! Spec: ITI TF-1 5 (PIX), 8 (PDQ), ITI TF-2 3.8, 3.9, 3.21
 
 pub mod cross_references;
+pub mod cx;
 pub mod demographics;
 pub mod domains;
+pub mod merges;
 pub mod persons;
+pub mod pix_query;
+pub mod problem;
 pub mod records;
 pub mod refusal;
+#[cfg(test)]
+pub(crate) mod stored;
+pub(crate) mod told;
+pub mod update_notification;
 
 use fhir_model::schema::name;
 use fhir_model::tree::Element;
@@ -43,6 +55,13 @@ pub struct PatientIndex<'a> {
     pub domains: &'a Domains,
     /// What is recorded of what is done, where it changes something.
     pub(crate) recording: Option<&'a Recording<'a>>,
+}
+
+impl<'a> PatientIndex<'a> {
+    /// Makes the index over FHIR; nothing is recorded of what is done.
+    pub fn new(fhir: Fhir<'a>, domains: &'a Domains) -> PatientIndex<'a> {
+        PatientIndex { fhir, domains, recording: None }
+    }
 }
 
 /// An identifier of a record: who assigned it, as FHIR says it, and the value.

@@ -10,6 +10,7 @@ use fhir_model::reference::Literal;
 use fhir_model::schema::{name, ty};
 use fhir_model::tree::Element;
 
+use super::refusal::Refusal;
 use super::{Identifier, PatientIndex, RECORDS_MAX, identifiers};
 use crate::fhir_client::Found;
 
@@ -45,7 +46,7 @@ pub fn is_subsumed(patient: Element<'_>) -> bool {
 }
 
 /// Returns the ids of the records that a record is tied to.
-fn ties(patient: Element<'_>) -> impl Iterator<Item = &str> {
+pub(super) fn ties(patient: Element<'_>) -> impl Iterator<Item = &str> {
     patient.children_named(name::LINK).filter_map(|link| {
         let literal = Literal::parse(link.child(name::OTHER)?.text_of(name::REFERENCE)?)?;
         (literal.key.resource_type == ty::PATIENT && literal.base.is_none()).then_some(())?;
@@ -88,6 +89,20 @@ impl PatientIndex<'_> {
             }
         }
         Ok(grouped(of, &known))
+    }
+
+    /// Returns the ids of all records that count of whoever some records are of.
+    ///
+    /// # Errors
+    /// When FHIR cannot be asked, or there are too many records.
+    pub async fn records_of(&self, ids: &[String]) -> Result<Vec<String>, Refusal> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            found.extend(self.fhir.search(ty::PATIENT, &[("_id", &ids.join(","))], RECORDS_MAX).await?);
+        }
+        let persons = self.persons(&found).await?;
+        let records = persons.iter().flat_map(|person| &person.records);
+        Ok(records.filter_map(|record| record.id().map(str::to_owned)).collect())
     }
 
     async fn tied(&self, ids: &[String]) -> Result<Vec<Found>, Issue> {

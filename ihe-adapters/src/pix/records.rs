@@ -3,7 +3,7 @@
 //!
 //! Spec: ITI TF-2 3.8.4, 3.30.4, 3.44.4
 
-use fhir_model::interaction::{Body, Carried, FhirApi, Interaction, OperationCall, Performed, Scope};
+use fhir_model::interaction::{Body, Caller, Carried, Performed};
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::percent;
@@ -11,18 +11,19 @@ use fhir_model::schema::ty;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json as value};
 
-use super::domains::{DomainError, Kind};
+use super::domains::Kind;
 use super::persons::is_subsumed;
 use super::refusal::Refusal;
 use super::{Identifier, PatientIndex, RECORDS_MAX, identifiers};
 use crate::atna::Recording;
-use crate::fhir_client::Found;
+use crate::fhir_client::{Fhir, Found};
 
 /// The extension of a Patient that says when what it holds happened at its source.
 pub const EVENT_TIME: &str = "urn:lanterna:pix:event-time";
 /// How often a feed is tried anew that others came in between.
 const TRIES: usize = 4;
-/// What a feed never takes from a record, whatever it says.
+/// What a feed never takes from a record, whatever it says. Of `meta` it can say
+/// something else, and to `link` add.
 const KEPT: &[&str] = &["id", "meta", "link"];
 
 /// What of a record a feed replaces.
@@ -32,12 +33,15 @@ pub enum Replaces {
     All,
     /// The elements that it has (HL7 v2: what is empty stays as it is).
     WhatItSays,
+    /// Nothing: who is known stays as he is (messages that are not about the patient himself).
+    Nothing,
 }
 
 /// What a source tells of one of its records.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    /// The Patient, as JSON of FHIR; its `id`, `meta` and `link` do not count.
+    /// The Patient, as JSON of FHIR; its `id` does not count, and its links are added to
+    /// those that are there.
     pub patient: Value,
     /// What of the record it replaces.
     pub replaces: Replaces,
@@ -74,60 +78,47 @@ impl PatientIndex<'_> {
     /// [`Refusal::NoIdentifier`], [`Refusal::Domain`], [`Refusal::Subsumed`],
     /// [`Refusal::Ambiguous`], or what FHIR refuses.
     pub async fn feed(&self, feed: &Feed) -> Result<Fed, Refusal> {
+        self.feed_or(feed, self.fhir.caller).await
+    }
+
+    /// As [`PatientIndex::feed`]. `outdated`: as whom it is stored where something newer
+    /// was told before, since that may be answered in another way ([`Caller::once`]).
+    ///
+    /// # Errors
+    /// As [`PatientIndex::feed`].
+    pub async fn feed_or(&self, feed: &Feed, outdated: &Caller) -> Result<Fed, Refusal> {
         let key = self.key_of(&feed.patient)?;
+        self.feed_record_or(&key, feed, outdated).await
+    }
+
+    /// As [`PatientIndex::feed`], of the record of this key.
+    ///
+    /// # Errors
+    /// As [`PatientIndex::feed`].
+    pub(crate) async fn feed_record(&self, key: &Identifier, feed: &Feed) -> Result<Fed, Refusal> {
+        self.feed_record_or(key, feed, self.fhir.caller).await
+    }
+
+    async fn feed_record_or(&self, key: &Identifier, feed: &Feed, outdated: &Caller) -> Result<Fed, Refusal> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.feed_once(feed, &key).await {
+            match self.feed_once(feed, key, outdated).await {
                 Err(Refusal::Fhir(issue)) if is_race(issue.code, issue.reason) && tries < TRIES => {}
                 done => return done,
             }
         }
     }
 
-    async fn feed_once(&self, feed: &Feed, key: &Identifier) -> Result<Fed, Refusal> {
+    async fn feed_once(&self, feed: &Feed, key: &Identifier, outdated: &Caller) -> Result<Fed, Refusal> {
         let stored = self.record(key).await?;
-        let mut fed =
-            Fed { patient: String::new(), is_created: stored.is_none(), is_outdated: false, performed: None };
-        let mut entries = Vec::with_capacity(feed.beside.len() + 2);
-        let mut beside = feed.beside.clone();
-        match &stored {
-            None => {
-                let patient = with_event_time(feed.patient.clone(), feed.at);
-                // Who came in between is noticed: it has to be new.
-                let url = conditional(key);
-                entries.push(value!({
-                    "fullUrl": feed.full_url,
-                    "resource": patient,
-                    "request": { "method": "PUT", "url": url, "ifNoneMatch": "*" },
-                }));
-            }
-            Some(found) => {
-                fed.patient = found.id().unwrap_or_default().to_owned();
-                let before = as_json(found)?;
-                fed.is_outdated = is_outdated(&before, feed.at);
-                if !fed.is_outdated {
-                    let after = changed(&before, feed);
-                    let version = before["meta"]["versionId"].as_str().unwrap_or_default().to_owned();
-                    entries.push(value!({
-                        "resource": after,
-                        "request": {
-                            "method": "PUT",
-                            "url": format!("Patient/{}", fed.patient),
-                            "ifMatch": format!("W/\"{version}\""),
-                        },
-                    }));
-                }
-                let place = format!("Patient/{}", fed.patient);
-                beside.iter_mut().for_each(|entry| refer(entry, &feed.full_url, &place));
-            }
-        }
-        entries.extend(beside);
+        let (mut entries, mut fed) = planned(feed, &conditional(key), stored.as_ref())?;
         entries.extend(self.recording.map(Recording::entry));
         if entries.is_empty() {
             return Ok(fed);
         }
-        let performed = self.fhir.transact(entries, feed.contents.clone()).await?;
+        let caller = if fed.is_outdated { outdated } else { self.fhir.caller };
+        let performed = Fhir { caller, ..self.fhir }.transact(entries, feed.contents.clone()).await?;
         self.recording.inspect(|recording| recording.stored());
         if fed.is_created {
             fed.patient = first_id(&performed).unwrap_or_default();
@@ -157,7 +148,7 @@ impl PatientIndex<'_> {
     }
 
     /// Returns the record of a key.
-    async fn record(&self, key: &Identifier) -> Result<Option<Found>, Refusal> {
+    pub(crate) async fn record(&self, key: &Identifier) -> Result<Option<Found>, Refusal> {
         let token = key.token();
         let mut found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], RECORDS_MAX).await?;
         found.retain(|record| identifiers(record.root()).any(|other| other == *key));
@@ -169,70 +160,50 @@ impl PatientIndex<'_> {
             _ => Err(Refusal::Ambiguous),
         }
     }
+}
 
-    /// Merges the record of one identifier into that of another. What is
-    /// stored of the first stays, and is found with the second.
-    ///
-    /// # Errors
-    /// Why nothing was merged; nothing has changed then.
-    pub async fn merge(
-        &self,
-        subsumed: &Identifier,
-        survivor: &Identifier,
-        at: Option<Timestamp>,
-    ) -> Result<(), Refusal> {
-        for identifier in [subsumed, survivor] {
-            self.domains.by_system(&identifier.system).ok_or(DomainError::Unknown)?;
+/// Returns the entries of a transaction that store what a feed says of a
+/// record, and what will have become of it. `place`: where it is put when it is new.
+pub(crate) fn planned(
+    feed: &Feed,
+    place: &str,
+    stored: Option<&Found>,
+) -> Result<(Vec<Value>, Fed), Refusal> {
+    let mut fed =
+        Fed { patient: String::new(), is_created: stored.is_none(), is_outdated: false, performed: None };
+    let mut entries = Vec::with_capacity(feed.beside.len() + 2);
+    let mut beside = feed.beside.clone();
+    match stored {
+        None => {
+            let patient = with_event_time(feed.patient.clone(), feed.at);
+            // Who came in between is noticed: it has to be new.
+            entries.push(value!({
+                "fullUrl": feed.full_url,
+                "resource": patient,
+                "request": { "method": "PUT", "url": place, "ifNoneMatch": "*" },
+            }));
         }
-        if subsumed == survivor {
-            return Err(Refusal::Merge("a patient cannot be merged into himself".to_owned()));
-        }
-        let (source, target) = (self.record(subsumed).await?, self.record(survivor).await?);
-        let (Some(source), Some(target)) = (source, target) else { return Err(Refusal::UnknownIdentifier) };
-        let reference =
-            |record: &Found| value!({ "reference": format!("Patient/{}", record.id().unwrap_or_default()) });
-        let mut parameters = vec![
-            value!({ "name": "source-patient", "valueReference": reference(&source) }),
-            value!({ "name": "target-patient", "valueReference": reference(&target) }),
-        ];
-        parameters.extend(at.map(|at| value!({ "name": "recorded", "valueDateTime": at.to_string() })));
-        self.operation("merge", &parameters).await
-    }
-
-    /// Takes a merge back: the record of an identifier that was merged away
-    /// counts again.
-    ///
-    /// # Errors
-    /// When there is no such record, or it was not merged.
-    pub async fn unmerge(&self, subsumed: &Identifier) -> Result<(), Refusal> {
-        let token = subsumed.token();
-        let mut found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], RECORDS_MAX).await?;
-        found.retain(|record| is_subsumed(record.root()));
-        let record = found.pop().ok_or(Refusal::UnknownIdentifier)?;
-        let reference = value!({ "reference": format!("Patient/{}", record.id().unwrap_or_default()) });
-        self.operation("unmerge", &[value!({ "name": "source-patient", "valueReference": reference })]).await
-    }
-
-    async fn operation(&self, name: &str, parameters: &[Value]) -> Result<(), Refusal> {
-        let parameters = value!({ "resourceType": "Parameters", "parameter": parameters });
-        let body = json::read(parameters.to_string()).map_err(Issue::from)?;
-        let call = OperationCall {
-            name: name.to_owned(),
-            scope: Scope::Type(ty::PATIENT),
-            query: Vec::new(),
-            body: Some(body),
-            faults: Vec::new(),
-            safe: false,
-        };
-        let api: &dyn FhirApi = self.fhir.api;
-        match api.perform(self.fhir.caller, Interaction::Operation(call)).await {
-            Ok(_) => Ok(()),
-            Err(issue) if matches!(issue.code, IssueType::BusinessRule | IssueType::Conflict) => {
-                Err(Refusal::Merge(issue.diagnostics))
+        Some(found) => {
+            fed.patient = found.id().unwrap_or_default().to_owned();
+            let before = as_json(found)?;
+            let is_about_him = feed.replaces != Replaces::Nothing;
+            fed.is_outdated = is_about_him && is_outdated(&before, feed.at);
+            let place = format!("Patient/{}", fed.patient);
+            if is_about_him && !fed.is_outdated {
+                entries.push(put(&place, changed(&before, feed), &before));
             }
-            Err(issue) => Err(issue.into()),
+            beside.iter_mut().for_each(|entry| refer(entry, &feed.full_url, &place));
         }
     }
+    entries.extend(beside);
+    Ok((entries, fed))
+}
+
+/// Returns the entry of a transaction that puts a record in the place of how it was `before`.
+pub(super) fn put(place: &str, after: Value, before: &Value) -> Value {
+    let version = before["meta"]["versionId"].as_str().unwrap_or_default().to_owned();
+    let request = value!({ "method": "PUT", "url": place, "ifMatch": format!("W/\"{version}\"") });
+    value!({ "resource": after, "request": request })
 }
 
 fn is_race(code: IssueType, reason: Reason) -> bool {
@@ -240,35 +211,41 @@ fn is_race(code: IssueType, reason: Reason) -> bool {
 }
 
 /// Returns the URL that means the record of a key.
-fn conditional(key: &Identifier) -> String {
+pub(crate) fn conditional(key: &Identifier) -> String {
     let mut url = "Patient?identifier=".to_owned();
     percent::encode(&key.token(), &mut url);
     url
 }
 
-fn as_json(record: &Found) -> Result<Value, Refusal> {
+/// Returns a record as JSON of FHIR.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub(crate) fn as_json(record: &Found) -> Result<Value, Refusal> {
     let text = json::to_json(&record.to_resource());
     serde_json::from_slice(&text).map_err(|_| {
         let issue = Issue::fatal(IssueType::Exception);
-        Refusal::Fhir(issue.text("a stored Patient cannot be read"))
+        Refusal::Fhir(issue.text("what is stored cannot be read"))
     })
 }
 
 /// Returns the record as it is after a feed.
-fn changed(before: &Value, feed: &Feed) -> Value {
+pub(super) fn changed(before: &Value, feed: &Feed) -> Value {
     let fed = with_event_time(feed.patient.clone(), feed.at);
     let none = Map::new();
     let (before, fed) = (before.as_object().unwrap_or(&none), fed.as_object().unwrap_or(&none));
     let mut after = match feed.replaces {
-        Replaces::WhatItSays => before.clone(),
+        Replaces::WhatItSays | Replaces::Nothing => before.clone(),
         Replaces::All => before.iter().filter(|(name, _)| KEPT.contains(&name.as_str())).map(owned).collect(),
     };
-    for (name, value) in fed.iter().filter(|(name, _)| !KEPT.contains(&name.as_str())) {
+    for (name, value) in fed.iter().filter(|(name, _)| *name != "id") {
         let value = match (feed.replaces, name.as_str()) {
             (Replaces::WhatItSays, "identifier") => united(before.get(name), value, same_identifier),
             (Replaces::WhatItSays, "extension") => {
                 united(before.get(name), value, |a, b| a["url"] == b["url"])
             }
+            // What is known of a link, such as who made it, is not the source's to say.
+            (_, "link") => united(Some(value), before.get(name).unwrap_or(&Value::Null), same_link),
             _ => value.clone(),
         };
         // `deceasedBoolean` takes the place of `deceasedDateTime`.
@@ -294,10 +271,22 @@ fn same_identifier(one: &Value, other: &Value) -> bool {
     one["system"] == other["system"] && one["value"] == other["value"]
 }
 
+/// Tells whether two links say the same of the same one.
+pub(super) fn same_link(one: &Value, other: &Value) -> bool {
+    let named = |link: &Value, by: &str| link["other"][by].clone();
+    one["type"] == other["type"]
+        && ["reference", "identifier"].iter().any(|by| {
+            let value = named(one, by);
+            !value.is_null() && value == named(other, by)
+        })
+}
+
 /// Returns what was known with what is told, which counts where both say something.
 fn united(before: Option<&Value>, told: &Value, is_same: fn(&Value, &Value) -> bool) -> Value {
-    let (Some(before), Some(told)) = (before.and_then(Value::as_array), told.as_array()) else {
-        return told.clone();
+    let (before, told) = match (before.and_then(Value::as_array), told.as_array()) {
+        (Some(before), Some(told)) => (before, told),
+        (Some(_), None) if told.is_null() => return before.cloned().unwrap_or_default(),
+        _ => return told.clone(),
     };
     let mut all: Vec<Value> = told.clone();
     all.extend(before.iter().filter(|old| told.iter().all(|new| !is_same(old, new))).cloned());
@@ -324,7 +313,7 @@ fn is_outdated(before: &Value, at: Option<Timestamp>) -> bool {
 }
 
 /// Puts another reference in the place of one, wherever it stands.
-fn refer(value: &mut Value, from: &str, to: &str) {
+pub(crate) fn refer(value: &mut Value, from: &str, to: &str) {
     match value {
         Value::String(text) if text == from => to.clone_into(text),
         Value::Array(all) => all.iter_mut().for_each(|value| refer(value, from, to)),
@@ -360,14 +349,15 @@ mod tests {
         });
         let told = value!({
             "resourceType": "Patient", "id": "other", "gender": "female", "deceasedDateTime": "2020",
+            "link": [{ "type": "seealso", "other": { "reference": "RelatedPerson/9" } }],
             "identifier": [{ "system": "urn:oid:1.2", "value": "a", "use": "usual" }],
         });
         let part = changed(&before, &feed(told.clone(), Replaces::WhatItSays));
         assert_eq!(part["gender"], "female");
-        assert_eq!(
-            (&part["birthDate"], &part["id"], &part["link"]),
-            (&value!("1970"), &value!("1"), &before["link"])
-        );
+        assert_eq!((&part["birthDate"], &part["id"]), (&value!("1970"), &value!("1")));
+        // What is told of links is added.
+        let links = value!([before["link"][0], told["link"][0]]);
+        assert_eq!(part["link"], links);
         assert_eq!((&part["deceasedBoolean"], &part["deceasedDateTime"]), (&Value::Null, &value!("2020")));
         assert_eq!(part["identifier"][0]["use"], "usual");
         assert_eq!(part["identifier"].as_array().map(Vec::len), Some(2));
@@ -377,7 +367,7 @@ mod tests {
         assert!(deleted.get("birthDate").is_none() && deleted.get("deceasedDateTime").is_none());
         let whole = changed(&before, &feed(told, Replaces::All));
         assert!(whole.get("birthDate").is_none() && whole.get("active").is_none());
-        assert_eq!((&whole["id"], &whole["link"]), (&value!("1"), &before["link"]));
+        assert_eq!((&whole["id"], &whole["link"], &whole["meta"]), (&value!("1"), &links, &before["meta"]));
         assert_eq!(whole["identifier"].as_array().map(Vec::len), Some(1));
     }
 

@@ -5,6 +5,7 @@ pub mod dicom;
 pub mod ebrim;
 pub mod ebrs;
 pub mod hl7v2;
+pub mod hl7v3;
 pub mod mllp;
 pub mod mtom;
 pub mod namespaces;

@@ -34,6 +34,8 @@ pub const XDSB: &str = "urn:ihe:iti:xds-b:2007";
 pub const RMD: &str = "urn:ihe:iti:rmd:2017";
 /// IHE XDS-I.b.
 pub const XDSI: &str = "urn:ihe:rad:xdsi-b:2009";
+/// IHE cross-community patient discovery.
+pub const XCPD: &str = "urn:ihe:iti:xcpd:2009";
 /// WS-BaseNotification: subscriptions and what they bring.
 pub const WSNT: &str = "http://docs.oasis-open.org/wsn/b-2";
 /// WS-BaseFaults.
@@ -66,6 +68,7 @@ pub fn prefix(namespace: &str) -> Option<&'static str> {
         XDSB => "xdsb",
         RMD => "rmd",
         XDSI => "xdsi",
+        XCPD => "xcpd",
         WSNT => "wsnt",
         WSRF_BF => "wsrf-bf",
         WSRF_R => "wsrf-r",

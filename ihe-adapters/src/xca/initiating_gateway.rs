@@ -16,6 +16,8 @@ pub struct Community {
     pub query: String,
     /// Where its responding gateway takes ITI-39.
     pub retrieve: String,
+    /// Where its responding gateway takes ITI-55; `None` when it is not asked for patients.
+    pub xcpd: Option<String>,
     /// The OID of who assigns the identifiers by which it knows patients;
     /// `None` when it knows them by those that it is asked with.
     pub assigning_authority: Option<String>,

@@ -94,7 +94,7 @@ pub(super) const KINDS: &[Kind] = &[
 pub(super) fn not_executed(kind: &str) -> &'static str {
     match kind {
         "XCRmuTransaction" => "ITI-92 to a gateway is not built",
-        "XcpdTransaction" | "XCPDTransaction" => "XCPD is not built",
+        "XcpdTransaction" | "XCPDTransaction" => "looks for somebody born on a day that does not exist",
         "DsubSubscribeTransaction" | "PublishTransaction" => "stands in the self test of the toolkit alone",
         "StsTransaction" => "needs a security token service",
         "ImagingDocSetRetrieveTransaction" | "WADOTransaction" | "RetrieveImagingDocSetTransaction" => {

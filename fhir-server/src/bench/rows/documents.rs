@@ -101,7 +101,7 @@ fn envelope(action: &str, body: &str) -> String {
     )
 }
 
-fn post(address: SocketAddr, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn post(address: SocketAddr, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let mut request = format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"

@@ -9,7 +9,10 @@ mod documents;
 mod download;
 mod growth;
 mod import;
+mod r#match;
 mod memory;
+mod messages;
+mod patients;
 mod read;
 mod search;
 mod start;
@@ -28,7 +31,7 @@ type MeasureLoad = fn(&mut Bench<'_>) -> Result<(), BenchError>;
 
 /// How the rows are measured, in the order in which that is done: what needs
 /// the data untouched comes before what writes to it.
-const MEASURES: [(&str, Measure); 10] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("start", start::measure),
     ("read", read::measure),
     ("search", search::measure),
@@ -39,17 +42,20 @@ const MEASURES: [(&str, Measure); 10] = [
     ("create", create::measure),
     ("import", import::measure),
     ("validation", validation::measure),
+    ("match", r#match::measure),
 ];
 
 /// How the loads beside the table are measured.
-const LOADS: [(&str, MeasureLoad); 7] = [
+const LOADS: [(&str, MeasureLoad); 9] = [
     ("crud", crud::measure),
     ("transaction", transaction::measure),
     ("bulk", bulk::measure),
     ("documents", documents::measure),
+    ("patients", patients::measure),
     ("terminology", terminology::measure),
     ("transform", transform::measure),
     ("audit", audit::measure),
+    ("messages", messages::measure),
 ];
 
 /// What could not be measured, and why.

@@ -11,22 +11,23 @@ use fhir_model::primitive::id::ResourceId;
 use fhir_model::schema::TypeId;
 use serde_json::Value;
 
+use crate::identity::Index;
 use crate::interaction::Server;
 use crate::limits::Limits;
 use crate::search::registry::Definitions;
 use crate::search::{Search, SearchLimits};
 use crate::storage::{Store, StoreSettings};
 
-pub(super) const BASE: &str = "http://localhost/fhir";
+pub(crate) const BASE: &str = "http://localhost/fhir";
 
 /// A server on a folder, as it is after a start.
-pub(super) struct Running {
-    pub(super) server: Server,
-    pub(super) runtime: tokio::runtime::Runtime,
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 impl Running {
-    pub(super) fn start(folder: &Path) -> Running {
+    pub(crate) fn start(folder: &Path) -> Running {
         let store = Arc::new(Store::open(&StoreSettings::of(folder)).expect("store"));
         let bases = vec![BASE.to_owned()];
         let standard = Arc::new(Definitions::standard().expect("definitions"));
@@ -35,19 +36,25 @@ impl Running {
         Running { server, runtime: tokio::runtime::Builder::new_current_thread().build().expect("runtime") }
     }
 
-    pub(super) fn perform(&self, interaction: Interaction) -> Result<Performed, Issue> {
+    /// Links the records of an index.
+    pub(crate) fn with_index(self, index: Index) -> Running {
+        let Running { server, runtime } = self;
+        Running { server: server.with_index(index).expect("an index"), runtime }
+    }
+
+    pub(crate) fn perform(&self, interaction: Interaction) -> Result<Performed, Issue> {
         let caller = Caller::new("test", BASE);
         self.runtime.block_on(self.server.perform(&caller, interaction))
     }
 
-    pub(super) fn create(&self, resource: &Value) -> Result<Performed, Issue> {
+    pub(crate) fn create(&self, resource: &Value) -> Result<Performed, Issue> {
         let resource = tree(resource);
         let request =
             CreateRequest { resource_type: resource.resource_type(), resource, if_none_exist: None };
         self.perform(Interaction::Create(request))
     }
 
-    pub(super) fn put(&self, resource: &Value) -> Result<Performed, Issue> {
+    pub(crate) fn put(&self, resource: &Value) -> Result<Performed, Issue> {
         let resource = tree(resource);
         let id = ResourceId::parse(resource.id().expect("id")).expect("id");
         self.perform(Interaction::Update(UpdateRequest {
@@ -59,13 +66,13 @@ impl Running {
         }))
     }
 
-    pub(super) fn delete(&self, of: TypeId, id: &str) {
+    pub(crate) fn delete(&self, of: TypeId, id: &str) {
         let target = Target::Id(ResourceId::parse(id).expect("id"));
         let request = DeleteRequest { resource_type: of, target, if_match: None };
         self.perform(Interaction::Delete(request)).expect("deleted");
     }
 }
 
-pub(super) fn tree(resource: &Value) -> fhir_model::tree::Resource {
+pub(crate) fn tree(resource: &Value) -> fhir_model::tree::Resource {
     fhir_model::json::read(resource.to_string().into_bytes()).expect("a resource")
 }

@@ -25,7 +25,7 @@ pub(super) const FORM: &str = "sound";
 const SOUND_CHARS_MAX: usize = 32;
 
 /// Calls `each` with the sound of every word of a folded text.
-pub(super) fn for_each_sound(folded: &str, mut each: impl FnMut(&str)) {
+pub(crate) fn for_each_sound(folded: &str, mut each: impl FnMut(&str)) {
     for word in folded.split(|c: char| !c.is_alphanumeric() && !is_apostrophe(c)) {
         let sound = sound(word);
         if !sound.is_empty() {

@@ -29,6 +29,7 @@ fn prepared(id: &str, content: &str) -> PreparedResource {
         spans: vec![Span { hash: EqualHash(3), low: number, high: number + 1 }],
         texts: vec![Text { branch: BranchCode(4), folded: content.to_owned() }],
         forms: vec![Form { form: EqualHash(5), hash: EqualHash(number) }],
+        ..IndexRows::default()
     };
     rows.normalize();
     PreparedResource::new(key(id), StoredBody { bytes, hole }, rows, &Dictionaries::default())

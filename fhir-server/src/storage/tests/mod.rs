@@ -12,6 +12,7 @@ mod model;
 mod open;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,7 +25,9 @@ use tempfile::TempDir;
 
 use super::packed::unpack;
 use super::*;
-use crate::index::row::{BranchCode, EqualHash, IndexRows, Link, Pair, Span, TargetHash, Text, TypeCode};
+use crate::index::row::{
+    BranchCode, EqualHash, IndexRows, Link, NameHash, Pair, PersonRow, Span, TargetHash, Text, TypeCode,
+};
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("temporary folder")
@@ -71,6 +74,10 @@ fn rows(content: &str) -> IndexRows {
             .push(Pair { focus: EqualHash::of_link(link.branch, link.target), value: EqualHash(number) });
         rows.spans.push(Span { hash: EqualHash(1), low: number, high: number + 1 });
         rows.texts.push(Text { branch: BranchCode(-3), folded: char::from(letter).to_string() });
+    }
+    rows.names.extend(content.bytes().map(|letter| NameHash(letter.into())));
+    if !content.is_empty() {
+        rows.persons.push(PersonRow(content.as_bytes().to_owned()));
     }
     rows.normalize();
     rows
@@ -150,6 +157,7 @@ fn index_dump(store: &Store) -> Vec<String> {
         ("pair", "focus || ' ' || value || ' ' || key"),
         ("span", "hash || ' ' || low || ' ' || high || ' ' || key"),
         ("text", "branch || ' ' || folded || ' ' || key"),
+        ("person", "hex(features) || ' ' || key"),
     ] {
         lines.extend(texts(store, &format!("SELECT '{table} ' || {columns} FROM {table}")));
     }
@@ -157,9 +165,10 @@ fn index_dump(store: &Store) -> Vec<String> {
     lines
 }
 
-/// The lines that the packed keys of all resources ask for.
-fn index_of_packed_keys(store: &Store) -> Vec<String> {
+/// The lines that the packed keys of all resources ask for, and the names that they count.
+fn index_of_packed_keys(store: &Store) -> (Vec<String>, Vec<(i64, i64)>) {
     let mut lines = Vec::new();
+    let mut names: BTreeMap<i64, i64> = BTreeMap::new();
     let mut reader = store.reader().expect("reader");
     let statement = sql("SELECT key, hex(index_keys) FROM resource", Vec::new());
     for (key, hex) in reader.integers_with_text(&statement).expect("packed") {
@@ -172,15 +181,21 @@ fn index_of_packed_keys(store: &Store) -> Vec<String> {
         lines.extend(rows.pairs.iter().map(|r| format!("pair {} {} {key}", r.focus.0, r.value.0)));
         lines.extend(rows.spans.iter().map(|r| format!("span {} {} {} {key}", r.hash.0, r.low, r.high)));
         lines.extend(rows.texts.iter().map(|r| format!("text {} {} {key}", r.branch.0, r.folded)));
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+        lines.extend(rows.persons.iter().map(|r| format!("person {} {key}", hex(&r.0))));
+        rows.names.iter().for_each(|name| *names.entry(name.0).or_default() += 1);
     }
     lines.sort();
-    lines
+    (lines, names.into_iter().collect())
 }
 
 /// Checks all that must hold of any database.
 fn check_invariants(store: &Store) {
     assert_eq!(store.check().expect("check"), Vec::<String>::new());
-    assert_eq!(index_dump(store), index_of_packed_keys(store));
+    let (rows, names) = index_of_packed_keys(store);
+    assert_eq!(index_dump(store), rows);
+    let counted = sql("SELECT hash, live FROM name_count WHERE live <> 0 ORDER BY 1", Vec::new());
+    assert_eq!(store.reader().expect("reader").integer_pairs(&counted).expect("counts"), names);
     let counted = "SELECT type || ' ' || count(*) FROM resource WHERE deleted = 0 GROUP BY type ORDER BY 1";
     let counters = "SELECT type || ' ' || live FROM counter WHERE live <> 0 ORDER BY 1";
     assert_eq!(texts(store, counted), texts(store, counters));

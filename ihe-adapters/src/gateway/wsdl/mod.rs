@@ -7,7 +7,7 @@
 
 use super::Door;
 use super::transactions::{Transaction, of_door};
-use crate::wire::namespaces::{QUERY, RMD, RS, WSNT, XDSB, XDSI};
+use crate::wire::namespaces::{HL7_V3, QUERY, RMD, RS, WSNT, XCPD, XDSB, XDSI};
 use crate::wire::xml::Element;
 
 const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
@@ -80,7 +80,7 @@ pub(super) fn wsdl(door: Door, address: &str) -> String {
     // Prefixes of qualified names in values have to be declared by hand.
     definitions.push_str(&format!(
         "<definitions xmlns=\"{WSDL}\" name=\"{name}\" targetNamespace=\"{TARGET}\" xmlns:ihe=\"{TARGET}\" \
-         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:rmd=\"{RMD}\" xmlns:iherad=\"{XDSI}\" xmlns:wsnt=\"{WSNT}\" xmlns:lcm=\"{}\">\n{TYPES}",
+         xmlns:query=\"{QUERY}\" xmlns:rs=\"{RS}\" xmlns:rmd=\"{RMD}\" xmlns:iherad=\"{XDSI}\" xmlns:wsnt=\"{WSNT}\" xmlns:hl7=\"{HL7_V3}\" xmlns:xcpd=\"{XCPD}\" xmlns:lcm=\"{}\">\n{TYPES}",
         crate::wire::namespaces::LCM
     ));
     definitions.extend(parts);
@@ -96,12 +96,23 @@ fn prefix(namespace: &str) -> &'static str {
         RMD => "rmd",
         XDSI => "iherad",
         WSNT => "wsnt",
+        HL7_V3 => "hl7",
+        XCPD => "xcpd",
         _ => "lcm",
     }
 }
 
-/// Returns the name of an operation: that of its action.
+/// Returns the name of an operation: that of its action, or for HL7 v3 the
+/// actor with the interaction.
 fn operation(transaction: &Transaction) -> String {
+    if let Some(interaction) = transaction.action.strip_prefix("urn:hl7-org:v3:") {
+        // Other communities are asked by who is the initiating gateway.
+        let is_initiating = (transaction.door, transaction.name) == (Door::PatientDiscovery, "ITI-47");
+        let actor = if is_initiating { "InitiatingGateway" } else { transaction.door.actor() };
+        let (name, rest) = interaction.split_once(':').unwrap_or((interaction, ""));
+        let deferred = if rest.starts_with("Deferred:") { "Deferred_" } else { "" };
+        return format!("{actor}_{deferred}{name}");
+    }
     let action = transaction.action.rsplit([':', '/']).next().unwrap_or_default();
     action.replace("-b", "_b")
 }
@@ -115,6 +126,11 @@ fn answer_of(transaction: &Transaction) -> (&'static str, &'static str) {
         }
         "Subscribe" => (WSNT, "SubscribeResponse"),
         "Unsubscribe" => (WSNT, "UnsubscribeResponse"),
+        "PatientLocationQueryRequest" => (XCPD, "PatientLocationQueryResponse"),
+        _ if transaction.body.0 == HL7_V3 => {
+            let answer = transaction.answer.strip_prefix("urn:hl7-org:v3:").unwrap_or_default();
+            (HL7_V3, answer.split(':').next().unwrap_or_default())
+        }
         _ => (RS, "RegistryResponse"),
     }
 }

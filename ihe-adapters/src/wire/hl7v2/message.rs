@@ -1,32 +1,18 @@
-//! A message: segments, fields, repetitions, components, sub-components.
+//! A message: its segments.
 //!
 //! Spec: HL7 v2.5.1 section 2.5.
 
-use super::escape;
+use super::charset::{self, Charset};
+use super::delimiters::Delimiters;
+use super::part::Part;
+use super::segment::Segment;
 
 /// The greatest number of segments in a message.
 pub const SEGMENTS_MAX: usize = 100_000;
 
-/// The characters that take a message apart, told by its header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delimiters {
-    /// Usually `|`.
-    pub field: char,
-    /// Usually `^`.
-    pub component: char,
-    /// Usually `~`.
-    pub repetition: char,
-    /// Usually `\`.
-    pub escape: char,
-    /// Usually `&`.
-    pub subcomponent: char,
-}
-
-impl Default for Delimiters {
-    fn default() -> Delimiters {
-        Delimiters { field: '|', component: '^', repetition: '~', escape: '\\', subcomponent: '&' }
-    }
-}
+/// The greatest number of fields, repetitions, components and sub-components: each costs
+/// memory, and a few bytes make one.
+pub const PARTS_MAX: usize = 500_000;
 
 /// Why bytes are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,34 +20,49 @@ pub enum MessageError {
     /// The first segment is not a header with its delimiters.
     #[error("the message does not begin with MSH and its delimiters")]
     Header,
-    /// Two delimiters are the same, or one is a letter or digit.
-    #[error("the delimiters in MSH are not five different signs")]
+    /// Two delimiters are the same, or one is a letter, a digit or a space.
+    #[error("the delimiters in MSH are not different signs")]
     Delimiters,
     /// A segment does not begin with a name of three letters or digits.
     #[error("segment {0} has no name of three letters or digits")]
     SegmentName(usize),
+    /// A second header: that would be a second message.
+    #[error("segment {0} is a second MSH")]
+    SecondHeader(usize),
     /// More than [`SEGMENTS_MAX`] segments.
     #[error("more than {SEGMENTS_MAX} segments")]
     TooLong,
+    /// More than [`PARTS_MAX`] fields and parts of them.
+    #[error("more than {PARTS_MAX} fields and parts of fields")]
+    TooManyParts,
 }
 
 /// A message, kept as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     delimiters: Delimiters,
+    charset: Charset,
     segments: Vec<Segment>,
     /// Whether the last segment ended with a line end.
     ends_with_line_end: bool,
 }
 
-/// A segment: its text, and what ended the line before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Segment {
-    text: String,
-    line_end: &'static str,
-}
-
 impl Message {
+    /// Makes a message of its header and nothing else.
+    pub fn new(delimiters: &Delimiters) -> Message {
+        let segments = vec![Segment::header(delimiters)];
+        Message { delimiters: *delimiters, charset: Charset::default(), segments, ends_with_line_end: true }
+    }
+
+    /// Reads a message in the characters that it says it has (MSH-18).
+    ///
+    /// # Errors
+    /// When the header or a segment is not what it should be.
+    pub fn read(bytes: &[u8]) -> Result<Message, MessageError> {
+        let (text, charset) = charset::decode(bytes);
+        Ok(Message { charset, ..Message::parse(&text)? })
+    }
+
     /// Parses a message. Segments end with CR, or CR LF; where there is no CR
     /// at all, with LF. A lone LF among CRs belongs to its field (some senders
     /// wrap base64 so).
@@ -69,8 +70,12 @@ impl Message {
     /// # Errors
     /// When the header or a segment is not what it should be.
     pub fn parse(text: &str) -> Result<Message, MessageError> {
-        let delimiters = delimiters_of(text)?;
-        let mut segments = Vec::new();
+        let delimiters = Delimiters::of(text)?;
+        let Delimiters { field, component, repetition, subcomponent, .. } = delimiters;
+        if text.matches([field, component, repetition, subcomponent]).nth(PARTS_MAX).is_some() {
+            return Err(MessageError::TooManyParts);
+        }
+        let mut segments: Vec<Segment> = Vec::new();
         let mut rest = text;
         let mut ends_with_line_end = false;
         let terminator = if text.contains('\r') { '\r' } else { '\n' };
@@ -94,9 +99,13 @@ impl Message {
             if segments.len() == SEGMENTS_MAX {
                 return Err(MessageError::TooLong);
             }
-            segments.push(Segment { text: line.to_owned(), line_end });
+            let segment = Segment { text: line.to_owned(), line_end, delimiters };
+            if segment.name() == "MSH" && !segments.is_empty() {
+                return Err(MessageError::SecondHeader(segments.len() + 1));
+            }
+            segments.push(segment);
         }
-        Ok(Message { delimiters, segments, ends_with_line_end })
+        Ok(Message { delimiters, charset: Charset::default(), segments, ends_with_line_end })
     }
 
     /// Writes the message as it was read.
@@ -109,9 +118,25 @@ impl Message {
         out
     }
 
+    /// Writes the message in its characters; what those do not have becomes `?`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.charset.encode(&self.write())
+    }
+
     /// Returns the delimiters.
     pub fn delimiters(&self) -> &Delimiters {
         &self.delimiters
+    }
+
+    /// Returns in which characters it came.
+    pub fn charset(&self) -> Charset {
+        self.charset
+    }
+
+    /// Says in which characters it is written.
+    #[must_use]
+    pub fn with_charset(self, charset: Charset) -> Message {
+        Message { charset, ..self }
     }
 
     /// Tells whether the last segment ended with a line end, as it should.
@@ -119,39 +144,53 @@ impl Message {
         self.ends_with_line_end
     }
 
+    /// Returns all segments, in order; empty lines are none.
+    pub fn all(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| !segment.text.is_empty())
+    }
+
     /// Returns the segments of a name, in order.
     pub fn segments<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m Segment> {
         self.segments.iter().filter(move |s| s.name() == name)
     }
 
+    /// Returns the first segment of a name.
+    pub fn segment(&self, name: &str) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.name() == name)
+    }
+
+    /// Returns the segments of a name, to be changed.
+    pub fn segments_mut<'m>(&'m mut self, name: &'m str) -> impl Iterator<Item = &'m mut Segment> {
+        self.segments.iter_mut().filter(move |s| s.name() == name)
+    }
+
+    /// Adds a segment at the end.
+    pub fn push(&mut self, segment: Segment) {
+        if let Some(last) = self.segments.last_mut().filter(|last| last.line_end.is_empty()) {
+            last.line_end = "\r";
+        }
+        self.segments.push(Segment { line_end: "\r", delimiters: self.delimiters, ..segment });
+        self.ends_with_line_end = true;
+    }
+
+    /// Takes out the segments that are not wanted; the header stays.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&Segment) -> bool) {
+        self.segments.retain(|segment| segment.name() == "MSH" || keeps(segment));
+        self.ends_with_line_end = self.segments.last().is_some_and(|last| !last.line_end.is_empty());
+    }
+
+    /// Returns a field of the header; an empty one where there is none.
+    pub fn header(&self, field: usize) -> Part<'_> {
+        match self.segments.first() {
+            Some(header) => header.part(field),
+            None => Part::whole("", &self.delimiters),
+        }
+    }
+
     /// Returns the value at a place such as `PID-3.1`: first segment of that
     /// name, first repetition, first sub-component; escapes decoded.
     pub fn value(&self, segment: &str, field: usize, component: usize) -> Option<String> {
-        let field = self.segments(segment).next()?.field(field, &self.delimiters)?;
-        let repetition = field.split(self.delimiters.repetition).next()?;
-        let component = repetition.split(self.delimiters.component).nth(component.checked_sub(1)?)?;
-        let value = component.split(self.delimiters.subcomponent).next()?;
-        Some(escape::decode(value, &self.delimiters)).filter(|v| !v.is_empty())
-    }
-}
-
-impl Segment {
-    /// Returns the name, such as `PID`; empty for an empty line.
-    pub fn name(&self) -> &str {
-        self.text.get(..3).unwrap_or("")
-    }
-
-    /// Returns a field as written, counted from 1 as the standard counts;
-    /// MSH-1 is the field separator itself.
-    pub fn field(&self, number: usize, delimiters: &Delimiters) -> Option<&str> {
-        if self.name() == "MSH" {
-            return match number {
-                0 => None,
-                1 => self.text.get(3..3 + delimiters.field.len_utf8()),
-                _ => self.text.split(delimiters.field).nth(number - 1),
-            };
-        }
-        if number == 0 { None } else { self.text.split(delimiters.field).nth(number) }
+        self.segment(segment)?.part(field).component(component).value()
     }
 }
 
@@ -171,105 +210,7 @@ fn continue_segment(
     Ok(())
 }
 
-fn delimiters_of(text: &str) -> Result<Delimiters, MessageError> {
-    let mut signs = text.strip_prefix("MSH").ok_or(MessageError::Header)?.chars();
-    let mut next = || signs.next().filter(|c| !c.is_control());
-    let found = (next(), next(), next(), next(), next());
-    let (Some(field), Some(component), Some(repetition), Some(escape), Some(subcomponent)) = found else {
-        return Err(MessageError::Header);
-    };
-    let all = [field, component, repetition, escape, subcomponent];
-    let distinct = all.iter().enumerate().all(|(at, c)| !c.is_alphanumeric() && !all[..at].contains(c));
-    if !distinct {
-        return Err(MessageError::Delimiters);
-    }
-    Ok(Delimiters { field, component, repetition, escape, subcomponent })
-}
-
 fn is_named(line: &str, delimiters: &Delimiters) -> bool {
     let name = line.split(delimiters.field).next().unwrap_or("");
     name.len() == 3 && name.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::{Path, PathBuf};
-
-    const ADT: &str = "MSH|^~\\&|SIO|H1|LAN|R|20240102||ADT^A01|42|P|2.5\rPID|1||123^^^A&1.2&ISO~X^^^B||Rossi\\T\\Figli^Maria\rZXX|kept\r";
-
-    #[test]
-    fn places() {
-        let message = Message::parse(ADT).expect("valid");
-        for (segment, field, component, expected) in [
-            ("MSH", 1, 1, Some("|")),
-            ("MSH", 9, 1, Some("ADT")),
-            ("MSH", 10, 1, Some("42")),
-            ("PID", 3, 1, Some("123")),
-            ("PID", 3, 4, Some("A")),
-            ("PID", 5, 1, Some("Rossi&Figli")),
-            ("PID", 99, 1, None),
-            ("PV1", 1, 1, None),
-            ("PID", 0, 0, None),
-        ] {
-            if (segment, field) == ("MSH", 1) {
-                let header = message.segments("MSH").next().expect("header");
-                assert_eq!(header.field(1, message.delimiters()), expected);
-                continue;
-            }
-            assert_eq!(
-                message.value(segment, field, component).as_deref(),
-                expected,
-                "{segment}-{field}.{component}"
-            );
-        }
-    }
-
-    #[test]
-    fn refused() {
-        for (text, error) in [
-            ("", MessageError::Header),
-            ("PID|1", MessageError::Header),
-            ("MSH|^~", MessageError::Header),
-            ("MSH||~\\&|", MessageError::Delimiters),
-            ("MSHA^~\\&|", MessageError::Delimiters),
-            ("MSH|^~\\&|a\rno segment", MessageError::SegmentName(2)),
-        ] {
-            assert_eq!(Message::parse(text), Err(error), "{text}");
-        }
-    }
-
-    fn files(folder: &Path, out: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() { files(&path, out) } else { out.push(path) }
-        }
-    }
-
-    #[test]
-    fn samples_come_back_byte_for_byte() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/testdata/ihe/hl7v2");
-        let mut paths = Vec::new();
-        files(&folder, &mut paths);
-        let mut compared = 0;
-        for path in &paths {
-            let Ok(text) = std::fs::read_to_string(path) else { continue };
-            if text.starts_with("MSH") {
-                let message = Message::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-                assert_eq!(message.write(), text, "{}", path.display());
-                compared += 1;
-            }
-        }
-        println!("{compared} messages of {} files compared", paths.len());
-        assert!(compared > 0 || !folder.exists());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn whatever_parses_is_written_back(text in "MSH\\|\\^~\\\\&[|A-Z^~&\r\n]{0,60}") {
-            if let Ok(message) = Message::parse(&text) {
-                proptest::prop_assert_eq!(message.write(), text);
-            }
-        }
-    }
 }

@@ -12,7 +12,7 @@ mod fault;
 pub use addressing::{ANONYMOUS, Addressing, ReplyTo};
 pub use fault::{Fault, FaultCode, Notification, Security, Subcode};
 
-use super::namespaces::{SOAP_11, SOAP_12, WSA, WSA_2004, WSSE};
+use super::namespaces::{SOAP_11, SOAP_12, WSA, WSA_2004, WSSE, XCPD};
 use super::xml::Element;
 
 /// A version of SOAP.
@@ -95,7 +95,7 @@ impl Envelope {
         let is_asked = header
             .attribute_of(self.version.namespace(), "mustUnderstand")
             .is_some_and(|value| matches!(value.trim(), "1" | "true"));
-        is_asked && ![WSA, WSA_2004, WSSE].contains(&&*header.namespace)
+        is_asked && ![WSA, WSA_2004, WSSE, XCPD].contains(&&*header.namespace)
     }
 
     /// Returns a header block.

@@ -8,6 +8,7 @@ fn community(id: &str) -> Community {
         home_community_id: id.to_owned(),
         query: String::new(),
         retrieve: String::new(),
+        xcpd: None,
         assigning_authority: None,
     }
 }

@@ -1,0 +1,150 @@
+//! The section `[hl7v2]`: where messages of HL7 v2 come in, and what of them is taken.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ihe_adapters::gateway::messages::{self, Keep};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use crate::config::ConfigError;
+use crate::tls::{self, TlsFile};
+
+/// Where messages come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum MllpAddress {
+    /// Nowhere.
+    Off,
+    /// By MLLP at an address.
+    Listen(SocketAddr),
+}
+
+impl FromStr for MllpAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MllpAddress, String> {
+        if text == "off" {
+            return Ok(MllpAddress::Off);
+        }
+        let address = text.parse();
+        address
+            .map(MllpAddress::Listen)
+            .map_err(|_| format!("`{text}` is no address such as 127.0.0.1:2575, nor `off`"))
+    }
+}
+
+impl TryFrom<String> for MllpAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<MllpAddress, String> {
+        text.parse()
+    }
+}
+
+/// The section `[hl7v2]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hl7v2File {
+    /// As `--mllp`.
+    pub mllp: MllpAddress,
+    /// How the server shows itself there, and whom it lets in.
+    pub tls: TlsFile,
+    /// How this server is called in MSH-3 where a message names no receiver.
+    pub application: String,
+    /// The processing ids (MSH-11) that are taken.
+    pub processing_ids: Vec<String>,
+    /// The zone of times that say none.
+    pub time_zone: String,
+    /// Which messages are kept as they came.
+    pub keep: KeepFile,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Bytes of a message.
+    pub message_bytes_max: usize,
+    /// Seconds in which a message that has begun must arrive whole.
+    pub message_seconds_max: u64,
+    /// Seconds that a connection may idle between messages.
+    pub idle_seconds_max: u64,
+}
+
+/// Which messages are kept as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepFile {
+    /// Those of which something has no place in FHIR here.
+    Unmapped,
+    /// All.
+    All,
+    /// None.
+    None,
+}
+
+impl Default for Hl7v2File {
+    fn default() -> Hl7v2File {
+        Hl7v2File {
+            mllp: MllpAddress::Listen(SocketAddr::from(([127, 0, 0, 1], 2575))),
+            tls: TlsFile::default(),
+            application: "LANTERNA".to_owned(),
+            processing_ids: vec!["P".to_owned()],
+            time_zone: "Europe/Rome".to_owned(),
+            keep: KeepFile::Unmapped,
+            connections_max: 1_000,
+            message_bytes_max: 16 << 20,
+            message_seconds_max: 60,
+            idle_seconds_max: 3_600,
+        }
+    }
+}
+
+/// How the listener is set up.
+#[derive(Debug, Clone)]
+pub struct MllpSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Certificate and key, for TLS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Bytes of a message.
+    pub message_bytes_max: usize,
+    /// Seconds in which a message that has begun must arrive whole.
+    pub message_seconds_max: u64,
+    /// Seconds that a connection may idle between messages.
+    pub idle_seconds_max: u64,
+}
+
+impl Hl7v2File {
+    /// Returns how the listener is set up, where there is to be one.
+    ///
+    /// # Errors
+    /// When certificate or key cannot be used.
+    pub fn listener(&self, flag: Option<MllpAddress>) -> Result<Option<MllpSettings>, ConfigError> {
+        let MllpAddress::Listen(listen) = flag.unwrap_or(self.mllp) else { return Ok(None) };
+        Ok(Some(MllpSettings {
+            listen,
+            tls: tls::server(&self.tls)?.map(Arc::new),
+            connections_max: self.connections_max,
+            message_bytes_max: self.message_bytes_max,
+            message_seconds_max: self.message_seconds_max,
+            idle_seconds_max: self.idle_seconds_max,
+        }))
+    }
+
+    /// Returns what is taken of messages.
+    ///
+    /// # Errors
+    /// When there is no such time zone.
+    pub fn messages(&self) -> Result<messages::Settings, ConfigError> {
+        let zone = TimeZone::get(&self.time_zone);
+        let zone = zone.map_err(|_| ConfigError::TimeZone(self.time_zone.clone()))?;
+        let keep = match self.keep {
+            KeepFile::Unmapped => Keep::Unmapped,
+            KeepFile::All => Keep::All,
+            KeepFile::None => Keep::None,
+        };
+        let (application, processing_ids) = (self.application.clone(), self.processing_ids.clone());
+        Ok(messages::Settings { application, processing_ids, time_zone: zone, keep })
+    }
+}

@@ -1,0 +1,145 @@
+//! OML, OMG, OMI and ORM: services are ordered, changed and taken back.
+//!
+//! Spec: HL7 v2.5.1 sections 4.4.1, 4.4.4, 4.4.6, 4.4.8; HL7 v2-to-FHIR, OML_O21
+
+use serde_json::{Value as Json, json};
+
+use super::Family;
+use super::pharmacy;
+use super::subject::{groups, subject};
+use crate::hl7v2::map::draft::Draft;
+use crate::hl7v2::map::segments::{dg1, ipc, nte, obr, obx, orc, spm, tq1};
+use crate::hl7v2::map::source::{Segment, Value};
+use crate::hl7v2::map::work::{Known, Work};
+use crate::hl7v2::mapped::Mapped;
+use crate::hl7v2::refused::Refused;
+
+pub(super) const LABORATORY: Family = Family { message: "OML", events: &["O21"], read };
+pub(super) const GENERAL: Family = Family { message: "OMG", events: &["O19"], read };
+pub(super) const IMAGING: Family = Family { message: "OMI", events: &["O23"], read };
+pub(super) const ANY: Family = Family { message: "ORM", events: &["O01"], read };
+
+fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
+    let source = work.source;
+    let visit = subject(work, mapped)?.map(|visit| (visit.reference, visit.key));
+    let of_group = groups(source.segments(), "ORC");
+    if of_group.is_empty() {
+        return Err(Refused::segment("ORC", "there is no order"));
+    }
+    for group in of_group {
+        let is_of_medication = group.iter().any(|segment| segment.name == "RXO");
+        let is_told = is_of_medication || group.iter().any(|segment| segment.name == "OBR");
+        if !is_told {
+            return Err(Refused::segment("OBR", "the order does not say what is ordered"));
+        }
+        if is_of_medication {
+            pharmacy::request(work, group, visit.as_ref().map(|(reference, _)| reference));
+        }
+        let (order, details) = group.split_at(1);
+        for detail in groups(details, "OBR") {
+            service(work, (order, details), detail, visit.as_ref());
+        }
+    }
+    Ok(())
+}
+
+/// Adds the ServiceRequest of an OBR, and what stands behind it.
+fn service(
+    work: &mut Work<'_>,
+    (order, details): (&[Segment<'_>], &[Segment<'_>]),
+    detail: &[Segment<'_>],
+    visit: Option<&(Json, String)>,
+) {
+    let source = work.source;
+    let (Some(common), Some(asked)) = (order.first(), detail.first()) else { return };
+    source.values(asked, 1).into_iter().for_each(Value::note_all);
+    let mut request = Draft::new("ServiceRequest");
+    orc::fill(work, &mut request, common);
+    work.fill(&mut request, asked, obr::REQUEST);
+    // Times stand before OBR in some versions, and behind it in others.
+    let timing = details.iter().find(|segment| segment.name == "TQ1");
+    if let Some(timing) = timing {
+        tq1::of_service(work, &mut request, timing);
+    }
+    for images in detail.iter().filter(|segment| segment.name == "IPC") {
+        ipc::procedure(work, &mut request, images);
+    }
+    let mut comments: Vec<&Segment<'_>> = Vec::new();
+    let mut observed: Vec<(&Segment<'_>, Vec<&Segment<'_>>)> = Vec::new();
+    for segment in detail {
+        match (segment.name, observed.last_mut()) {
+            ("OBX", _) => observed.push((segment, Vec::new())),
+            ("NTE", Some((_, of_observation))) => of_observation.push(segment),
+            ("NTE", None) => comments.push(segment),
+            _ => {}
+        }
+    }
+    nte::annotations(work, &mut request, &comments);
+    if let Some((reference, _)) = visit {
+        request.put("encounter", reference.clone());
+    }
+    obr::complete(work, &mut request, &[("intent", json!("order")), ("status", json!("active"))]);
+    let (key, known) = known(work, &request);
+    let setting = key.clone();
+    let reference = json!({ "reference": work.full_url("ServiceRequest", &key) });
+    let specimens = specimens(work, detail, &setting, &reference);
+    let supporting = supporting(work, observed, &setting, visit);
+    for (element, all) in [("specimen", specimens), ("supportingInfo", supporting)] {
+        if !all.is_empty() {
+            request.set(element, json!(all));
+        }
+    }
+    for reason in detail.iter().filter(|segment| segment.name == "DG1") {
+        dg1::diagnosis(work, reason, visit.map(|(reference, key)| (reference, key.as_str())));
+    }
+    work.add(request, &key, known);
+}
+
+/// Adds the material: SPM, or what OBR says of it.
+fn specimens(work: &mut Work<'_>, detail: &[Segment<'_>], setting: &str, request: &Json) -> Vec<Json> {
+    let told = detail.iter().filter(|segment| segment.name == "SPM");
+    let mut specimens: Vec<Json> =
+        told.map(|segment| spm::specimen(work, segment, setting, Some(request))).collect();
+    if specimens.is_empty()
+        && let Some(mut specimen) = detail.first().and_then(|asked| obr::specimen(work, asked))
+    {
+        if let Some(patient) = work.patient.clone() {
+            specimen.put("subject", patient);
+        }
+        let key = work.key_of_patient(&["SPM", setting, "OBR"]);
+        specimens.push(work.add(specimen, &key, Known::Own));
+    }
+    specimens
+}
+
+/// Adds what is told beside the order.
+fn supporting(
+    work: &mut Work<'_>,
+    observed: Vec<(&Segment<'_>, Vec<&Segment<'_>>)>,
+    setting: &str,
+    visit: Option<&(Json, String)>,
+) -> Vec<Json> {
+    let mut all = Vec::new();
+    for (segment, comments) in observed {
+        let encounter = visit.map(|(reference, _)| reference.clone());
+        let setting = obx::Setting { key: setting, encounter, ..obx::Setting::default() };
+        all.extend(obx::observation(work, segment, &comments, &setting));
+    }
+    all
+}
+
+/// How an order is found again: by the number of who placed it, or else of who fills it.
+fn known(work: &Work<'_>, request: &Draft) -> (String, Known) {
+    let all = request.element("identifier").as_array().cloned().unwrap_or_default();
+    let of = |code: &str| all.iter().find(|identifier| identifier["type"]["coding"][0]["code"] == code);
+    let query = of("PLAC").or_else(|| of("FILL")).and_then(|number| work.by_number(number));
+    match query {
+        // Several tests of one order may have its number: the first is found by it.
+        Some(query) if !work.has("ServiceRequest", &query) => (query.clone(), Known::By(query)),
+        Some(query) => (work.key_of_patient(&["ORDER", &query, &obr::code_key(request)]), Known::Own),
+        None => {
+            let control_id = work.header.control_id.clone();
+            (work.key_of_patient(&["ORDER", &control_id, &obr::code_key(request)]), Known::Own)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Resources of FHIR, as HL7 v2 messages for those who subscribed: the way back
+//! of the same rows.
+//!
+//! What FHIR holds beyond the rows is not told: who wants all of it reads FHIR.
+//!
+//! Spec: HL7 v2-to-FHIR, read from right to left; HL7 v2.5.1 chapters 3, 7
+
+mod adt;
+mod oru;
+mod segments;
+mod types;
+mod write;
+
+pub use adt::{adt, trigger};
+pub use oru::oru;
+
+use serde_json::Value as Json;
+
+use crate::pix::domains::Domains;
+
+/// From whom to whom a message is, and when.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// MSH-3.
+    pub sending_application: String,
+    /// MSH-4.
+    pub sending_facility: String,
+    /// MSH-5.
+    pub receiving_application: String,
+    /// MSH-6.
+    pub receiving_facility: String,
+    /// MSH-10: what the message is acknowledged by.
+    pub control_id: String,
+    /// When it is made; a dateTime of FHIR.
+    pub at: String,
+}
+
+/// What has to be known to write a message.
+pub struct Known<'k> {
+    /// Who assigns identifiers, and how HL7 v2 calls them.
+    pub domains: &'k Domains,
+    /// The resource that a reference leads to, where it is at hand.
+    pub resolve: &'k dyn Fn(&str) -> Option<Json>,
+}
+
+impl Known<'_> {
+    /// Returns what a reference leads to: inside of what refers, or elsewhere.
+    fn referred(&self, within: &Json, reference: &Json) -> Option<Json> {
+        let reference = reference["reference"].as_str()?;
+        match reference.strip_prefix('#') {
+            Some(id) => {
+                let contained = within["contained"].as_array()?;
+                contained.iter().find(|resource| resource["id"] == id).cloned()
+            }
+            None => (self.resolve)(reference),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! TXA: a document, as DocumentReference.
+//!
+//! Spec: HL7 v2-to-FHIR, TXA[DocumentReference]
+
+use serde_json::{Value as Json, json};
+
+use super::note;
+use crate::hl7v2::map::codes;
+use crate::hl7v2::map::draft::Draft;
+use crate::hl7v2::map::row::{As, Constant, Row};
+use crate::hl7v2::map::source::Segment;
+use crate::hl7v2::map::statuses::{COMPLETION, CONFIDENTIALITY};
+use crate::hl7v2::map::tables::same;
+use crate::hl7v2::map::types::dtm::INSTANT;
+use crate::hl7v2::map::types::ei::{self, EI};
+use crate::hl7v2::map::types::text::ST;
+use crate::hl7v2::map::types::xcn::XCN;
+use crate::hl7v2::map::work::{Known, Work};
+
+const ROWS: &[Row] = &[
+    ("TXA-2", "type", As::Concept(&same("0270"))),
+    ("TXA-6", "date", INSTANT),
+    ("TXA-9", "author", XCN),
+    ("TXA-5", "author", XCN),
+    ("TXA-10", "authenticator", XCN),
+    ("TXA-22", "authenticator", XCN),
+    ("TXA-12", "masterIdentifier", EI),
+    (
+        "TXA-14",
+        "context.related",
+        As::Within("identifier", &EI, &[("type", Constant::Text("ServiceRequest"))]),
+    ),
+    (
+        "TXA-15",
+        "context.related",
+        As::Within("identifier", &EI, &[("type", Constant::Text("ServiceRequest"))]),
+    ),
+    ("TXA-16", "identifier", As::Within("value", &ST, &[])),
+    ("TXA-17", "docStatus", As::Code(&COMPLETION)),
+    ("TXA-18", "securityLabel", As::Concept(&CONFIDENTIALITY)),
+    ("TXA-25", "description", ST),
+];
+
+/// What an event does with the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hl7v2) struct Does {
+    /// What becomes of it.
+    pub(in crate::hl7v2) status: &'static str,
+    /// What it is to the one before it (TXA-13), as FHIR says it.
+    pub(in crate::hl7v2) relates: Option<&'static str>,
+}
+
+/// A document that was read.
+pub(in crate::hl7v2) struct Document {
+    /// What will be stored.
+    pub(in crate::hl7v2) draft: Draft,
+    /// What it is told apart by.
+    pub(in crate::hl7v2) key: String,
+    /// How the server finds it.
+    pub(in crate::hl7v2) known: Known,
+}
+
+/// Reads a segment.
+pub(in crate::hl7v2) fn document(work: &mut Work<'_>, segment: &Segment<'_>, does: Does) -> Document {
+    let source = work.source;
+    note(source, segment, &[1]);
+    let mut document = Draft::new("DocumentReference");
+    work.fill(&mut document, segment, ROWS);
+    availability(work, &mut document, segment, does.status);
+    if let Some(subject) = work.patient.clone() {
+        document.put("subject", subject);
+    }
+    if let Some(parent) = does.relates.and_then(|_| source.value(segment, 13))
+        && let Some(identifier) = work.convert(&mut document, parent, &EI)
+        && let Some(code) = does.relates
+    {
+        let target = json!({ "type": "DocumentReference", "identifier": identifier });
+        document.put("relatesTo", json!({ "code": code, "target": target }));
+    }
+    let number = document.element("masterIdentifier").clone();
+    let key = work.key_of_patient(&["TXA", &ei::key(work, &number)]);
+    let known = match work.by_number(&number).filter(|_| number["system"].is_string()) {
+        Some(query) => Known::By(query),
+        None => Known::Own,
+    };
+    Document { draft: document, key, known }
+}
+
+/// TXA-19: whether the document can be had. What FHIR does not tell apart stands beside it.
+fn availability(work: &mut Work<'_>, document: &mut Draft, segment: &Segment<'_>, status: &str) {
+    let told = work.source.value(segment, 19).and_then(|value| value.text());
+    let status = match told.as_deref().map(str::trim) {
+        Some("OB") => "superseded",
+        Some("CA") => "entered-in-error",
+        _ => status,
+    };
+    document.put("status", json!(status));
+    if let Some(code) = told.filter(|code| code.trim() != "AV") {
+        let concept: Json = codes::concept("v2-0273", code.trim());
+        let url = "http://hl7.org/fhir/StructureDefinition/alternate-codes";
+        document.put("_status.extension", json!({ "url": url, "valueCodeableConcept": concept }));
+    }
+}

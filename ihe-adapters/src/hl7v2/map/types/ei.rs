@@ -1,0 +1,29 @@
+//! EI and EIP: identifiers of things, as Identifier.
+//!
+//! Spec: HL7 v2.5.1 sections 2.A.28, 2.A.29
+
+use serde_json::{Map, Value as Json, json};
+
+use super::hd;
+use crate::hl7v2::map::draft::Draft;
+use crate::hl7v2::map::row::As;
+use crate::hl7v2::map::source::Value;
+use crate::hl7v2::map::work::Work;
+
+/// An identifier of a thing.
+pub(in crate::hl7v2) const EI: As = As::Of(identifier);
+
+pub(in crate::hl7v2) fn identifier(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {
+    let mut identifier = Map::new();
+    hd::assign_parts(work, &mut identifier, value, &[2, 3, 4]);
+    identifier.insert("value".to_owned(), json!(value.text_of(1)?.trim()));
+    Some(Json::Object(identifier))
+}
+
+/// Returns what an identifier of a thing is told apart by in keys: its system,
+/// or the name of who assigned it, or else the sender.
+pub(in crate::hl7v2) fn key(work: &Work<'_>, identifier: &Json) -> String {
+    let assigner = identifier["system"].as_str().or_else(|| identifier["assigner"]["display"].as_str());
+    let value = identifier["value"].as_str().unwrap_or_default();
+    format!("{}|{value}", assigner.unwrap_or(&work.header.source))
+}
