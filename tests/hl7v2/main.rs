@@ -6,6 +6,7 @@ mod feeds;
 mod frames;
 mod killed;
 mod listener;
+mod merges;
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -6,6 +6,7 @@
 //! - [`sources`]: what happens, told by FHIR.
 //! - [`doors`]: where it is asked.
 
+mod demographics;
 mod doors;
 #[allow(dead_code)]
 mod model;
