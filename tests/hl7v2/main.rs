@@ -7,6 +7,7 @@ mod frames;
 mod killed;
 mod listener;
 mod merges;
+mod queries;
 
 use std::net::TcpListener;
 use std::path::Path;
