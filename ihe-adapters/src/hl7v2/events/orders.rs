@@ -10,6 +10,7 @@ use super::subject::{groups, subject};
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::segments::{dg1, ipc, nte, obr, obx, orc, spm, tq1};
 use crate::hl7v2::map::source::{Segment, Value};
+use crate::hl7v2::map::types::ei;
 use crate::hl7v2::map::work::{Known, Work};
 use crate::hl7v2::mapped::Mapped;
 use crate::hl7v2::refused::Refused;
@@ -100,14 +101,8 @@ fn specimens(work: &mut Work<'_>, detail: &[Segment<'_>], setting: &str, request
     let told = detail.iter().filter(|segment| segment.name == "SPM");
     let mut specimens: Vec<Json> =
         told.map(|segment| spm::specimen(work, segment, setting, Some(request))).collect();
-    if specimens.is_empty()
-        && let Some(mut specimen) = detail.first().and_then(|asked| obr::specimen(work, asked))
-    {
-        if let Some(patient) = work.patient.clone() {
-            specimen.put("subject", patient);
-        }
-        let key = work.key_of_patient(&["SPM", setting, "OBR"]);
-        specimens.push(work.add(specimen, &key, Known::Own));
+    if specimens.is_empty() {
+        specimens.extend(detail.first().and_then(|asked| obr::specimen(work, asked, setting)));
     }
     specimens
 }
@@ -130,9 +125,7 @@ fn supporting(
 
 /// How an order is found again: by the number of who placed it, or else of who fills it.
 fn known(work: &Work<'_>, request: &Draft) -> (String, Known) {
-    let all = request.element("identifier").as_array().cloned().unwrap_or_default();
-    let of = |code: &str| all.iter().find(|identifier| identifier["type"]["coding"][0]["code"] == code);
-    let query = of("PLAC").or_else(|| of("FILL")).and_then(|number| work.by_number(number));
+    let query = ei::number(request, &["PLAC", "FILL"]).and_then(|number| work.by_number(&number));
     match query {
         // Several tests of one order may have its number: the first is found by it.
         Some(query) if !work.has("ServiceRequest", &query) => (query.clone(), Known::By(query)),

@@ -161,13 +161,7 @@ fn request(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Json>) -> 
 fn specimens(work: &mut Work<'_>, group: &Group<'_, '_>, setting: &str, request: Option<&Json>) -> Vec<Json> {
     let mut specimens: Vec<Json> =
         group.specimens.iter().map(|segment| spm::specimen(work, segment, setting, request)).collect();
-    if let Some(mut specimen) = obr::specimen(work, group.order) {
-        if let Some(patient) = work.patient.clone() {
-            specimen.put("subject", patient);
-        }
-        let key = work.key_of_patient(&["SPM", setting, "OBR"]);
-        specimens.push(work.add(specimen, &key, Known::Own));
-    }
+    specimens.extend(obr::specimen(work, group.order, setting));
     specimens
 }
 

@@ -148,16 +148,10 @@ fn of_order(
 
 /// How an order is found again.
 fn known(work: &Work<'_>, request: &Draft, segment: &str) -> (String, Known) {
-    let all = request.element("identifier").as_array().cloned().unwrap_or_default();
-    let of = |code: &str| all.iter().find(|identifier| identifier["type"]["coding"][0]["code"] == code);
-    let Some(number) = of("PLAC").or_else(|| of("FILL")) else {
+    let Some(number) = ei::number(request, &["PLAC", "FILL"]) else {
         let medication = request.element("medicationCodeableConcept").to_string();
         let when = request.element("authoredOn").to_string();
         return (work.key_of_patient(&[segment, &medication, &when]), Known::Own);
     };
-    let key = work.key_of_patient(&[segment, &ei::key(work, number)]);
-    match work.by_number(number).filter(|_| number["system"].is_string()) {
-        Some(query) => (key, Known::By(query)),
-        None => (key, Known::Own),
-    }
+    (work.key_of_patient(&[segment, &ei::key(work, &number)]), ei::known(work, &number))
 }

@@ -102,10 +102,7 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     if appointment.element("participant").is_null() {
         return Err(Refused::segment("PID", "nobody takes part in the appointment"));
     }
-    let known = match work.by_number(&number).filter(|_| number["system"].is_string()) {
-        Some(query) => Known::By(query),
-        None => Known::Own,
-    };
+    let known = ei::known(work, &number);
     let key = format!("{}\u{1f}SCH\u{1f}{key}", work.header.source);
     work.add(appointment, &key, known);
     Ok(())

@@ -72,16 +72,10 @@ fn vaccination(work: &mut Work<'_>, group: &[Segment<'_>], visit: Option<&Json>)
 
 /// How a vaccination is found again: by the number of who gave it, or else by what was given when.
 fn known(work: &Work<'_>, immunization: &Draft) -> (String, Known) {
-    let all = immunization.element("identifier").as_array().cloned().unwrap_or_default();
-    let of = |code: &str| all.iter().find(|identifier| identifier["type"]["coding"][0]["code"] == code);
-    let Some(number) = of("FILL").or_else(|| of("PLAC")) else {
+    let Some(number) = ei::number(immunization, &["FILL", "PLAC"]) else {
         let code = immunization.element("vaccineCode").to_string();
         let when = immunization.element("occurrenceDateTime").to_string();
         return (work.key_of_patient(&["RXA", &code, &when]), Known::Own);
     };
-    let key = work.key_of_patient(&["RXA", &ei::key(work, number)]);
-    match work.by_number(number).filter(|_| number["system"].is_string()) {
-        Some(query) => (key, Known::By(query)),
-        None => (key, Known::Own),
-    }
+    (work.key_of_patient(&["RXA", &ei::key(work, &number)]), ei::known(work, &number))
 }

@@ -16,7 +16,7 @@ use crate::hl7v2::map::types::quantity::CQ;
 use crate::hl7v2::map::types::text::ANNOTATION;
 use crate::hl7v2::map::types::xcn::{NDL, XCN};
 use crate::hl7v2::map::types::xtn::XTN;
-use crate::hl7v2::map::work::Work;
+use crate::hl7v2::map::work::{Known, Work};
 
 const CALLBACK: &str = "http://hl7.org/fhir/StructureDefinition/servicerequest-order-callback-phone-number";
 const SUPPORTING: &str =
@@ -61,8 +61,9 @@ pub(super) const SPECIMEN: &[Row] = &[
     ("OBR-39", "note", ANNOTATION),
 ];
 
-/// What OBR alone says of the material: the Specimen, where that is something.
-pub(in crate::hl7v2) fn specimen(work: &mut Work<'_>, segment: &Segment<'_>) -> Option<Draft> {
+/// Adds what OBR alone says of the material, where that is something: the reference to the
+/// Specimen. `setting`: what tells those of one order apart.
+pub(in crate::hl7v2) fn specimen(work: &mut Work<'_>, segment: &Segment<'_>, setting: &str) -> Option<Json> {
     let mut specimen = Draft::new("Specimen");
     work.fill(&mut specimen, segment, SPECIMEN);
     if specimen.is_empty() {
@@ -72,7 +73,11 @@ pub(in crate::hl7v2) fn specimen(work: &mut Work<'_>, segment: &Segment<'_>) -> 
         let element = if element == "effectivePeriod" { "collectedPeriod" } else { "collectedDateTime" };
         specimen.put(&format!("collection.{element}"), when);
     }
-    Some(specimen)
+    if let Some(patient) = work.patient.clone() {
+        specimen.put("subject", patient);
+    }
+    let key = work.key_of_patient(&["SPM", setting, "OBR"]);
+    Some(work.add(specimen, &key, Known::Own))
 }
 
 /// OBR-7, OBR-8: when it was observed, as the element of a DiagnosticReport.

@@ -10,7 +10,7 @@ use crate::hl7v2::map::source::{Segment, Value};
 use crate::hl7v2::map::statuses::FILLER_STATUS;
 use crate::hl7v2::map::tables::same;
 use crate::hl7v2::map::types::dtm;
-use crate::hl7v2::map::types::ei::EI;
+use crate::hl7v2::map::types::ei::{self, EI};
 use crate::hl7v2::map::types::xcn::XCN;
 use crate::hl7v2::map::work::Work;
 
@@ -139,7 +139,5 @@ pub(in crate::hl7v2) fn minutes(value: Option<Value<'_>>, units: Option<Value<'_
 /// Returns what an appointment is known by: the number of who fills it, or else of who
 /// asked for it.
 pub(in crate::hl7v2) fn number(appointment: &Draft) -> Option<Json> {
-    let all = appointment.element("identifier").as_array()?;
-    let of = |code: &str| all.iter().find(|identifier| identifier["type"]["coding"][0]["code"] == code);
-    of("FILL").or_else(|| of("PLAC")).cloned()
+    ei::number(appointment, &["FILL", "PLAC"])
 }

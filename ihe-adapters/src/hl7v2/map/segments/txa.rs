@@ -79,10 +79,7 @@ pub(in crate::hl7v2) fn document(work: &mut Work<'_>, segment: &Segment<'_>, doe
     }
     let number = document.element("masterIdentifier").clone();
     let key = work.key_of_patient(&["TXA", &ei::key(work, &number)]);
-    let known = match work.by_number(&number).filter(|_| number["system"].is_string()) {
-        Some(query) => Known::By(query),
-        None => Known::Own,
-    };
+    let known = ei::known(work, &number);
     Document { draft: document, key, known }
 }
 

@@ -8,7 +8,7 @@ use super::hd;
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::As;
 use crate::hl7v2::map::source::Value;
-use crate::hl7v2::map::work::Work;
+use crate::hl7v2::map::work::{Known, Work};
 
 /// An identifier of a thing.
 pub(in crate::hl7v2) const EI: As = As::Of(identifier);
@@ -26,4 +26,17 @@ pub(in crate::hl7v2) fn key(work: &Work<'_>, identifier: &Json) -> String {
     let assigner = identifier["system"].as_str().or_else(|| identifier["assigner"]["display"].as_str());
     let value = identifier["value"].as_str().unwrap_or_default();
     format!("{}|{value}", assigner.unwrap_or(&work.header.source))
+}
+
+/// Returns the number of a resource that is of the first of these types (table 0203) that it has.
+pub(in crate::hl7v2) fn number(draft: &Draft, types: &[&str]) -> Option<Json> {
+    let all = draft.element("identifier").as_array()?;
+    let of = |code: &&str| all.iter().find(|identifier| identifier["type"]["coding"][0]["code"] == **code);
+    types.iter().find_map(of).cloned()
+}
+
+/// Returns how a thing of a number is found again: by that, where it is clear whose number it is.
+pub(in crate::hl7v2) fn known(work: &Work<'_>, number: &Json) -> Known {
+    let query = work.by_number(number).filter(|_| number["system"].is_string());
+    query.map_or(Known::Own, Known::By)
 }
