@@ -288,11 +288,6 @@ impl Features {
         family.chain(self.given.iter().map(|name| given_hash(name)))
     }
 
-    /// Tells whether enough is known to look for the person at all.
-    pub fn can_be_found(&self) -> bool {
-        !super::blocking::asked(self).is_empty()
-    }
-
     /// Packs it, in about a hundred bytes.
     pub fn pack(&self) -> Vec<u8> {
         packing::pack(self)

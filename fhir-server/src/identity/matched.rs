@@ -8,8 +8,8 @@ use fhir_model::tree::Resource;
 use ihe_adapters::pix::domains::Domains;
 use serde_json::Value;
 
-use super::candidates::Wanted;
-use super::compare::Commonness;
+use super::candidates::{Depth, Wanted};
+use super::commonness::Commonness;
 use super::evidence::{Evidence, Found, Identifiers, Verdict};
 use super::features::Features;
 use super::held::Held;
@@ -74,7 +74,7 @@ impl Evidence for Matched {
 
     fn candidates(&self, held: &mut Held<'_>, id: &str) -> Result<Vec<Found>, Issue> {
         let Some(patient) = held.patient(id)?.cloned() else { return Ok(Vec::new()) };
-        let wanted = Wanted { only_certain: false, count: FOUND_MAX };
+        let wanted = Wanted { only_certain: false, count: FOUND_MAX, depth: Depth::All };
         let mut identified = held.view.identify(&features(&patient)?, &wanted)?.found;
         // The oldest first: with too many, all are tied to the same.
         identified.sort_by_key(|(stored, ..)| stored.number);

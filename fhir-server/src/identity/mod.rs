@@ -21,7 +21,9 @@
 
 pub mod blocking;
 pub mod candidates;
+pub mod commonness;
 pub mod compare;
+mod compare_names;
 pub(crate) mod deciding;
 pub(crate) mod evidence;
 pub(crate) mod examine;

@@ -117,7 +117,7 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::identity::compare::Commonness;
+    use crate::identity::commonness::Commonness;
     use crate::identity::features::{Address, Authority, Birth, Fiscal, Identifier, Sex};
     use crate::identity::names::normalized;
     use crate::identity::{Decision, Matcher};

@@ -135,8 +135,17 @@ pub struct Weights {
     pub block_members_max: usize,
     /// For how many stored Patients the built-in shares of names count.
     pub known_names: f64,
-    shares: BTreeMap<(Field, Level), Shares>,
+    shares: Table,
 }
+
+/// How many fields there are.
+const FIELDS: usize = Field::Mother as usize + 1;
+/// How many levels there are.
+const LEVELS: usize = Level::Differs as usize + 1;
+
+/// The shares of each level of each field that may be found, with what they weigh: asked for some ten
+/// times for each two that are compared.
+type Table = [[Option<(Shares, f64)>; LEVELS]; FIELDS];
 
 impl Default for Weights {
     /// Those that are built in; nobody is linked by what cannot be read.
@@ -146,7 +155,7 @@ impl Default for Weights {
             review: f64::MAX,
             block_members_max: 1,
             known_names: 0.0,
-            shares: BTreeMap::new(),
+            shares: Table::default(),
         })
     }
 }
@@ -162,7 +171,7 @@ impl Weights {
             review: 0.0,
             block_members_max: 1,
             known_names: 0.0,
-            shares: BTreeMap::new(),
+            shares: Table::default(),
         };
         empty.with(BUILT_IN, false)
     }
@@ -184,13 +193,15 @@ impl Weights {
         self.known_names = file.known_names.unwrap_or(self.known_names);
         for (field, levels) in file.fields {
             for (level, (m, u)) in levels {
-                if only_known && !self.shares.contains_key(&(field, level)) {
+                let place = &mut self.shares[field as usize][level as usize];
+                if only_known && place.is_none() {
                     return Err(WeightsError::Level { field, level });
                 }
                 if !(SHARE_MIN..=1.0).contains(&m) || !(SHARE_MIN..=1.0).contains(&u) {
                     return Err(WeightsError::Share { field, level });
                 }
-                self.shares.insert((field, level), Shares { m, u });
+                let shares = Shares { m, u };
+                *place = Some((shares, shares.weight()));
             }
         }
         if !(self.link.is_finite() && self.review.is_finite() && self.review < self.link) {
@@ -204,7 +215,12 @@ impl Weights {
 
     /// Returns the shares of a level; one that is never found weighs nothing.
     pub fn shares(&self, field: Field, level: Level) -> Shares {
-        self.shares.get(&(field, level)).copied().unwrap_or(Shares { m: 1.0, u: 1.0 })
+        self.shares[field as usize][level as usize].map_or(Shares { m: 1.0, u: 1.0 }, |(shares, _)| shares)
+    }
+
+    /// Returns what a level weighs, in bits; one that is never found weighs nothing.
+    pub fn weight(&self, field: Field, level: Level) -> f64 {
+        self.shares[field as usize][level as usize].map_or(0.0, |(_, weight)| weight)
     }
 }
 

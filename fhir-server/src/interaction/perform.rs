@@ -28,7 +28,7 @@ use crate::operation;
 use crate::search::Search;
 use crate::search::custom::Activation;
 use crate::search::registry::Definitions;
-use crate::storage::{Operation, PreparedResource, Store, WriteUnit};
+use crate::storage::{Operation, PreparedResource, Reads, Store, WriteUnit};
 
 /// From how many entries on a Bundle is prepared off the thread that serves requests.
 const ENTRIES_INLINE_MAX: usize = 8;
@@ -349,7 +349,8 @@ impl Server {
         let answer = store.read_here(|connection| {
             let answer = match interaction {
                 Interaction::Search(request) => search.search_quickly(connection, request, &caller.base),
-                other => read::perform(connection, search, &caller.base, other).map(Some),
+                other => connection
+                    .snapshot(|connection| read::perform(connection, search, &caller.base, other).map(Some)),
             };
             match answer {
                 Err(issue) if issue.severity == Severity::Fatal => Err(issue),

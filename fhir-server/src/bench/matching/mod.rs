@@ -20,7 +20,7 @@ use indicatif::ProgressBar;
 use super::Folder;
 use super::error::BenchError;
 use super::fill::fill;
-use crate::identity::candidates::Found;
+use crate::identity::candidates::{Depth, Found};
 use crate::identity::rules::{Rule, held_by};
 use crate::identity::weights::Weights;
 use crate::identity::{Decision, Features, Matcher};
@@ -165,7 +165,8 @@ fn pairs_of(
         let number = records.numbers.get(*place).copied().unwrap_or_default();
         let Some((_, packed)) = persons(reader, &[number])?.pop() else { continue };
         let Some(features) = Features::unpack(&packed) else { continue };
-        for Found { number: other, compared, features: of_other } in matcher.find(reader, &features)? {
+        let found = matcher.find(reader, &features, Depth::All)?.unwrap_or_default();
+        for Found { number: other, compared, features: of_other } in found {
             let Ok(before) = records.numbers.binary_search(&other) else { continue };
             if before < *place {
                 let held = held_by(&features, &of_other, &compared.why);
