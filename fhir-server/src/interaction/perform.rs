@@ -118,6 +118,17 @@ struct Complete {
     beside: Vec<PreparedResource>,
 }
 
+/// How a transaction is prepared.
+#[derive(Clone)]
+struct How {
+    /// What validates it.
+    gate: Option<Gate>,
+    /// Who told what it writes.
+    source: Option<Arc<str>>,
+    /// Whether what was written is answered.
+    shows: bool,
+}
+
 /// A CapabilityStatement, and what it was made of.
 struct Capabilities {
     definitions: Arc<Definitions>,
@@ -127,11 +138,11 @@ struct Capabilities {
 }
 
 impl Inner {
-    /// Makes what prepares resources; `gate` validates them.
-    fn preparer(&self, gate: Option<Gate>) -> Preparer<'_> {
-        let dictionaries = self.store.dictionaries();
+    /// Makes what prepares resources: `gate` validates them, `source` told them.
+    fn preparer<'p>(&'p self, gate: Option<Gate>, source: Option<&'p str>) -> Preparer<'p> {
+        let (dictionaries, definitions) = (self.store.dictionaries(), self.search.definitions());
         let index = self.identity.as_ref().map(|identity| &*identity.index);
-        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate, index }
+        Preparer { definitions, bases: &self.bases, dictionaries, gate, index, source }
     }
 
     /// Waits until what is to be linked to something that was written is.
@@ -147,9 +158,10 @@ impl Inner {
         within: &W,
         (transaction, resolution): (&Transaction, &Resolution),
         view: &mut dyn View,
-        (gate, shows): (Option<Gate>, bool),
+        How { gate, source, shows }: How,
     ) -> Result<Complete, Issue> {
-        let prepared = transaction.prepare(view, &self.preparer(gate), resolution, shows)?;
+        let preparer = self.preparer(gate, source.as_deref());
+        let prepared = transaction.prepare(view, &preparer, resolution, shows)?;
         let beside = self.beside(within.beside(transaction, resolution, &prepared, view)?)?;
         Ok(Complete { prepared, beside })
     }
@@ -159,7 +171,7 @@ impl Inner {
         if resources.is_empty() {
             return Ok(Vec::new());
         }
-        let preparer = self.preparer(None);
+        let preparer = self.preparer(None, None);
         let prepare = |resource: Resource| {
             let key = ResourceKey { resource_type: resource.resource_type(), id: fresh_id() };
             preparer.prepare(resource, &key).map(|(prepared, _)| prepared)
@@ -317,6 +329,7 @@ impl Server {
     /// Calls an operation in the writer, and answers when it is durable.
     async fn call_writing(&self, caller: &Caller, call: OperationCall) -> Result<Performed, Issue> {
         let (inner, base, once) = (Arc::clone(&self.inner), caller.base.clone(), caller.once.clone());
+        let source = caller.source.clone();
         // Gathered beforehand where it is not fresh: the writer does not wait for that.
         let knowing = Arc::clone(&inner);
         blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
@@ -324,7 +337,7 @@ impl Server {
             if let Some(done) = once::called(unit, once.as_deref())? {
                 return Ok((done, None));
             }
-            let preparer = inner.preparer(None);
+            let preparer = inner.preparer(None, source.as_deref());
             let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
             let performed = operation::call_writing(&mut unit, &call)?;
             once::keep_call(unit.unit, once.as_deref(), &performed)?;
@@ -414,21 +427,23 @@ impl Server {
         }
         let inner = Arc::clone(&self.inner);
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
+        let source = caller.source.clone();
         let prepare = move || {
             let gate = if W::IS_VALIDATED { inner.gate()? } else { None };
-            let how = (gate.clone(), shows);
+            let how = How { gate, source, shows };
             if transaction.is_unconditional() && !within.looks_up(&transaction) {
                 let resolution = transaction.resolve(&mut NoView)?;
-                let complete = inner.complete(&within, (&transaction, &resolution), &mut NoView, how)?;
-                return Ok((transaction, resolution, complete, gate, within));
+                let complete =
+                    inner.complete(&within, (&transaction, &resolution), &mut NoView, how.clone())?;
+                return Ok((transaction, resolution, complete, how, within));
             }
             let mut reader = inner.store.reader()?;
             let mut view = Snapshot { reader: &mut reader, search: &inner.search, base: "" };
             let resolution = transaction.resolve(&mut view)?;
-            let complete = inner.complete(&within, (&transaction, &resolution), &mut view, how)?;
-            Ok((transaction, resolution, complete, gate, within))
+            let complete = inner.complete(&within, (&transaction, &resolution), &mut view, how.clone())?;
+            Ok((transaction, resolution, complete, how, within))
         };
-        let (transaction, resolution, complete, gate, within) =
+        let (transaction, resolution, complete, how, within) =
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
         let (base, once) = (caller.base.clone(), caller.once.clone());
@@ -446,7 +461,7 @@ impl Server {
                 if let Some(done) = once::done(unit, once.as_deref(), shows)? {
                     return Ok((done, None));
                 }
-                let preparer = inner.preparer(None);
+                let preparer = inner.preparer(None, how.source.as_deref());
                 let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
                 let (mut resolution, mut complete) = (resolution, complete);
                 within.before(&mut unit)?;
@@ -458,8 +473,8 @@ impl Server {
                     resolution = now;
                 }
                 if is_outdated {
-                    let how = (gate, shows);
-                    complete = inner.complete(&within, (&transaction, &resolution), &mut unit, how)?;
+                    complete =
+                        inner.complete(&within, (&transaction, &resolution), &mut unit, how.clone())?;
                 }
                 let mut done = transaction.apply(&mut unit, &resolution, complete.prepared)?;
                 within.after(&mut unit, &done)?;

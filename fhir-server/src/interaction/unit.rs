@@ -145,6 +145,7 @@ impl Preparing {
             dictionaries: self.store.dictionaries(),
             gate: None,
             index: Some(&self.index),
+            source: None,
         }
     }
 

@@ -33,6 +33,7 @@ use ring::digest::{Context, SHA256};
 use super::Gateway;
 use crate::fhir_client::Fhir;
 use crate::pix::PatientIndex;
+use crate::source;
 use crate::wire::hl7v2::acknowledgement::{Acknowledging, Code, Mode, acknowledge, reject};
 use crate::wire::hl7v2::location::Location;
 use crate::wire::hl7v2::message::Message;
@@ -186,7 +187,8 @@ impl Gateway {
             let answer = acknowledge(message, &by, Code::ApplicationAccept, problems).to_bytes();
             let key = format!("hl7v2|{}|{}", header.sender, header.control_id);
             let once = Once { key, fingerprint: fingerprint(message), answer: answer.into() };
-            Caller { once: Some(Arc::new(once)), ..caller.clone() }
+            let told_by = source::of_message(&header.source, &header.control_id);
+            Caller { once: Some(Arc::new(once)), source: Some(told_by), ..caller.clone() }
         };
         let caller = keyed(&[]);
         match self.api.repeated(&caller).await {

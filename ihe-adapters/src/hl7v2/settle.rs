@@ -153,7 +153,7 @@ async fn stale(mapped: &Mapped, entries: &[Json], fhir: Fhir<'_>) -> Result<Vec<
         for resource in &found {
             let Some(id) = resource.id() else { continue };
             let stored = as_json(resource)?;
-            let is_of_sender = stored["meta"]["source"] == mapped.event.source.as_str();
+            let is_of_sender = crate::source::named(&stored) == Some(mapped.event.source.as_str());
             let is_told = entries.iter().any(|entry| entry["resource"]["id"] == id);
             if is_of_sender && !is_told {
                 stale.push(value!({ "request": { "method": "DELETE", "url": format!("{name}/{id}") } }));

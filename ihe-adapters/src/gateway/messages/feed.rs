@@ -152,13 +152,14 @@ impl Gateway {
     }
 }
 
-/// Returns the caller with the key of a part of what a message leads to.
+/// Returns the caller with the key of a part of what a message leads to, which tells it as well.
 fn stage(caller: &Caller, number: usize) -> Caller {
+    let source = caller.source.as_deref().map(|source| format!("{source}.{number}").into());
     let once = caller.once.as_deref().map(|once| {
         let key = format!("{}|change {number}", once.key);
         Arc::new(Once { key, answer: Bytes::from_static(b"done"), ..once.clone() })
     });
-    Caller { once, ..caller.clone() }
+    Caller { once, source, ..caller.clone() }
 }
 
 fn answer_of(caller: &Caller) -> Bytes {
