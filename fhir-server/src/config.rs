@@ -545,7 +545,7 @@ impl Settings {
             documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
             patience: self.file.outbox.patience(),
             ana: self.ana()?,
-            subscribers: subscribers(&self.file.subscribers, &domains)?,
+            subscribers: subscribers(&self.file.subscribers, &domains, &self.file.hl7v2.sender())?,
             recorder: self.recorder(),
             recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,

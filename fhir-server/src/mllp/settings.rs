@@ -51,8 +51,11 @@ pub struct Hl7v2File {
     pub mllp: MllpAddress,
     /// How the server shows itself there, and whom it lets in.
     pub tls: TlsFile,
-    /// How this server is called in MSH-3 where a message names no receiver.
+    /// How this server is called: in MSH-3 of what it tells, and of answers to messages that
+    /// name no receiver.
     pub application: String,
+    /// Of which facility it is: in MSH-4 of what it tells.
+    pub facility: String,
     /// The processing ids (MSH-11) that are taken.
     pub processing_ids: Vec<String>,
     /// The zone of times that say none.
@@ -87,6 +90,7 @@ impl Default for Hl7v2File {
             mllp: MllpAddress::Listen(SocketAddr::from(([127, 0, 0, 1], 2575))),
             tls: TlsFile::default(),
             application: "LANTERNA".to_owned(),
+            facility: String::new(),
             processing_ids: vec!["P".to_owned()],
             time_zone: "Europe/Rome".to_owned(),
             keep: KeepFile::Unmapped,
@@ -130,6 +134,11 @@ impl Hl7v2File {
             message_seconds_max: self.message_seconds_max,
             idle_seconds_max: self.idle_seconds_max,
         }))
+    }
+
+    /// Returns whom messages are from that are sent to others: MSH-3 and MSH-4.
+    pub fn sender(&self) -> [String; 2] {
+        [self.application.clone(), self.facility.clone()]
     }
 
     /// Returns what is taken of messages.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fhir_model::interaction::{Caller, FhirApi};
 use ihe_adapters::atna::Recorder;
 use ihe_adapters::pix::domains::{Authority, Domains};
+use ihe_adapters::source::of_sender;
 use ihe_adapters::subscribers::{Subscriber, Subscription, Topic};
 use rustls::ClientConfig;
 use serde::Deserialize;
@@ -25,6 +26,10 @@ pub struct SubscriberFile {
     /// The domains that it is interested in, by name, OID or URI; all where there are none.
     #[serde(default)]
     pub domains: Vec<String>,
+    /// As whom it tells something itself (MSH-3 and MSH-4, `application|facility`): that it is
+    /// not told again. Where there are none, as `application` and `facility`.
+    #[serde(default)]
+    pub sources: Vec<String>,
     /// MSH-5.
     #[serde(default)]
     pub application: String,
@@ -41,7 +46,19 @@ pub struct SubscriberFile {
 pub enum What {
     /// Which identifiers are of one person.
     Pix,
+    /// Patients and visits.
+    Adt,
+    /// Reports.
+    Oru,
 }
+
+/// What goes in one order, and the word that stands for it.
+const TOGETHER: &[(&[What], &[Topic], &str)] = &[
+    (&[What::Pix], &[Topic::Identifiers], "pix"),
+    (&[What::Adt, What::Oru], &[Topic::Admissions, Topic::Results], "feed"),
+    (&[What::Adt], &[Topic::Admissions], "feed"),
+    (&[What::Oru], &[Topic::Results], "feed"),
+];
 
 /// Why a subscriber cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +72,9 @@ pub enum SubscriberError {
     /// A domain that is not known.
     #[error("`{0}` is no domain of [[identity.domains]]")]
     Domain(String),
+    /// What is no source.
+    #[error("`{0}` is no source such as LIS|HOSPITAL1: MSH-3 and MSH-4")]
+    Source(String),
 }
 
 /// A subscriber as it counts.
@@ -65,18 +85,18 @@ pub struct SubscriberSettings {
     patience: Duration,
 }
 
-/// Whom messages are from: MSH-3.
-const APPLICATION: &str = "LANTERNA";
 /// How long one waits for an acknowledgement, unless it is said.
 const ANSWER_SECONDS: u64 = 30;
 
-/// Reads subscribers; each is one for each of what it is told of.
+/// Reads subscribers; each is one for each of what it is told of in an order of its own.
+/// `sender`: MSH-3 and MSH-4 of what they are told.
 ///
 /// # Errors
 /// When one has no name or address, or a domain that is not known.
 pub fn subscribers(
     files: &[SubscriberFile],
     domains: &Domains,
+    sender: &[String; 2],
 ) -> Result<Vec<SubscriberSettings>, SubscriberError> {
     let mut all: Vec<SubscriberSettings> = Vec::new();
     for file in files {
@@ -88,10 +108,13 @@ pub fn subscribers(
         let address = address.ok_or_else(|| SubscriberError::Address(file.address.clone()))?;
         let interesting = file.domains.iter().map(|name| system(name, domains));
         let interesting = interesting.collect::<Result<Vec<String>, SubscriberError>>()?;
-        for what in &file.what {
-            let (topic, word) = match what {
-                What::Pix => (Topic::Pix, "pix"),
-            };
+        let sources = sources(file)?;
+        let mut rest = file.what.clone();
+        for (whats, topics, word) in TOGETHER {
+            if !whats.iter().all(|what| rest.contains(what)) {
+                continue;
+            }
+            rest.retain(|what| !whats.contains(what));
             let name = format!("hl7v2 {} {word}", file.name);
             if all.iter().any(|other| other.subscription.name == name) {
                 return Err(SubscriberError::Name(file.name.clone()));
@@ -99,9 +122,10 @@ pub fn subscribers(
             let subscription = Subscription {
                 name,
                 address: file.address.clone(),
-                topic,
+                topics,
                 interesting: interesting.clone(),
-                sender: [APPLICATION.to_owned(), String::new()],
+                sources: sources.clone(),
+                sender: sender.clone(),
                 receiver: [file.application.clone(), file.facility.clone()],
             };
             let patience = Duration::from_secs(file.answer_seconds_max.unwrap_or(ANSWER_SECONDS).max(1));
@@ -109,6 +133,21 @@ pub fn subscribers(
         }
     }
     Ok(all)
+}
+
+/// Returns as which sources a subscriber tells something itself.
+fn sources(file: &SubscriberFile) -> Result<Vec<String>, SubscriberError> {
+    let named = file.sources.iter().map(|text| {
+        let (application, facility) =
+            text.split_once('|').ok_or_else(|| SubscriberError::Source(text.clone()))?;
+        Ok(of_sender(application.trim(), facility.trim()))
+    });
+    let mut sources = named.collect::<Result<Vec<String>, SubscriberError>>()?;
+    let is_called = !(file.application.is_empty() && file.facility.is_empty());
+    if sources.is_empty() && is_called {
+        sources.push(of_sender(&file.application, &file.facility));
+    }
+    Ok(sources)
 }
 
 /// Returns the system of a domain, by any of its names.
@@ -145,6 +184,7 @@ mod tests {
             address: address.into(),
             what: vec![What::Pix],
             domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
+            sources: Vec::new(),
             application: "LIS".into(),
             facility: "H1".into(),
             answer_seconds_max: None,
@@ -154,7 +194,8 @@ mod tests {
     #[test]
     fn subscribers_are_read_or_refused() {
         let domains = Domains::default();
-        let read = |files: &[SubscriberFile]| subscribers(files, &domains);
+        let sender = ["LANTERNA".to_owned(), "REGION".to_owned()];
+        let read = |files: &[SubscriberFile]| subscribers(files, &domains, &sender);
         let lis =
             file("lis", "mllp://lis.example:2575", &["CF", "1.2.3", "urn:oid:1.2.4", "http://x.example"]);
         let settings = read(std::slice::from_ref(&lis)).expect("settings");
@@ -169,5 +210,30 @@ mod tests {
         assert_eq!(wrong(&[file("a", "http://x", &[])]), address);
         let domain = Some(SubscriberError::Domain("EMR".into()));
         assert_eq!(wrong(&[file("a", "mllp://x:1", &["EMR"])]), domain);
+    }
+
+    #[test]
+    fn what_is_told_in_one_order_is_one_subscriber() {
+        let domains = Domains::default();
+        let sender = ["LANTERNA".to_owned(), "REGION".to_owned()];
+        let read = |what: &[What], sources: &[&str]| {
+            let mut lis = file("lis", "mllp://lis.example:2575", &[]);
+            lis.what = what.to_vec();
+            lis.sources = sources.iter().map(|source| (*source).to_owned()).collect();
+            subscribers(&[lis], &domains, &sender)
+        };
+        let names = |what: &[What]| -> Vec<String> {
+            let settings = read(what, &[]).expect("settings");
+            settings.into_iter().map(|of| of.subscription.name).collect()
+        };
+        assert_eq!(names(&[What::Oru, What::Pix, What::Adt]), ["hl7v2 lis pix", "hl7v2 lis feed"]);
+        assert_eq!(names(&[What::Oru]), ["hl7v2 lis feed"]);
+        let of = |sources: &[&str]| {
+            let settings = read(&[What::Adt], sources).expect("settings");
+            settings.into_iter().flat_map(|of| of.subscription.sources).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[]), ["urn:lanterna:hl7v2:sender:LIS:H1"]);
+        assert_eq!(of(&["A|B", "C|"]), ["urn:lanterna:hl7v2:sender:A:B", "urn:lanterna:hl7v2:sender:C:"]);
+        assert_eq!(read(&[What::Adt], &["A"]).err(), Some(SubscriberError::Source("A".into())));
     }
 }

@@ -8,11 +8,14 @@
 mod adt;
 mod oru;
 mod segments;
+mod triggers;
 mod types;
 mod write;
 
-pub use adt::{adt, trigger};
+pub use adt::adt;
 pub use oru::oru;
+pub use segments::has_identifier;
+pub use triggers::trigger;
 
 use serde_json::Value as Json;
 

@@ -7,9 +7,22 @@ use super::write::{Segment, Value};
 use super::{Envelope, Known};
 use crate::hl7v2::map::segments::pid;
 use crate::hl7v2::map::tables;
+use crate::pix::domains::{Domains, Kind};
 
-/// MSH. `structure`: message code, event, structure.
-pub(super) fn msh(envelope: &Envelope, structure: [&str; 3]) -> Segment {
+/// What a message is.
+pub(super) struct Structure<'s> {
+    /// The message code.
+    pub(super) code: &'static str,
+    /// The trigger event.
+    pub(super) event: &'s str,
+    /// The structure.
+    pub(super) structure: &'static str,
+    /// The version of HL7 v2.
+    pub(super) version: &'static str,
+}
+
+/// MSH.
+pub(super) fn msh(envelope: &Envelope, structure: &Structure<'_>) -> Segment {
     let mut segment = Segment::new("MSH");
     for (field, text) in [
         (3, &envelope.sending_application),
@@ -22,14 +35,55 @@ pub(super) fn msh(envelope: &Envelope, structure: [&str; 3]) -> Segment {
     }
     segment.text(7, dtm(&Json::from(envelope.at.as_str())).as_deref());
     let mut kind = Value::default();
-    for (at, text) in structure.iter().enumerate() {
+    for (at, text) in [structure.code, structure.event, structure.structure].iter().enumerate() {
         kind.set(at + 1, Some(text));
     }
     segment.add(9, kind);
-    for (field, text) in [(11, "P"), (12, "2.5.1"), (18, "UNICODE UTF-8")] {
+    for (field, text) in [(11, "P"), (12, structure.version), (18, "UNICODE UTF-8")] {
         segment.text(field, Some(text));
     }
     segment
+}
+
+/// EVN.
+pub(super) fn evn(event: &str, envelope: &Envelope) -> Segment {
+    let mut segment = Segment::new("EVN");
+    segment.text(1, Some(event));
+    segment.text(2, dtm(&Json::from(envelope.at.as_str())).as_deref());
+    segment
+}
+
+/// MRG: who was merged away. Of several identifiers the first is the one that counts: that of
+/// his source.
+pub(super) fn mrg(prior: &Json, known: &Known<'_>) -> Segment {
+    let mut segment = Segment::new("MRG");
+    let mut identifiers: Vec<&Json> = known_identifiers(prior, known.domains).collect();
+    identifiers.sort_by_key(|identifier| {
+        let system = identifier["system"].as_str().unwrap_or_default();
+        known.domains.by_system(system).is_none_or(|domain| domain.kind != Kind::Local)
+    });
+    for identifier in identifiers {
+        segment.add(1, cx(identifier, known.domains));
+    }
+    segment.add(7, xpn(&prior["name"][0]));
+    segment
+}
+
+/// Tells whether a patient has an identifier by which others may know him, of these systems;
+/// of any where there are none.
+pub fn has_identifier(patient: &Json, systems: &[String], domains: &Domains) -> bool {
+    known_identifiers(patient, domains).any(|identifier| {
+        systems.is_empty() || systems.iter().any(|system| identifier["system"] == system.as_str())
+    })
+}
+
+/// Returns the identifiers in use that are of a domain which is known.
+fn known_identifiers<'j>(patient: &'j Json, domains: &Domains) -> impl Iterator<Item = &'j Json> {
+    items(patient, "identifier").filter(move |identifier| {
+        let system = identifier["system"].as_str();
+        let is_known = system.is_some_and(|system| domains.by_system(system).is_some());
+        is_known && identifier["use"] != "old" && identifier["value"].is_string()
+    })
 }
 
 fn items<'j>(resource: &'j Json, element: &str) -> impl Iterator<Item = &'j Json> {
@@ -40,7 +94,8 @@ fn items<'j>(resource: &'j Json, element: &str) -> impl Iterator<Item = &'j Json
 pub(super) fn pid(patient: &Json, known: &Known<'_>) -> Segment {
     let mut segment = Segment::new("PID");
     segment.text(1, Some("1"));
-    for identifier in items(patient, "identifier") {
+    // What is not in use any more nobody is known by.
+    for identifier in items(patient, "identifier").filter(|identifier| identifier["use"] != "old") {
         let is_known =
             identifier["system"].as_str().is_some_and(|system| known.domains.by_system(system).is_some());
         match identifier["type"]["coding"][0]["code"].as_str() {
@@ -49,8 +104,14 @@ pub(super) fn pid(patient: &Json, known: &Known<'_>) -> Segment {
             _ => segment.add(if is_known { 3 } else { 4 }, cx(identifier, known.domains)),
         }
     }
-    for name in items(patient, "name") {
-        segment.add(5, xpn(name));
+    let mut names = items(patient, "name").map(xpn).filter(|name| !name.is_empty()).peekable();
+    let is_named = names.peek().is_some();
+    names.for_each(|name| segment.add(5, name));
+    if !is_named {
+        // There has to be one; what its type says is that it is not told.
+        let mut unspecified = Value::default();
+        unspecified.set(7, Some("U"));
+        segment.add(5, unspecified);
     }
     let mother = extension(patient, pid::MOTHERS_MAIDEN_NAME).and_then(Json::as_str);
     segment.text(6, mother);
@@ -63,8 +124,8 @@ pub(super) fn pid(patient: &Json, known: &Known<'_>) -> Segment {
     for point in items(patient, "telecom") {
         let field = match point["use"].as_str() {
             Some("work") => 14,
-            Some(_) => 13,
-            None => 40,
+            // PID-40 is for any, and of later versions.
+            _ => 13,
         };
         segment.add(field, xtn(point));
     }

@@ -33,6 +33,11 @@ pub(super) fn dtm(time: &Json) -> Option<String> {
         None => (rest, ""),
     };
     let zone = if zone == "Z" { "+0000".to_owned() } else { zone.replace(':', "") };
+    // A fraction of a second has at most four digits.
+    let clock = clock.split_once('.').map_or_else(
+        || clock.to_owned(),
+        |(whole, fraction)| format!("{whole}.{}", fraction.chars().take(4).collect::<String>()),
+    );
     Some(format!("{}{}{zone}", date.replace('-', ""), clock.replace(':', "")))
 }
 
@@ -98,9 +103,9 @@ pub(super) fn cwe(concept: &Json, table: Option<&Codes>) -> Value {
         let system = coding["system"].as_str().filter(|system| Some(*system) != own.as_deref());
         let named = system.map(|system| coded::name_of(system).unwrap_or_default());
         value.set(name, named.as_deref().filter(|name| !name.is_empty()));
-        // A system without a name in table 0396 is told by its OID.
+        // A system without a name in table 0396 is told by its OID, which has a place of its own in later versions.
         let oid = system.and_then(|system| system.strip_prefix("urn:oid:"));
-        value.set(if code == 1 { 14 } else { 17 }, oid.filter(|_| named.as_deref() == Some("")));
+        value.set(name, oid.filter(|_| named.as_deref() == Some("")));
         value.set(version, coding["version"].as_str());
     }
     let at = if codings.is_empty() { 2 } else { 9 };
@@ -111,7 +116,8 @@ pub(super) fn cwe(concept: &Json, table: Option<&Codes>) -> Value {
 /// HumanName as XPN.
 pub(super) fn xpn(name: &Json) -> Value {
     let mut value = Value::default();
-    value.set(1, name["family"].as_str());
+    let is_in_parts = !name["family"].is_null() || !name["given"].is_null();
+    value.set(1, if is_in_parts { &name["family"] } else { &name["text"] }.as_str());
     for (part, url) in xpn::FAMILY_PARTS {
         value.set_part(1, *part, extension(&name["_family"], url).and_then(Json::as_str));
     }
@@ -138,16 +144,18 @@ pub(super) fn xad(address: &Json) -> Value {
         value.set_part(1, *part, extension(&address["_line"][0], url).and_then(Json::as_str));
     }
     for (component, text) in [
-        (2, &address["line"][1]),
         (3, &address["city"]),
         (4, &address["state"]),
         (5, &address["postalCode"]),
         (6, &address["country"]),
         (9, &address["district"]),
-        (19, &address["line"][2]),
     ] {
         value.set(component, text.as_str());
     }
+    // Versions before 2.7 have two lines.
+    let lines = address["line"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let further: Vec<&str> = lines.iter().skip(1).filter_map(Json::as_str).collect();
+    value.set(2, Some(further.join(", ").as_str()).filter(|text| !text.is_empty()));
     let by_type = address["type"].as_str().and_then(|_| code(address, "type", &tables::ADDRESS_TYPE));
     value.set(7, by_type.or_else(|| code(address, "use", &tables::ADDRESS_USE)));
     value.set(10, extension(address, xad::CENSUS_TRACT).and_then(Json::as_str));
@@ -173,10 +181,6 @@ pub(super) fn xtn(point: &Json) -> Value {
             value.set(*component, extension(point, url).and_then(Json::as_str));
         }
     }
-    value.set(13, dtm(&point["period"]["start"]).as_deref());
-    value.set(14, dtm(&point["period"]["end"]).as_deref());
-    let rank = point["rank"].as_u64().map(|rank| rank.to_string());
-    value.set(18, rank.as_deref());
     value
 }
 

@@ -59,6 +59,13 @@ pub(in crate::hl7v2) const PATIENT_CLASS: Codes = Codes {
         ("C", "v2-0004", "C"),
         ("N", "v2-0004", "N"),
         ("U", "v2-0004", "U"),
+        ("I", V3_ACT, "ACUTE"),
+        ("I", V3_ACT, "NONAC"),
+        ("O", V3_ACT, "OBSENC"),
+        ("O", V3_ACT, "SS"),
+        ("O", V3_ACT, "HH"),
+        ("O", V3_ACT, "FLD"),
+        ("O", V3_ACT, "VR"),
     ],
 };
 
@@ -186,6 +193,9 @@ pub(in crate::hl7v2) const OBSERVATION_STATUS: Codes = Codes {
         ("U", "", "final"),
         ("V", "", "final"),
         ("W", "", "entered-in-error"),
+        // Of what nobody knows how final it is, no more is said than that.
+        ("P", "", "partial"),
+        ("P", "", "unknown"),
     ],
 };
 
@@ -230,6 +240,9 @@ pub(in crate::hl7v2) const RESULT_STATUS: Codes = Codes {
         ("N", "", "registered"),
         ("O", "", "registered"),
         ("S", "", "registered"),
+        ("C", "", "amended"),
+        ("C", "", "appended"),
+        ("X", "", "entered-in-error"),
     ],
 };
 

@@ -10,6 +10,7 @@ use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, alternate_code};
 use crate::hl7v2::map::source::Value;
 use crate::hl7v2::map::work::Work;
+use crate::xds::values::is_oid;
 
 /// A coded value, as CodeableConcept.
 pub(in crate::hl7v2) const CWE: As = As::Of(concept);
@@ -51,6 +52,7 @@ pub(in crate::hl7v2) fn system(work: &Work<'_>, name: &str) -> Option<String> {
     let known = SYSTEMS.iter().find(|(known, _)| *known == name).map(|(_, uri)| (*uri).to_owned());
     known
         .or_else(|| table_of(name).map(|table| table_system(&table)))
+        .or_else(|| is_oid(name).then(|| format!("urn:oid:{name}")))
         .or_else(|| (work.context.code_system)(name))
 }
 

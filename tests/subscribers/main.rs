@@ -1,0 +1,5 @@
+//! Who subscribed is told of what changes, by the wire that he chose.
+
+mod consumer;
+mod identifiers;
+mod told;
