@@ -20,6 +20,8 @@ mod at_hand;
 mod identifiers;
 mod results;
 
+pub(crate) use identifiers::updated;
+
 use std::sync::Arc;
 
 use fhir_model::interaction::{Body, Caller, FhirApi, Interaction, ResourceKey, VersionId, VreadRequest};
@@ -144,7 +146,7 @@ impl Destination for Subscriber {
 
     fn messages<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Vec<Message>, Issue>> {
         async move {
-            let before = version_before(&*self.api, &self.caller, &change.key, change.version).await?;
+            let before = version_before(self.fhir(), &change.key, change.version).await?;
             let told = match self.subscription.topics {
                 [Topic::Identifiers] => self.updates(change, before.as_ref()).await?,
                 _ => self.told(change, before.as_ref()).await?,
@@ -260,9 +262,8 @@ impl Subscriber {
 }
 
 /// Returns the version before one; `None` when there is none any more.
-async fn version_before(
-    api: &dyn FhirApi,
-    caller: &Caller,
+pub(crate) async fn version_before(
+    fhir: Fhir<'_>,
     key: &ResourceKey,
     version: VersionId,
 ) -> Result<Option<Resource>, Issue> {
@@ -270,7 +271,7 @@ async fn version_before(
         return Ok(None);
     }
     let request = VreadRequest { key: key.clone(), version: Some(VersionId(version.0 - 1)) };
-    match api.perform(caller, Interaction::Vread(request)).await {
+    match fhir.api.perform(fhir.caller, Interaction::Vread(request)).await {
         Ok(performed) => match performed.body {
             Body::Json(bytes) => json::read(bytes).map(Some).map_err(Issue::from),
             Body::Empty => Ok(None),
@@ -281,7 +282,7 @@ async fn version_before(
 }
 
 /// Returns the version that a message comes of.
-fn cause(change: &Change) -> String {
+pub(crate) fn cause(change: &Change) -> String {
     format!("{}/{}/_history/{}", change.key.resource_type.name(), change.key.id.as_str(), change.version.0)
 }
 

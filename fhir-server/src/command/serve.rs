@@ -27,6 +27,7 @@ use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 use crate::storage::{Store, is_content};
+use crate::subscribers::settings::Telling;
 use crate::subscription::{self, Broker, NotificationStatistics};
 
 /// How often documents are looked through that nothing refers to.
@@ -118,11 +119,15 @@ pub fn serve(
     numbers.push(outgoing.clone());
     let (base, domains) = (broker.base.clone(), serve.domains);
     let mut destinations: Vec<Arc<dyn Destination>> = Vec::new();
-    for subscriber in serve.subscribers {
-        let known = (serve.recorder.clone(), domains.clone());
-        let tls = Arc::new(peers::tls(&serve.peers)?);
-        destinations.push(Arc::new(subscriber.connect(api.clone(), &base, known, tls)));
-    }
+    let telling = Telling {
+        api: api.clone(),
+        base: base.clone(),
+        gateway: doors.clone(),
+        recorder: serve.recorder.clone(),
+        domains: domains.clone(),
+        tls: Arc::new(peers::tls(&serve.peers)?),
+    };
+    destinations.extend(serve.subscribers.into_iter().map(|subscriber| subscriber.connect(&telling)));
     let ana = serve.ana.map(|ana| {
         let known = (serve.recorder.clone(), domains);
         let (at, every, questions_per_second) =

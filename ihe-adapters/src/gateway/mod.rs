@@ -20,6 +20,7 @@
 mod audit;
 pub mod callbacks;
 mod communities;
+pub mod consumers;
 pub mod dicomweb;
 mod identity;
 mod incoming;

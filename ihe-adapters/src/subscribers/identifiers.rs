@@ -16,7 +16,7 @@ use crate::pix::{Identifier, PatientIndex};
 ///
 /// # Errors
 /// When FHIR cannot be asked.
-pub(super) async fn updated(
+pub(crate) async fn updated(
     fhir: Fhir<'_>,
     domains: &Domains,
     (change, before): (&Change, Option<&Resource>),
