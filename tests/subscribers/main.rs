@@ -3,4 +3,5 @@
 mod consumer;
 mod consumers;
 mod identifiers;
+mod pmir;
 mod told;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fhir_model::interaction::FhirApi;
 use fhir_model::outcome::Issue;
+use ihe_adapters::gateway::patient_feed::PatientFeed;
 use ihe_adapters::gateway::{self, Gateway};
 use ihe_adapters::italy::ana::practitioner::Choices;
 use ihe_adapters::outbox::Destination;
@@ -127,6 +128,7 @@ pub fn serve(
         domains: domains.clone(),
         tls: Arc::new(peers::tls(&serve.peers)?),
     };
+    destinations.push(Arc::new(PatientFeed::new(doors.clone(), &base)));
     destinations.extend(serve.subscribers.into_iter().map(|subscriber| subscriber.connect(&telling)));
     let ana = serve.ana.map(|ana| {
         let known = (serve.recorder.clone(), domains);

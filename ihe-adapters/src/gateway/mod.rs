@@ -27,6 +27,7 @@ mod incoming;
 pub mod messages;
 pub mod notifications;
 mod outgoing;
+pub mod patient_feed;
 mod patients;
 mod reply;
 mod rest;
