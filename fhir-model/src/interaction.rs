@@ -409,6 +409,8 @@ pub struct Performed {
     pub version: Option<VersionId>,
     /// When that version was stored.
     pub updated: Option<Instant>,
+    /// The resources that an operation changed.
+    pub changed: Vec<ResourceKey>,
     /// Remarks that are no failure; shown when the caller asks for an OperationOutcome.
     pub issues: Vec<Issue>,
     /// The answer that was kept, when this was performed before ([`Caller::once`]).
@@ -425,6 +427,7 @@ impl Performed {
             key: None,
             version: None,
             updated: None,
+            changed: Vec::new(),
             issues: Vec::new(),
             repeated: None,
         }

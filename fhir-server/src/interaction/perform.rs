@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use fhir_model::interaction::{Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey};
+use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, ResourceKey};
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::ty;
@@ -101,7 +101,7 @@ pub(crate) trait Within: Send + 'static {
         Ok(Vec::new())
     }
 
-    /// Returns the resources that are stored beside what was read between the writes.
+    /// Returns the resources that are stored beside what was called and read.
     fn beside_reads(&self, _: &Transaction, _: &[(Method, Performed)]) -> Vec<Resource> {
         Vec::new()
     }
@@ -288,17 +288,13 @@ impl Server {
             Interaction::Read(request) if request.key.resource_type != ty::BINARY => {
                 read::read(self.inner.store.read_current(&request.key)?, &request)
             }
-            Interaction::Create(_)
-            | Interaction::Update(_)
-            | Interaction::Patch(_)
-            | Interaction::Delete(_) => {
+            interaction if is_written(&interaction) => {
                 let transaction = Transaction::single(interaction)?;
                 let mut done = self.transact(caller, transaction, true).await?;
                 let (_, performed) = done.pop().ok_or_else(|| Issue::fatal(IssueType::Exception))?;
                 Ok(performed)
             }
             Interaction::Bundle(request) => bundle::perform(self, caller, request).await,
-            Interaction::Operation(call) if operation::writes(&call) => self.call_writing(caller, call).await,
             Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
                 if let Some(performed) = self.answer_here(caller, &interaction)? {
@@ -312,27 +308,6 @@ impl Server {
                 .await
             }
         }
-    }
-
-    /// Calls an operation in the writer, and answers when it is durable.
-    async fn call_writing(&self, caller: &Caller, call: OperationCall) -> Result<Performed, Issue> {
-        let (inner, base, once) = (Arc::clone(&self.inner), caller.base.clone(), caller.once.clone());
-        // Gathered beforehand where it is not fresh: the writer does not wait for that.
-        let knowing = Arc::clone(&inner);
-        blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
-        let writing = move |unit: &mut WriteUnit<'_>| {
-            if let Some(done) = once::called(unit, once.as_deref())? {
-                return Ok((done, None));
-            }
-            let preparer = inner.preparer(None);
-            let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
-            let performed = operation::call_writing(&mut unit, &call)?;
-            once::keep_call(unit.unit, once.as_deref(), &performed)?;
-            Ok((performed, changed_record(unit.unit)))
-        };
-        let (performed, changed) = self.inner.store.write(writing).await?;
-        self.inner.linked(changed).await;
-        Ok(performed)
     }
 
     /// Answers a search or an operation on this thread, when it is a quick one.
@@ -413,6 +388,11 @@ impl Server {
             }
         }
         let inner = Arc::clone(&self.inner);
+        if transaction.asks_knowledge() {
+            let knowing = Arc::clone(&inner);
+            blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop))
+                .await?;
+        }
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
         let prepare = move || {
             let gate = if W::IS_VALIDATED { inner.gate()? } else { None };
@@ -477,6 +457,17 @@ impl Server {
             .await?;
         self.inner.linked(changed).await;
         Ok(done)
+    }
+}
+
+/// Tells whether an interaction is a transaction of its own.
+pub(super) fn is_written(interaction: &Interaction) -> bool {
+    match interaction {
+        Interaction::Create(_) | Interaction::Update(_) | Interaction::Patch(_) | Interaction::Delete(_) => {
+            true
+        }
+        Interaction::Operation(call) => operation::writes(call),
+        _ => false,
     }
 }
 

@@ -134,6 +134,7 @@ fn told(key: &ResourceKey, stored: &StoredResource, status: Status, body: Body) 
         key: Some(key.clone()),
         version: Some(stored.version),
         updated: Some(stored.updated),
+        changed: Vec::new(),
         issues: Vec::new(),
         repeated: None,
     }

@@ -94,6 +94,7 @@ impl FhirApi for Stored {
             key: None,
             version: None,
             updated: None,
+            changed: Vec::new(),
             issues: Vec::new(),
             repeated: None,
         });
