@@ -8,6 +8,7 @@ mod killed;
 mod listener;
 mod merges;
 mod queries;
+mod whole;
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -96,7 +96,7 @@ impl Gateway {
     async fn patient_identity_feed(&self, caller: &Caller, feed: &FeedOf) -> Result<Performed, Issue> {
         let of = |kind| Interacted { kind, transaction: "ITI-104", of: &feed.key, query: None };
         let recorded =
-            |kind: &'static str, place: &str| self.interacted(caller, &of(kind), &[place.to_owned()], None);
+            |kind: &'static str, places: &[String]| self.interacted(caller, &of(kind), places, None);
         let manager = Manager { index: self.patient_index(caller), recorded: &recorded };
         let done = manager.take(feed).await;
         let events = match &done {

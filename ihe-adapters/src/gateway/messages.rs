@@ -7,15 +7,15 @@
 //!
 //! - `header`: what MSH has to say.
 //! - `table`: what messages there are, and what performs them.
-//! - `feed`: messages that tell something; `identifiers`: those that move identifiers.
+//! - `feed`: messages that tell something; `groups`: those that tell of several patients.
 //! - `kept`: messages kept as they came.
 //! - `queue`: messages that were taken over.
 //!
 //! Spec: HL7 v2.5.1 section 2.9, ITI TF-2 appendix C
 
 mod feed;
+mod groups;
 mod header;
-mod identifiers;
 pub mod inbox;
 mod kept;
 mod queue;

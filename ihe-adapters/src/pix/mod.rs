@@ -12,6 +12,8 @@
 //! - [`records`]: what a source tells of its records.
 //! - `told`: a record as a source tells of it by FHIR.
 //! - [`merges`]: one record is merged into another, and that is taken back.
+//! - [`changes`]: what a message tells of several records, as a whole.
+//! - `held`: records as they become by one message, stored in one transaction.
 //! - [`persons`]: which records are one person.
 //! - [`cross_references`]: by which identifiers somebody is known elsewhere.
 //! - [`demographics`]: who is known by such a name, birth date and the like.
@@ -21,10 +23,12 @@
 //!
 //! Spec: ITI TF-1 5 (PIX), 8 (PDQ), ITI TF-2 3.8, 3.9, 3.21
 
+pub mod changes;
 pub mod cross_references;
 pub mod cx;
 pub mod demographics;
 pub mod domains;
+pub(crate) mod held;
 pub mod merges;
 pub mod persons;
 pub mod pix_query;
