@@ -1,6 +1,7 @@
 //! HL7 v2 by MLLP, against the running binary.
 
 mod acknowledgement;
+mod deleted;
 mod families;
 mod feeds;
 mod frames;

@@ -47,6 +47,8 @@ pub struct Feed {
     pub replaces: Replaces,
     /// Top-level elements that the source says are not so any more (`""` of HL7 v2).
     pub deleted: Vec<String>,
+    /// Systems of which the source says that the record has no identifier any more but those that it tells.
+    pub deleted_identifiers: Vec<String>,
     /// When it happened at the source, where that is told.
     pub at: Option<Timestamp>,
     /// How `beside` refers to the patient: `urn:uuid:...`.
@@ -176,7 +178,10 @@ pub(super) fn changed(before: &Value, feed: &Feed) -> Value {
     };
     for (name, value) in fed.iter().filter(|(name, _)| *name != "id") {
         let value = match (feed.replaces, name.as_str()) {
-            (Replaces::WhatItSays, "identifier") => united(before.get(name), value, same_identifier),
+            (Replaces::WhatItSays, "identifier") => {
+                let known = before.get(name).map(|known| without(known, &feed.deleted_identifiers));
+                united(known.as_ref(), value, same_identifier)
+            }
             (Replaces::WhatItSays, "extension") => {
                 united(before.get(name), value, |a, b| a["url"] == b["url"])
             }
@@ -194,6 +199,15 @@ pub(super) fn changed(before: &Value, feed: &Feed) -> Value {
         after.retain(|other, _| other != name && !(is_choice && other.starts_with(name.as_str())));
     }
     Value::Object(after)
+}
+
+/// Returns identifiers without those of some systems.
+fn without(identifiers: &Value, systems: &[String]) -> Value {
+    let is_of = |identifier: &&Value| {
+        let system = identifier["system"].as_str().unwrap_or_default();
+        !systems.iter().any(|deleted| deleted == system)
+    };
+    Value::Array(identifiers.as_array().into_iter().flatten().filter(is_of).cloned().collect())
 }
 
 /// Elements of Patient that are of one type or another.
@@ -263,8 +277,8 @@ mod tests {
     use super::*;
 
     fn feed(patient: Value, replaces: Replaces) -> Feed {
-        let (deleted, full_url, beside, contents) = Default::default();
-        Feed { patient, replaces, deleted, at: None, full_url, beside, contents }
+        let (deleted, deleted_identifiers, full_url, beside, contents) = Default::default();
+        Feed { patient, replaces, deleted, deleted_identifiers, at: None, full_url, beside, contents }
     }
 
     #[test]
@@ -292,6 +306,10 @@ mod tests {
         deleting.deleted = vec!["birthDate".into(), "deceased".into()];
         let deleted = changed(&before, &deleting);
         assert!(deleted.get("birthDate").is_none() && deleted.get("deceasedDateTime").is_none());
+        // What is told of a domain stays, whatever is deleted of it.
+        let mut deleting = feed(told.clone(), Replaces::WhatItSays);
+        deleting.deleted_identifiers = vec!["urn:oid:1.2".into(), "urn:oid:1.3".into()];
+        assert_eq!(changed(&before, &deleting)["identifier"], told["identifier"]);
         let whole = changed(&before, &feed(told, Replaces::All));
         assert!(whole.get("birthDate").is_none() && whole.get("active").is_none());
         assert_eq!((&whole["id"], &whole["link"], &whole["meta"]), (&value!("1"), &links, &before["meta"]));

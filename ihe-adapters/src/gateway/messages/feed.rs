@@ -163,6 +163,7 @@ fn telling(group: &Group) -> Option<Telling> {
         patient: mapped.patient.clone()?,
         replaces: if mapped.tells_of_patient { Replaces::WhatItSays } else { Replaces::Nothing },
         deleted: mapped.deleted_of_patient(),
+        deleted_identifiers: mapped.deleted_identifiers.clone(),
         at: mapped.event.recorded.as_deref().and_then(|time| time.parse::<Timestamp>().ok()),
         full_url: mapped.patient_url.clone(),
         beside: mapped.entries.clone(),
