@@ -19,6 +19,7 @@
 pub mod context;
 mod events;
 pub mod from_fhir;
+mod lookup;
 mod map;
 pub mod mapped;
 pub mod place;

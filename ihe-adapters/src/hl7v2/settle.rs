@@ -8,8 +8,9 @@ use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::schema::TypeId;
 use serde_json::{Map, Value as Json, json as value};
 
+use super::lookup;
 use super::mapped::{Deleted, Mapped};
-use crate::fhir_client::{Fhir, Found, decoded};
+use crate::fhir_client::{Fhir, Found};
 
 /// How many resources of a patient are looked at for one snapshot.
 const SNAPSHOT_MAX: usize = 10_000;
@@ -25,28 +26,15 @@ const HISTORIES: &[(&str, &str)] = &[("status", "statusHistory"), ("class", "cla
 pub async fn settle(mapped: &mut Mapped, fhir: Fhir<'_>) -> Result<(), Issue> {
     let at = mapped.event.occurred.clone().or(mapped.event.recorded.clone()).or(mapped.event.sent.clone());
     let mut entries = std::mem::take(&mut mapped.entries);
-    for entry in &mut entries {
-        let Some((resource_type, criteria)) = criteria_of(entry) else { continue };
-        let criteria: Vec<(&str, &str)> =
-            criteria.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let found = fhir.first_page(resource_type, &criteria).await?;
-        let [stored] = found.as_slice() else { continue };
-        let stored = as_json(stored)?;
+    for (entry, found) in lookup::stored(&entries, fhir).await? {
+        let Some(entry) = entries.get_mut(entry) else { continue };
+        let stored = as_json(&found)?;
         entry["resource"] = onto(&stored, &entry["resource"], mapped, at.as_deref());
     }
     let stale = stale(mapped, &entries, fhir).await?;
     entries.extend(stale);
     mapped.entries = entries;
     Ok(())
-}
-
-/// Returns the type and the query of an entry that is put in the place of what is found.
-fn criteria_of(entry: &Json) -> Option<(TypeId, Vec<(String, String)>)> {
-    if entry["request"]["method"] != "PUT" {
-        return None;
-    }
-    let (resource_type, query) = entry["request"]["url"].as_str()?.split_once('?')?;
-    Some((TypeId::resource_named(resource_type)?, decoded(query)?))
 }
 
 fn as_json(found: &Found) -> Result<Json, Issue> {

@@ -1,5 +1,7 @@
 //! FHIR over a few resources, for tests: of searches it knows what adapters ask.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use fhir_model::interaction::{Body, Caller, FhirApi, Interaction, Performed, SearchRequest, Status};
 use fhir_model::outcome::{Issue, IssueType};
 use futures_util::FutureExt;
@@ -15,6 +17,7 @@ pub(crate) struct Stored {
     resources: Vec<Value>,
     domains: Domains,
     caller: Caller,
+    searches: AtomicUsize,
 }
 
 impl Stored {
@@ -31,7 +34,13 @@ impl Stored {
         let domains = Domains::new(domains.iter().map(domain).collect()).expect("domains");
         let resources = resources.as_array().into_iter().flatten().map(|resource| whole(resource.clone()));
         let resources = resources.collect();
-        Stored { resources, domains, caller: Caller::new("test", "http://localhost/fhir") }
+        let caller = Caller::new("test", "http://localhost/fhir");
+        Stored { resources, domains, caller, searches: AtomicUsize::new(0) }
+    }
+
+    /// Returns how often it was searched.
+    pub(crate) fn searches(&self) -> usize {
+        self.searches.load(Ordering::Relaxed)
     }
 
     pub(crate) fn index(&self) -> PatientIndex<'_> {
@@ -84,7 +93,10 @@ fn is_empty(value: &Value) -> bool {
 impl FhirApi for Stored {
     fn perform<'a>(&'a self, _: &'a Caller, what: Interaction) -> BoxFuture<'a, Result<Performed, Issue>> {
         let answer = match what {
-            Interaction::Search(request) => Ok(self.search(&request)),
+            Interaction::Search(request) => {
+                self.searches.fetch_add(1, Ordering::Relaxed);
+                Ok(self.search(&request))
+            }
             _ => Err(Issue::error(IssueType::NotSupported)),
         };
         let performed = answer.map(|bundle| Performed {
@@ -111,9 +123,12 @@ fn holds(resource: &Value, name: &str, value: &str) -> bool {
     };
     let items = |of: &Value| of.as_array().cloned().unwrap_or_default();
     match name {
-        "identifier" => items(&resource["identifier"]).iter().any(|of| match value.split_once('|') {
-            Some((system, value)) => of["system"] == system && (value.is_empty() || of["value"] == value),
-            None => of["value"] == value,
+        "identifier" => any(&|token| {
+            items(&resource["identifier"]).iter().any(|of| match token.split_once('|') {
+                Some(("", value)) => of["system"].is_null() && of["value"] == value,
+                Some((system, value)) => of["system"] == system && (value.is_empty() || of["value"] == value),
+                None => of["value"] == token,
+            })
         }),
         "_id" => any(&|id| resource["id"] == id),
         "patient" => any(&|id| {
