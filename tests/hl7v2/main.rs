@@ -9,6 +9,7 @@ mod killed;
 mod listener;
 mod merges;
 mod queries;
+mod set_aside;
 mod whole;
 
 use std::net::TcpListener;

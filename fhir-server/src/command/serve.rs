@@ -136,7 +136,7 @@ pub fn serve(
         store: store.clone(),
         destinations: destinations.into_iter().chain(choices).collect(),
         patience: serve.patience,
-        orders: settings.data.join(orders::FOLDER),
+        orders: settings.data.join(orders::OUTBOX.folder),
         statistics: outgoing,
     };
     if let Some(clock) = &serve.clock {
@@ -153,6 +153,7 @@ pub fn serve(
     let (listen, key_days) = (serve.listen, settings.limits.key_days);
     let publishing = Server::clone(&api);
     let drain = Duration::from_secs(settings.limits.drain_seconds_max);
+    let set_aside = (store.clone(), settings.data.join(orders::INBOX.folder));
     let messages = doors.with_inbox(store);
     let listening = listener.map(|listener| listener.start(messages, base, drain)).transpose()?;
     let serving = async move {
@@ -161,6 +162,8 @@ pub fn serve(
         tokio::spawn(keep_documents_swept(sweeping, swept));
         tokio::task::spawn_local(broker.keep_telling());
         outbox.start();
+        let (store, folder) = set_aside;
+        tokio::spawn(orders::keep_following(store, orders::INBOX, folder, Vec::new()));
         if let Some((_, alignment, at, every)) = ana {
             tokio::task::spawn_local(alignment.clone().keep_taking_variations(every));
             at.map(|at| tokio::task::spawn_local(alignment.keep_aligning(at)));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ihe_adapters::gateway::messages::inbox::Patience;
 use ihe_adapters::gateway::messages::{self, Keep};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -67,6 +68,10 @@ pub struct Hl7v2File {
     pub message_seconds_max: u64,
     /// Seconds that a connection may idle between messages.
     pub idle_seconds_max: u64,
+    /// How often a message that was taken over fails before it is set aside.
+    pub failures_max: u32,
+    /// Seconds for which it fails before it is.
+    pub failing_seconds_max: u64,
 }
 
 /// Which messages are kept as they came.
@@ -94,6 +99,8 @@ impl Default for Hl7v2File {
             message_bytes_max: 16 << 20,
             message_seconds_max: 60,
             idle_seconds_max: 3_600,
+            failures_max: Patience::default().failures_max,
+            failing_seconds_max: Patience::default().seconds_max,
         }
     }
 }
@@ -145,6 +152,7 @@ impl Hl7v2File {
             KeepFile::None => Keep::None,
         };
         let (application, processing_ids) = (self.application.clone(), self.processing_ids.clone());
-        Ok(messages::Settings { application, processing_ids, time_zone: zone, keep })
+        let patience = Patience { failures_max: self.failures_max, seconds_max: self.failing_seconds_max };
+        Ok(messages::Settings { application, processing_ids, time_zone: zone, keep, patience })
     }
 }

@@ -160,8 +160,8 @@ fn what_is_refused_or_never_answered_is_given_up_and_sent_again_when_wanted() {
 
     orders::give(&orders_folder, dead[0].position, Order::Retry).expect("given");
     orders::give(&orders_folder, dead[1].position, Order::Drop).expect("given");
-    assert_eq!(orders::follow(&store, &orders_folder).expect("followed"), 2);
-    assert_eq!(orders::follow(&store, &orders_folder).expect("followed"), 0);
+    assert_eq!(orders::follow(&store, orders::OUTBOX, &orders_folder).expect("followed"), 2);
+    assert_eq!(orders::follow(&store, orders::OUTBOX, &orders_folder).expect("followed"), 0);
     deliver(&store, &script, || lengths(&store) == (0, 0));
     let sent = script.sent.lock().expect("lock").clone();
     assert_eq!(sent.iter().filter(|id| *id == "a1").count(), 2);

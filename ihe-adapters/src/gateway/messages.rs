@@ -39,6 +39,7 @@ use crate::wire::hl7v2::message::Message;
 use crate::wire::hl7v2::problem::{Condition, Problem};
 use crate::wire::mllp::Flaw;
 use header::Header;
+use inbox::Patience;
 use table::Performs;
 #[cfg(test)]
 pub(crate) use table::message_transactions;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// Which messages are kept as they came.
     pub keep: Keep,
+    /// When a message that was taken over and fails is set aside.
+    pub patience: Patience,
 }
 
 /// Which messages are kept as they came.
@@ -74,6 +77,7 @@ impl Default for Settings {
             processing_ids: vec!["P".to_owned()],
             time_zone: TimeZone::UTC,
             keep: Keep::Unmapped,
+            patience: Patience::default(),
         }
     }
 }
@@ -91,13 +95,13 @@ pub struct Received {
 struct Answered {
     code: Code,
     bytes: Vec<u8>,
-    /// Whether the same may go well later.
-    may_go_well: bool,
+    /// Why it failed by the fault of this server, upon which the same may go well later.
+    failed: Option<String>,
 }
 
 impl Answered {
     fn with(code: Code, bytes: Vec<u8>) -> Answered {
-        Answered { code, bytes, may_go_well: false }
+        Answered { code, bytes, failed: None }
     }
 }
 
@@ -207,7 +211,8 @@ impl Gateway {
     fn told(&self, message: &Message, problems: Vec<Problem>, answering: &Answering) -> Answered {
         let code = code_of(&problems);
         let bytes = acknowledge(message, &answering.by(&self.settings.messages), code, &problems).to_bytes();
-        Answered { code, bytes, may_go_well: problems.iter().any(may_go_well) }
+        let failed = problems.iter().find(|problem| may_go_well(problem));
+        Answered { code, bytes, failed: failed.map(|problem| problem.text.clone()) }
     }
 
     fn acknowledged(&self, message: &Message, code: Code, problems: &[Problem]) -> Vec<u8> {
