@@ -206,7 +206,10 @@ impl Within for WritesOf {
         let of_each = others.flat_map(|(interaction, (_, performed))| {
             let accessed = Accessed::of(interaction).map(|mut accessed| {
                 performed.changed.iter().for_each(|key| accessed.key(key));
-                saw(&mut accessed, performed, &self.caller.base);
+                // Whom an answer names besides is not whom the call was about.
+                if performed.changed.is_empty() {
+                    saw(&mut accessed, performed, &self.caller.base);
+                }
                 accessed
             });
             let recorded = accessed.filter(|_| is_recorded(self.recording.about(interaction), performed));
