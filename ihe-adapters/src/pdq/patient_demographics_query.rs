@@ -153,5 +153,5 @@ pub(super) fn patient(
     let patient = as_json(&found.record).map_err(told)?;
     let record = found.record.id();
     let account = record.into_iter().chain(ids(&found.person)).find_map(|id| accounts.get(id));
-    Ok(pid(&Told { number, patient: &patient, identifiers: &identifiers, account }, index.domains, by))
+    Ok(pid(Told { number, patient, identifiers: &identifiers, account }, index.domains, by))
 }

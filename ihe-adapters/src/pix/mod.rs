@@ -15,6 +15,7 @@
 //! - [`persons`]: which records are one person.
 //! - [`cross_references`]: by which identifiers somebody is known elsewhere.
 //! - [`demographics`]: who is known by such a name, birth date and the like.
+//! - `groups`: races and ethnic groups, whichever wire tells them.
 //! - [`refusal`]: why something is not done, told once for all wires.
 //! - [`cx`], [`problem`]: identifiers and refusals as HL7 v2 writes them.
 //! - [`pix_query`]: ITI-9; [`update_notification`]: ITI-10.
@@ -25,6 +26,7 @@ pub mod cross_references;
 pub mod cx;
 pub mod demographics;
 pub mod domains;
+pub(crate) mod groups;
 pub mod merges;
 pub mod persons;
 pub mod pix_query;

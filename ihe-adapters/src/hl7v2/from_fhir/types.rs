@@ -111,7 +111,9 @@ pub(super) fn cwe(concept: &Json, table: Option<&Codes>) -> Value {
 /// HumanName as XPN.
 pub(super) fn xpn(name: &Json) -> Value {
     let mut value = Value::default();
-    value.set(1, name["family"].as_str());
+    let is_taken_apart = name["family"].is_string() || name["given"].is_array();
+    // A name that is not taken apart stands where the family name does.
+    value.set(1, if is_taken_apart { name["family"].as_str() } else { name["text"].as_str() });
     for (part, url) in xpn::FAMILY_PARTS {
         value.set_part(1, *part, extension(&name["_family"], url).and_then(Json::as_str));
     }
@@ -119,10 +121,12 @@ pub(super) fn xpn(name: &Json) -> Value {
     let given = name["given"].as_array().map(Vec::as_slice).unwrap_or_default();
     let further: Vec<&str> = given.iter().skip(1).filter_map(Json::as_str).collect();
     value.set(3, Some(further.join(" ").as_str()).filter(|text| !text.is_empty()));
-    for (component, element, at) in [(4, "suffix", 0), (5, "prefix", 0), (6, "suffix", 1), (14, "suffix", 2)]
-    {
-        value.set(component, name[element][at].as_str());
+    for (component, at) in [(4, 0), (6, 1), (14, 2)] {
+        value.set(component, name["suffix"][at].as_str());
     }
+    let prefixes: Vec<&str> =
+        name["prefix"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    value.set(5, Some(prefixes.join(" ").as_str()).filter(|text| !text.is_empty()));
     value.set(7, code(name, "use", &tables::NAME_USE));
     value.set(11, extension(name, xpn::ASSEMBLY_ORDER).and_then(Json::as_str));
     value.set(12, dtm(&name["period"]["start"]).as_deref());
@@ -133,7 +137,8 @@ pub(super) fn xpn(name: &Json) -> Value {
 /// Address as XAD.
 pub(super) fn xad(address: &Json) -> Value {
     let mut value = Value::default();
-    value.set(1, address["line"][0].as_str());
+    let is_taken_apart = address["line"].is_array() || address["city"].is_string();
+    value.set(1, if is_taken_apart { address["line"][0].as_str() } else { address["text"].as_str() });
     for (part, url) in xad::LINE_PARTS {
         value.set_part(1, *part, extension(&address["_line"][0], url).and_then(Json::as_str));
     }
@@ -162,8 +167,11 @@ pub(super) fn xtn(point: &Json) -> Value {
     let is_mail = point["system"] == "email";
     let is_mobile = point["system"] == "phone" && point["use"] == "mobile";
     let number_at = if is_mail { 4 } else { 1 };
-    value.set(number_at, point["value"].as_str());
+    // Some write a number as a URL.
+    value.set(number_at, point["value"].as_str().map(|number| number.strip_prefix("tel:").unwrap_or(number)));
     let told = code(point, "use", &tables::TELECOM_USE);
+    // Mail is told by the use as well.
+    let told = told.or(is_mail.then_some("NET"));
     // A mobile telephone is a use of FHIR, and equipment of HL7 v2.
     value.set(2, told.filter(|told| !(is_mobile && *told == "PRS")));
     let equipment = if is_mobile { Some("CP") } else { code(point, "system", &tables::TELECOM_SYSTEM) };

@@ -274,6 +274,7 @@ pub(in crate::hl7v2) const NAME_USE: Codes = Codes {
         ("L", "", "official"),
         ("D", "", "usual"),
         ("M", "", "maiden"),
+        ("B", "", "maiden"),
         ("N", "", "nickname"),
         ("TEMP", "", "temp"),
         ("MSK", "", "anonymous"),
