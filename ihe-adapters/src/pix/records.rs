@@ -4,7 +4,6 @@
 //! Spec: ITI TF-2 3.8.4, 3.30.4, 3.44.4
 
 use fhir_model::interaction::{Body, Caller, Carried, Performed};
-use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::percent;
 use fhir_model::schema::ty;
@@ -222,8 +221,7 @@ pub(crate) fn conditional(key: &Identifier) -> String {
 /// # Errors
 /// When what is stored cannot be read.
 pub(crate) fn as_json(record: &Found) -> Result<Value, Refusal> {
-    let text = json::to_json(&record.to_resource());
-    serde_json::from_slice(&text).map_err(|_| {
+    serde_json::from_slice(&record.to_json()).map_err(|_| {
         let issue = Issue::fatal(IssueType::Exception);
         Refusal::Fhir(issue.text("what is stored cannot be read"))
     })

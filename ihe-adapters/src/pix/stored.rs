@@ -48,12 +48,17 @@ impl Stored {
             resource["resourceType"] == of && request.parameters.iter().all(|(n, v)| holds(resource, n, v))
         };
         let mut found: Vec<&Value> = self.resources.iter().filter(is_found).collect();
-        if request.parameters.iter().any(|(name, _)| name == "_include:iterate") {
-            // What is tied and what is not is told apart by who asked.
-            found = self.resources.iter().filter(|resource| resource["resourceType"] == of).collect();
-        }
         found.sort_by_key(|resource| resource["id"].as_str().unwrap_or_default().to_owned());
-        let entries: Vec<Value> = found.into_iter().map(|resource| json!({ "resource": resource })).collect();
+        let asks = |value: &str| request.parameters.iter().any(|(_, asked)| asked == value);
+        let included = self.resources.iter().filter(|resource| {
+            // What is tied and what is not is told apart by who asked.
+            let is_asked = resource["resourceType"] == of && asks("Patient:link")
+                || resource["resourceType"] == "Account" && asks("Account:patient");
+            is_asked && !is_found(resource)
+        });
+        let entry = |mode: &'static str| move |resource: &Value| json!({ "resource": resource, "search": { "mode": mode } });
+        let entries: Vec<Value> =
+            found.iter().copied().map(entry("match")).chain(included.map(entry("include"))).collect();
         whole(json!({ "resourceType": "Bundle", "type": "searchset", "entry": entries }))
     }
 }
