@@ -5,12 +5,13 @@
 //! - [`model`]: what should be known.
 //! - [`sources`]: what happens, told by FHIR.
 //! - [`doors`]: where it is asked.
+//! - `translations`: pairs of messages that say the same by HL7 v2 and HL7 v3.
 
-mod demographics;
 mod doors;
 #[allow(dead_code)]
 mod model;
 mod sources;
+mod translations;
 
 use std::net::TcpListener;
 use std::path::Path;
