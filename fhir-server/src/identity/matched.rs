@@ -9,12 +9,13 @@ use ihe_adapters::pix::domains::Domains;
 use serde_json::Value;
 
 use super::candidates::Wanted;
-use super::compare::Commonness;
+use super::compare::{Agreement, Commonness};
 use super::evidence::{Evidence, Found, Identifiers, Verdict};
 use super::features::Features;
 use super::held::Held;
 use super::matching::{Compared, Decision, Matcher};
-use super::review::Grounds;
+use super::review::{Ground, Grounds};
+use super::rules::Rule;
 
 /// How many candidates are looked at.
 const FOUND_MAX: usize = 200;
@@ -38,10 +39,14 @@ impl Matched {
             Decision::Review => Verdict::Review,
             Decision::No => Verdict::No,
         };
-        let agreements = compared.why.0.iter();
-        let agreements = agreements.map(|a| (format!("{:?}", a.field), format!("{:?}", a.level)));
+        let ground = |agreement: &Agreement| Ground {
+            what: agreement.field.code().to_owned(),
+            how: agreement.level.code(),
+            weight: Some(agreement.weight),
+        };
+        let agreements = compared.why.0.iter().map(ground).collect();
         let score = (self.matcher.probability(compared.score) * 10_000.0).round() / 10_000.0;
-        let grounds = Grounds { score: Some(score), agreements: agreements.collect(), remark: None };
+        let grounds = Grounds { score: Some(score), agreements, remark: compared.held.map(Rule::remark) };
         Found { other, verdict, grounds }
     }
 

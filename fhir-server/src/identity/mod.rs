@@ -92,4 +92,5 @@ mod tests {
     mod linking;
     mod merging;
     mod property;
+    mod reviewing;
 }

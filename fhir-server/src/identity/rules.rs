@@ -4,6 +4,7 @@
 
 use super::compare::Agreements;
 use super::features::Features;
+use super::review::Remark;
 use super::weights::Level::{Close, Common, Differs, Exact, Part, Sound, Supports, Swapped};
 use super::weights::{Field, Level};
 
@@ -26,6 +27,29 @@ pub enum Rule {
     Family,
     /// The sexes are others.
     Sex,
+}
+
+impl Rule {
+    /// Returns what somebody is told who looks at the two.
+    pub(crate) fn remark(self) -> Remark {
+        let (code, text) = match self {
+            Rule::FiscalDiffers => ("fiscal-differs", "each has an identifier of which a person has one"),
+            Rule::IdentifierContradicted => {
+                ("identifier-contradicted", "they have the same identifier, and the rest does not agree")
+            }
+            Rule::Homocodia => {
+                ("homocodia", "their codes are the same but for homocodia, as of two homonyms")
+            }
+            Rule::Twins => {
+                ("twins", "born on one day of one family, with other given names: they may be twins")
+            }
+            Rule::Homonyms => ("homonyms", "the same names and date of birth, and nothing further"),
+            Rule::Birth => ("birth", "the dates of birth do not agree, or one is missing"),
+            Rule::Family => ("family", "the family names are others, or one is missing"),
+            Rule::Sex => ("sex", "the sexes are others"),
+        };
+        Remark { code, text }
+    }
 }
 
 /// Returns why two are not linked by themselves, if there is a reason.

@@ -36,6 +36,24 @@ pub enum Field {
     Mother,
 }
 
+impl Field {
+    /// Returns the code by which files and Tasks name it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Field::Family => "family",
+            Field::Given => "given",
+            Field::Birth => "birth",
+            Field::Sex => "sex",
+            Field::Fiscal => "fiscal",
+            Field::Identifier => "identifier",
+            Field::Address => "address",
+            Field::Phone => "phone",
+            Field::BirthPlace => "birth-place",
+            Field::Mother => "mother",
+        }
+    }
+}
+
 /// How two values stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -62,6 +80,25 @@ pub enum Level {
     Contradicts,
     /// They are others.
     Differs,
+}
+
+impl Level {
+    /// Returns the code by which files and Tasks name it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Level::Exact => "exact",
+            Level::Common => "common",
+            Level::Close => "close",
+            Level::Part => "part",
+            Level::Initial => "initial",
+            Level::Sound => "sound",
+            Level::Swapped => "swapped",
+            Level::Partial => "partial",
+            Level::Supports => "supports",
+            Level::Contradicts => "contradicts",
+            Level::Differs => "differs",
+        }
+    }
 }
 
 /// How often two records stand so to each other.
@@ -223,6 +260,16 @@ mod tests {
             let weight = |level| weights.shares(field, level).weight();
             assert!(weight(Level::Exact) > weight(Level::Close), "{field:?}");
             assert!(weight(Level::Close) > weight(Level::Differs), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_those_of_files() {
+        let weights = Weights::built_in().expect("built in");
+        for (field, level) in weights.shares.keys().copied() {
+            let text = format!("[{}]\n{} = [0.25, 0.125]", field.code(), level.code());
+            let read = Weights::parse(&text).expect("valid");
+            assert_eq!(read.shares(field, level), Shares { m: 0.25, u: 0.125 }, "{text}");
         }
     }
 
