@@ -10,6 +10,7 @@ mod demographics;
 mod doors;
 #[allow(dead_code)]
 mod model;
+mod review;
 mod sources;
 
 use std::net::TcpListener;
