@@ -25,7 +25,8 @@ use crate::audit::AuditRepository;
 use crate::clock::{ClockWatch, TimeFile};
 use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
 use crate::identity::Matcher;
-use crate::identity::settings::{self as identity, IdentityFile};
+use crate::identity::settings::{self as identity, IdentityFile, SurvivorshipError};
+use crate::identity::survivorship::Survivorship;
 use crate::identity::weights::WeightsError;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
@@ -102,6 +103,9 @@ pub enum ConfigError {
     /// Weights by which nobody can be matched.
     #[error("[identity] weights: {0}")]
     Weights(#[from] WeightsError),
+    /// Rules by which nobody's word would count.
+    #[error("[identity.survivorship]: {0}")]
+    Survivorship(#[from] SurvivorshipError),
     /// What is no time zone.
     #[error("[hl7v2]: `{0}` is no time zone such as Europe/Rome")]
     TimeZone(String),
@@ -404,6 +408,8 @@ pub struct Settings {
     pub validation: Validation,
     /// What tells who is the same person.
     pub matcher: Matcher,
+    /// Whose word counts where records of a person differ.
+    pub(crate) survivorship: Survivorship,
     /// The rest of the file, for `serve`.
     file: SettingsFile,
 }
@@ -502,6 +508,7 @@ impl Settings {
             limits: file.limits.limits(),
             validation: validation(&file.validation)?,
             matcher: Matcher::new(identity::weights(file.identity.weights.as_deref())?),
+            survivorship: file.identity.survivorship.survivorship(&file.identity.domains()?)?,
             file,
         })
     }

@@ -164,6 +164,7 @@ fn open_search(
     let knowledge = Knowledge::new(Some(packages_folder(settings)));
     let search = Search::new(definitions, bases, SearchLimits::default())
         .with_knowledge(knowledge)
-        .with_matcher(settings.matcher.clone());
+        .with_matcher(settings.matcher.clone())
+        .with_survivorship(settings.survivorship.clone());
     Ok((store, search))
 }

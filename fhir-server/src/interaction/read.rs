@@ -14,6 +14,7 @@ use super::unit::View;
 use super::{capabilities, history, vread};
 use crate::identity::Features;
 use crate::identity::candidates::{Identified, Wanted};
+use crate::identity::survivorship::Survivorship;
 use crate::knowledge::Known;
 use crate::operation;
 use crate::search::Search;
@@ -89,6 +90,10 @@ impl<D: Reads> View for OperationView<'_, D> {
 
     fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue> {
         Ok(self.search.matcher().identify(self.data, asked, wanted)?)
+    }
+
+    fn survivorship(&self) -> Survivorship {
+        self.search.survivorship().clone()
     }
 
     fn base(&self) -> &str {

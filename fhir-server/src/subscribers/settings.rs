@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fhir_model::interaction::{Caller, FhirApi};
 use ihe_adapters::atna::Recorder;
-use ihe_adapters::pix::domains::{Authority, Domains};
+use ihe_adapters::pix::domains::Domains;
 use ihe_adapters::subscribers::{Subscriber, Subscription, Topic};
 use rustls::ClientConfig;
 use serde::Deserialize;
@@ -113,10 +113,7 @@ pub fn subscribers(
 
 /// Returns the system of a domain, by any of its names.
 fn system(name: &str, domains: &Domains) -> Result<String, SubscriberError> {
-    let known = domains.by_system(name).or_else(|| {
-        let authority = Authority { namespace: name, ..Authority::default() };
-        domains.named(authority).ok()
-    });
+    let known = domains.called(name);
     known.map(|domain| domain.system()).ok_or_else(|| SubscriberError::Domain(name.to_owned()))
 }
 
