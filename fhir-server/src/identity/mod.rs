@@ -26,6 +26,7 @@ pub(crate) mod deciding;
 pub(crate) mod evidence;
 pub(crate) mod examine;
 pub mod features;
+mod given_names;
 pub(crate) mod held;
 pub(crate) mod linker;
 pub(crate) mod links;

@@ -4,6 +4,7 @@
 
 use super::compare::Agreements;
 use super::features::Features;
+use super::given_names;
 use super::review::Remark;
 use super::weights::Level::{Close, Common, Differs, Exact, Part, Sound, Supports, Swapped};
 use super::weights::{Field, Level};
@@ -54,7 +55,11 @@ impl Rule {
 
 /// Returns why two are not linked by themselves, if there is a reason.
 pub fn held_by(asked: &Features, other: &Features, found: &Agreements) -> Option<Rule> {
-    let held = Held { found, is_multiple: asked.is_multiple || other.is_multiple };
+    let held = Held {
+        found,
+        is_multiple: asked.is_multiple || other.is_multiple,
+        are_others: given_names::are_others(&asked.given, &other.given),
+    };
     let is_fiscal = held.is(Field::Fiscal, &[Exact]);
     if held.is(Field::Fiscal, &[Differs]) || (held.is(Field::Identifier, &[Differs]) && !is_fiscal) {
         return Some(Rule::FiscalDiffers);
@@ -69,6 +74,8 @@ struct Held<'h> {
     found: &'h Agreements,
     /// Whether one of them is said to have twins.
     is_multiple: bool,
+    /// Whether they have given names that are two, however alike.
+    are_others: bool,
 }
 
 impl Held<'_> {
@@ -82,7 +89,8 @@ impl Held<'_> {
 
     /// They have one identifier: what speaks against it.
     fn in_spite_of_identifier(&self) -> Option<Rule> {
-        if self.is_multiple && self.is_born() && self.is(Field::Given, &[Close, Sound]) {
+        let are_twins = self.is_multiple || self.are_others;
+        if are_twins && self.is_born() && self.is(Field::Given, &[Close, Sound]) {
             return Some(Rule::Twins);
         }
         let is_of_sex = !self.is(Field::Sex, &[Differs]);
@@ -222,6 +230,12 @@ mod tests {
             ("another family name", married, (Decision::Link, None)),
             ("a child under it", child, (Decision::Review, Some(Rule::IdentifierContradicted))),
             (
+                "a twin under it whose name is a slip apart",
+                own(person("Marco"), code("mario")),
+                (Decision::Review, Some(Rule::Twins)),
+            ),
+            ("under it with a slip", own(person("Mairo"), code("mario")), (Decision::Link, None)),
+            (
                 "a twin under it",
                 own(person("Luca"), code("mario")),
                 (Decision::Review, Some(Rule::IdentifierContradicted)),
@@ -264,7 +278,7 @@ mod tests {
                 twin.fiscal = match codes {
                     0 => None,
                     // One of them under the code of the other is told by the names.
-                    1 if !names.0.starts_with("Mar") => code(&names.0.to_lowercase()),
+                    1 => code(&names.0.to_lowercase()),
                     2 => if given == names.0 { code(&given.to_lowercase()) } else { None },
                     _ => code(&given.to_lowercase()),
                 };
