@@ -28,7 +28,7 @@ pub(crate) enum Merging {
 }
 
 /// Makes the parameter that names a record.
-fn named(name: &str, id: &str) -> Value {
+pub(super) fn named(name: &str, id: &str) -> Value {
     value!({ "name": name, "valueReference": { "reference": format!("Patient/{id}") } })
 }
 
@@ -120,7 +120,7 @@ impl PatientIndex<'_> {
         Ok(())
     }
 
-    async fn operation(&self, name: &str, parameters: &[Value]) -> Result<(), Refusal> {
+    pub(super) async fn operation(&self, name: &str, parameters: &[Value]) -> Result<(), Refusal> {
         let parameters = value!({ "resourceType": "Parameters", "parameter": parameters });
         let body = json::read(parameters.to_string()).map_err(Issue::from)?;
         let call = OperationCall {

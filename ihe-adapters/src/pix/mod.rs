@@ -11,6 +11,7 @@
 //! - [`domains`]: who assigns identifiers, by namespace, OID or URI.
 //! - [`records`]: what a source tells of its records.
 //! - `told`: a record as a source tells of it by FHIR.
+//! - [`links`]: two records are of one person, or are not, as a source says.
 //! - [`merges`]: one record is merged into another, and that is taken back.
 //! - [`persons`]: which records are one person.
 //! - [`cross_references`]: by which identifiers somebody is known elsewhere.
@@ -25,6 +26,7 @@ pub mod cross_references;
 pub mod cx;
 pub mod demographics;
 pub mod domains;
+pub mod links;
 pub mod merges;
 pub mod persons;
 pub mod pix_query;
