@@ -105,6 +105,9 @@ pub enum ConfigError {
     /// What is no time zone.
     #[error("[hl7v2]: `{0}` is no time zone such as Europe/Rome")]
     TimeZone(String),
+    /// A code system of messages without a name or a URI.
+    #[error("[[hl7v2.code_systems]] `{0}`: it needs a name, and a URI such as https://example.org/codes")]
+    CodeSystem(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),

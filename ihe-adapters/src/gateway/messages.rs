@@ -32,6 +32,7 @@ use ring::digest::{Context, SHA256};
 
 use super::Gateway;
 use crate::fhir_client::Fhir;
+use crate::hl7v2::code_systems::CodeSystems;
 use crate::pix::PatientIndex;
 use crate::wire::hl7v2::acknowledgement::{Acknowledging, Code, Mode, acknowledge, reject};
 use crate::wire::hl7v2::location::Location;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// Which messages are kept as they came.
     pub keep: Keep,
+    /// The code systems that only this region has.
+    pub code_systems: CodeSystems,
 }
 
 /// Which messages are kept as they came.
@@ -74,6 +77,7 @@ impl Default for Settings {
             processing_ids: vec!["P".to_owned()],
             time_zone: TimeZone::UTC,
             keep: Keep::Unmapped,
+            code_systems: CodeSystems::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::schema::TypeId;
 use serde_json::{Map, Value as Json, json as value};
 
+use super::map::work::{ANY, OTHERWISE};
 use super::mapped::{Deleted, Mapped};
 use crate::fhir_client::{Fhir, Found, decoded};
 
@@ -24,20 +25,41 @@ const HISTORIES: &[(&str, &str)] = &[("status", "statusHistory"), ("class", "cla
 /// When FHIR cannot be asked.
 pub async fn settle(mapped: &mut Mapped, fhir: Fhir<'_>) -> Result<(), Issue> {
     let at = mapped.event.occurred.clone().or(mapped.event.recorded.clone()).or(mapped.event.sent.clone());
-    let mut entries = std::mem::take(&mut mapped.entries);
-    for entry in &mut entries {
-        let Some((resource_type, criteria)) = criteria_of(entry) else { continue };
+    let mut entries = Vec::new();
+    for mut entry in std::mem::take(&mut mapped.entries) {
+        let otherwise = entry.as_object_mut().and_then(|entry| entry.remove(OTHERWISE));
+        let Some((resource_type, criteria)) = criteria_of(&entry) else {
+            alone(&mut entry["resource"], otherwise.as_ref());
+            entries.push(entry);
+            continue;
+        };
         let criteria: Vec<(&str, &str)> =
             criteria.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let found = fhir.first_page(resource_type, &criteria).await?;
-        let [stored] = found.as_slice() else { continue };
-        let stored = as_json(stored)?;
-        entry["resource"] = onto(&stored, &entry["resource"], mapped, at.as_deref());
+        let condition = entry["request"].as_object_mut().and_then(|request| request.remove("ifMatch"));
+        let is_change = condition.is_some_and(|condition| condition == ANY);
+        match found.as_slice() {
+            [stored] => {
+                let stored = as_json(stored)?;
+                entry["resource"] = onto(&stored, &entry["resource"], mapped, at.as_deref());
+            }
+            // What changes only what is stored has nothing to change.
+            _ if is_change => continue,
+            _ => alone(&mut entry["resource"], otherwise.as_ref()),
+        }
+        entries.push(entry);
     }
     let stale = stale(mapped, &entries, fhir).await?;
     entries.extend(stale);
     mapped.entries = entries;
     Ok(())
+}
+
+/// Says of a resource what it is where nothing is stored of it.
+fn alone(resource: &mut Json, otherwise: Option<&Json>) {
+    for (name, value) in otherwise.and_then(Json::as_object).into_iter().flatten() {
+        resource[name] = value.clone();
+    }
 }
 
 /// Returns the type and the query of an entry that is put in the place of what is found.

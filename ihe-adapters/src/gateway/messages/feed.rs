@@ -83,7 +83,7 @@ impl Gateway {
         let context = Context {
             domains: &self.settings.domains,
             time_zone: self.settings.messages.time_zone.clone(),
-            code_system: &|_| None,
+            code_systems: &self.settings.messages.code_systems,
         };
         resources(message, &context).map_err(of_refused)
     }

@@ -23,6 +23,10 @@ pub(in crate::hl7v2) const SEX: Codes = Codes {
     ],
 };
 
+/// What is to be done with material, as the intent of a request.
+pub(in crate::hl7v2) const SPECIMEN_ACTION: Codes =
+    Codes { table: "0065", rows: &[("G", "", "reflex-order")] };
+
 /// Marital status.
 pub(in crate::hl7v2) const MARITAL_STATUS: Codes = Codes {
     table: "0002",

@@ -30,7 +30,7 @@ pub(in crate::hl7v2) struct Header {
 }
 
 /// What the envelope is, and the gateway reads: nothing of it is content.
-const ENVELOPE: &[usize] = &[3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 18, 21];
+const ENVELOPE: &[usize] = &[3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 17, 18, 19, 20, 21];
 
 /// Begins the URIs of senders.
 const SENDER: &str = "urn:lanterna:hl7v2:sender:";

@@ -217,13 +217,19 @@ fn mother(work: &mut Work<'_>, segment: &Segment<'_>) {
 }
 
 /// PID-19: the number of the national social security; in Italy the codice fiscale.
-fn social_security(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {
+fn social_security(work: &mut Work<'_>, patient: &mut Draft, value: Value<'_>) -> Option<Json> {
     const CODICE_FISCALE: &str = "2.16.840.1.113883.2.9.4.3.2";
     let number = value.text()?.trim().to_owned();
     let mut identifier = Map::new();
     identifier.insert("type".to_owned(), codes::concept("v2-0203", "SB"));
     if is_codice_fiscale(&number) {
         let system = hd::system(work, Authority::of_oid(CODICE_FISCALE));
+        // PID-3 often says it as well, and of which type it is there.
+        let mut known = patient.element("identifier").as_array().into_iter().flatten();
+        let is_same = |known: &&Json| known["system"] == json!(system) && known["value"] == number.as_str();
+        if let Some(known) = known.find(is_same) {
+            return Some(known.clone());
+        }
         identifier.insert("system".to_owned(), json!(system));
     }
     identifier.insert("value".to_owned(), json!(number));
