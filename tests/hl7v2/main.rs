@@ -5,6 +5,7 @@ mod families;
 mod feeds;
 mod frames;
 mod killed;
+mod links;
 mod listener;
 mod merges;
 mod queries;

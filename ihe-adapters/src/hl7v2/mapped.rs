@@ -76,6 +76,15 @@ pub enum Change {
         /// Who has them now.
         to: Json,
     },
+    /// Two records are of one person (A24), or are not (A37).
+    Link {
+        /// One of them.
+        one: Json,
+        /// The other.
+        other: Json,
+        /// Whether they are.
+        is_same: bool,
+    },
     /// A record has another identifier (A47).
     Rename {
         /// What it was.

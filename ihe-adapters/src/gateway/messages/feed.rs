@@ -207,5 +207,6 @@ fn places(change: &Change) -> Places {
         Change::Merge { .. } | Change::Move { .. } | Change::Rename { .. } => {
             Places { identifier: Location::field("MRG", 1), wanted: Location::field("MRG", 1) }
         }
+        Change::Link { .. } => places_of_patient(),
     }
 }

@@ -1,7 +1,7 @@
-//! Messages that change by which identifiers somebody is known: merges (A40),
-//! identifiers that move (A43) or are replaced (A47).
+//! Messages that change by which identifiers somebody is known: merges (A40), links (A24) that
+//! are taken back (A37), identifiers that move (A43) or are replaced (A47).
 //!
-//! Spec: HL7 v2.5.1 section 3.3.40, 3.3.43, 3.3.47, ITI TF-2 3.30
+//! Spec: HL7 v2.5.1 sections 3.3.24, 3.3.37, 3.3.40, 3.3.43, 3.3.47, ITI TF-2 3.30
 
 use fhir_model::interaction::Caller;
 use fhir_model::schema::ty;
@@ -34,6 +34,9 @@ impl Gateway {
         match change {
             Change::Merge { subsumed, survivor } => {
                 index.merge(&identifier(subsumed)?, &identifier(survivor)?, at).await
+            }
+            Change::Link { one, other, is_same } => {
+                index.link(&identifier(one)?, &identifier(other)?, *is_same).await
             }
             Change::Rename { from, to } => {
                 let record = record(&index, &identifier(from)?).await?;

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{Family, subject};
 use crate::hl7v2::map::draft::Draft;
-use crate::hl7v2::map::segments::{al1, dg1, in1, mrg, nk1, obx, pv1};
-use crate::hl7v2::map::source::Segment;
+use crate::hl7v2::map::segments::{al1, dg1, in1, mrg, nk1, obx, pid, pv1};
+use crate::hl7v2::map::source::{Segment, Value};
 use crate::hl7v2::map::work::Work;
 use crate::hl7v2::mapped::{Change, Mapped};
 use crate::hl7v2::refused::Refused;
@@ -15,8 +15,8 @@ use crate::hl7v2::refused::Refused;
 pub(super) const FAMILY: Family = Family { message: "ADT", events: TRIGGERS, read };
 
 const TRIGGERS: &[&str] = &[
-    "A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A10", "A11", "A12", "A13", "A28", "A31",
-    "A38", "A40", "A43", "A45", "A47",
+    "A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A10", "A11", "A12", "A13", "A24", "A28",
+    "A31", "A37", "A38", "A40", "A43", "A45", "A47",
 ];
 
 /// What an event does.
@@ -44,6 +44,9 @@ enum What {
     Move,
     MoveVisit,
     Rename,
+    /// Two records: that they are of one person, or are not.
+    Link,
+    Unlink,
 }
 
 impl What {
@@ -84,8 +87,10 @@ const EVENTS: &[Event] = &[
         deletes: &["period.end", "hospitalization.dischargeDisposition", "hospitalization.destination"],
         what: What::Visit,
     },
+    of("A24", What::Link),
     of("A28", What::Person),
     of("A31", What::Person),
+    of("A37", What::Unlink),
     visit("A38", "cancelled"),
     of("A40", What::Merge),
     of("A43", What::Move),
@@ -103,6 +108,9 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     let source = work.source;
     let event = EVENTS.iter().find(|event| event.trigger == work.header.trigger);
     let event = event.ok_or_else(|| Refused::segment("MSH", "this event is not taken"))?;
+    if matches!(event.what, What::Link | What::Unlink) {
+        return linked(work, mapped, event.what == What::Link);
+    }
     let subject::Subject { mut patient, visit } = subject::begun(work, event.status, event.what.teller())?;
     if matches!(event.what, What::Merge | What::Move | What::Rename) {
         prior(work, mapped, event.what)?;
@@ -166,6 +174,24 @@ fn moved_visit(work: &mut Work<'_>, visit: Option<&pv1::Visit>) -> Result<(), Re
             }
         });
     }
+    Ok(())
+}
+
+/// Reads of which two records it is told that they are of one person, or are not. Nothing else of them changes.
+fn linked(work: &mut Work<'_>, mapped: &mut Mapped, is_same: bool) -> Result<(), Refused> {
+    let source = work.source;
+    let both: Vec<&Segment<'_>> = source.named("PID").collect();
+    let [one, other] = both.as_slice() else {
+        return Err(Refused::segment("PID", "two patients are linked, or are not any more"));
+    };
+    let patient = pid::patient(work, one)?;
+    let one = work.patient_identifier.clone().unwrap_or_default();
+    source.values(other, 1).into_iter().for_each(Value::note_all);
+    let other = pid::key(work, other, 3)?;
+    // A PV1 that has to be there and says nothing stands beside each.
+    pv1::visit(work, None, None, pv1::Teller::Person);
+    mapped.changes.push(Change::Link { one, other, is_same });
+    subject::ended(work, mapped, patient, None);
     Ok(())
 }
 
