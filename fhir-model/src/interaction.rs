@@ -52,13 +52,16 @@ pub struct Caller {
     pub node: Option<Arc<Node>>,
     /// Under which key what it writes is performed, at most once.
     pub once: Option<Arc<Once>>,
+    /// Who told what is written, and by which message, as a URI: `[source]#[id of the message]`.
+    /// It stands in `meta.source` of each version that comes of it.
+    pub source: Option<Arc<str>>,
 }
 
 impl Caller {
     /// Makes a caller of whom nothing more is known.
     pub fn new(request_id: impl Into<String>, base: impl Into<String>) -> Caller {
         let (request_id, base) = (request_id.into(), base.into());
-        Caller { request_id, base, user: None, address: None, node: None, once: None }
+        Caller { request_id, base, user: None, address: None, node: None, once: None, source: None }
     }
 
     /// Returns the same caller for what is done beside what a key is for.
@@ -409,6 +412,8 @@ pub struct Performed {
     pub version: Option<VersionId>,
     /// When that version was stored.
     pub updated: Option<Instant>,
+    /// The resources that an operation changed.
+    pub changed: Vec<ResourceKey>,
     /// Remarks that are no failure; shown when the caller asks for an OperationOutcome.
     pub issues: Vec<Issue>,
     /// The answer that was kept, when this was performed before ([`Caller::once`]).
@@ -425,6 +430,7 @@ impl Performed {
             key: None,
             version: None,
             updated: None,
+            changed: Vec::new(),
             issues: Vec::new(),
             repeated: None,
         }

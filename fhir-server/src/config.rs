@@ -25,7 +25,8 @@ use crate::audit::AuditRepository;
 use crate::clock::{ClockWatch, TimeFile};
 use crate::documents::settings::{self as documents, Bucket, DocumentsFile};
 use crate::identity::Matcher;
-use crate::identity::settings::{self as identity, IdentityFile};
+use crate::identity::settings::{self as identity, IdentityFile, SurvivorshipError};
+use crate::identity::survivorship::Survivorship;
 use crate::identity::weights::WeightsError;
 use crate::interaction::recording::Recorded;
 use crate::interaction::validation::{Mode, Validation};
@@ -102,9 +103,15 @@ pub enum ConfigError {
     /// Weights by which nobody can be matched.
     #[error("[identity] weights: {0}")]
     Weights(#[from] WeightsError),
+    /// Rules by which nobody's word would count.
+    #[error("[identity.survivorship]: {0}")]
+    Survivorship(#[from] SurvivorshipError),
     /// What is no time zone.
     #[error("[hl7v2]: `{0}` is no time zone such as Europe/Rome")]
     TimeZone(String),
+    /// A code system of messages without a name or a URI.
+    #[error("[[hl7v2.code_systems]] `{0}`: it needs a name, and a URI such as https://example.org/codes")]
+    CodeSystem(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -404,6 +411,8 @@ pub struct Settings {
     pub validation: Validation,
     /// What tells who is the same person.
     pub matcher: Matcher,
+    /// Whose word counts where records of a person differ.
+    pub(crate) survivorship: Survivorship,
     /// The rest of the file, for `serve`.
     file: SettingsFile,
 }
@@ -502,6 +511,7 @@ impl Settings {
             limits: file.limits.limits(),
             validation: validation(&file.validation)?,
             matcher: Matcher::new(identity::weights(file.identity.weights.as_deref())?),
+            survivorship: file.identity.survivorship.survivorship(&file.identity.domains()?)?,
             file,
         })
     }
@@ -545,7 +555,7 @@ impl Settings {
             documents: documents::bucket(&self.file.documents, |name| std::env::var(name).ok())?,
             patience: self.file.outbox.patience(),
             ana: self.ana()?,
-            subscribers: subscribers(&self.file.subscribers, &domains)?,
+            subscribers: subscribers(&self.file.subscribers, &domains, &self.file.hl7v2.sender())?,
             recorder: self.recorder(),
             recorded: self.file.audit.fhir,
             audit_repository: self.file.audit.repository.as_deref().map(audit_repository).transpose()?,

@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod mllp;
 mod operation;
 pub mod outbox;
+mod page;
 pub mod peers;
 pub mod rest;
 pub mod search;

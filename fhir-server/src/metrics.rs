@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::storage::Store;
+use crate::storage::{Store, inbound_lengths};
 
 /// A number that a part of the server tells.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,8 @@ pub trait Numbers: Send + Sync {
 impl Numbers for Store {
     fn numbers(&self) -> Vec<Number> {
         let (writer, queued) = self.statistics();
+        let lengths = self.reader().ok().and_then(|mut reader| inbound_lengths(&mut reader).ok());
+        let (waiting, set_aside) = lengths.unwrap_or_default();
         let counter = |name, value: u64| Number { name, kind: "counter", value: value as f64 };
         vec![
             counter("lanterna_commits_total", writer.commits.load(Ordering::Relaxed)),
@@ -40,6 +42,8 @@ impl Numbers for Store {
             counter("lanterna_writes_total", writer.jobs.load(Ordering::Relaxed)),
             counter("lanterna_index_values_skipped_total", crate::index::extract::skipped_total()),
             Number { name: "lanterna_writes_queued", kind: "gauge", value: queued as f64 },
+            Number { name: "lanterna_hl7v2_waiting", kind: "gauge", value: waiting as f64 },
+            Number { name: "lanterna_hl7v2_set_aside", kind: "gauge", value: set_aside as f64 },
         ]
     }
 }

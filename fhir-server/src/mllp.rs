@@ -33,6 +33,8 @@ use settings::MllpSettings;
 const READ_BYTES: usize = 64 << 10;
 /// Seconds in which a client must show itself, and take an answer.
 const PEER: Duration = Duration::from_secs(30);
+/// How often what was taken over and is not performed is tried.
+const RESUME_EVERY: Duration = Duration::from_secs(5);
 /// How long is waited after a connection could not be accepted.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
@@ -85,7 +87,7 @@ impl Listener {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (socket, shared) = (socket.try_clone()?, Arc::clone(&shared));
             std::thread::Builder::new().name("mllp".to_owned()).spawn(move || {
-                // What was taken over before the start is performed beside what comes in.
+                // What was taken over and is not performed is performed beside what comes in.
                 let resumed = Arc::clone(&shared);
                 if number == 0 {
                     runtime.spawn(async move { resumed.resume().await });
@@ -158,9 +160,12 @@ async fn admit(
 }
 
 impl Shared {
-    /// Performs what was taken over before the start.
+    /// Performs what was taken over and is not performed, for as long as it is let.
     async fn resume(&self) {
-        self.gateway.resume_messages(&self.caller(None, None)).await;
+        loop {
+            self.gateway.resume_messages(&self.caller(None, None)).await;
+            tokio::time::sleep(RESUME_EVERY).await;
+        }
     }
 
     fn caller(&self, address: Option<IpAddr>, node: Option<Arc<Node>>) -> Caller {

@@ -27,8 +27,9 @@ pub struct Guide {
     pub operations: &'static [Operation],
     /// The profiles of resources that are taken and given.
     pub supported_profiles: &'static [(TypeId, &'static str)],
-    /// The messages that are taken: the canonical URLs of their definitions.
-    pub messages: &'static [&'static str],
+    /// The messages that are taken (`receiver`) and sent (`sender`): the canonical URLs of their
+    /// definitions.
+    pub messages: &'static [(&'static str, &'static str)],
 }
 
 /// The guides.

@@ -49,6 +49,24 @@ impl Found {
     pub fn to_resource(&self) -> Resource {
         self.answer.extract(self.at)
     }
+
+    /// Writes it as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut written = Vec::with_capacity(1024);
+        json::write::write_element(self.root(), &mut written);
+        written
+    }
+}
+
+/// A page of what a search finds.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The resources that match.
+    pub matches: Vec<Found>,
+    /// What they include.
+    pub included: Vec<Found>,
+    /// How the next page is asked for; `None` after the last.
+    pub next: Option<Vec<(String, String)>>,
 }
 
 impl From<Resource> for Found {
@@ -77,16 +95,33 @@ impl Fhir<'_> {
         parameters: &[(&str, &str)],
         limit: usize,
     ) -> Result<Vec<Found>, Issue> {
+        let Page { mut matches, included, .. } = self.search_with(of, parameters, limit).await?;
+        matches.extend(included.into_iter().filter(|included| included.resource_type() == of));
+        Ok(matches)
+    }
+
+    /// Returns all resources of a type that match, and apart from them what they include.
+    ///
+    /// # Errors
+    /// As [`Fhir::search`].
+    pub async fn search_with(
+        &self,
+        of: TypeId,
+        parameters: &[(&str, &str)],
+        limit: usize,
+    ) -> Result<Page, Issue> {
         let mut parameters = owned(parameters);
         parameters.push(("_count".to_owned(), FIRST_PAGE.to_owned()));
-        let mut found = Vec::new();
+        let mut found = Page::default();
         loop {
-            let next = self.page(of, parameters, &mut found).await?;
-            if found.len() > limit {
+            let page = self.page_of(of, parameters).await?;
+            found.matches.extend(page.matches);
+            found.included.extend(page.included);
+            if found.matches.len() + found.included.len() > limit {
                 let text = format!("more than {limit} resources match");
                 return Err(Issue::error(IssueType::TooCostly).because(Reason::Unprocessable).text(text));
             }
-            let Some(next) = next else { return Ok(found) };
+            let Some(next) = page.next else { return Ok(found) };
             parameters = next;
             for (_, count) in parameters.iter_mut().filter(|(name, _)| name == "_count") {
                 PAGE.clone_into(count);
@@ -99,44 +134,34 @@ impl Fhir<'_> {
     /// # Errors
     /// As the search.
     pub async fn first_page(&self, of: TypeId, parameters: &[(&str, &str)]) -> Result<Vec<Found>, Issue> {
-        let mut found = Vec::new();
-        self.page(of, owned(parameters), &mut found).await?;
-        Ok(found)
+        Ok(self.page_of(of, owned(parameters)).await?.matches)
     }
 
-    /// Returns a page of what a search finds, and how the next one is asked for.
+    /// Returns a page of what a search finds.
     ///
     /// # Errors
     /// As the search.
-    pub async fn page_of(
-        &self,
-        of: TypeId,
-        parameters: Vec<(String, String)>,
-    ) -> Result<(Vec<Found>, Option<Vec<(String, String)>>), Issue> {
-        let mut found = Vec::new();
-        let next = self.page(of, parameters, &mut found).await?;
-        Ok((found, next))
-    }
-
-    /// Adds a page of what a search finds; returns how the next one is asked for.
-    async fn page(
-        &self,
-        of: TypeId,
-        parameters: Vec<(String, String)>,
-        found: &mut Vec<Found>,
-    ) -> Result<Option<Vec<(String, String)>>, Issue> {
+    pub async fn page_of(&self, of: TypeId, parameters: Vec<(String, String)>) -> Result<Page, Issue> {
         let request = SearchRequest { scope: Scope::Type(of), parameters, handling: Handling::Strict };
         let answer = Arc::new(self.resource(Interaction::Search(request)).await?);
-        let root = answer.root();
-        let resources = root.children_named(name::ENTRY).filter_map(|e| e.child(name::RESOURCE));
-        let resources = resources.filter(|resource| resource.ty() == of);
-        found.extend(resources.map(|resource| Found { answer: Arc::clone(&answer), at: resource.id() }));
+        let (root, mut page) = (answer.root(), Page::default());
+        for entry in root.children_named(name::ENTRY) {
+            let Some(resource) = entry.child(name::RESOURCE) else { continue };
+            let found = Found { answer: Arc::clone(&answer), at: resource.id() };
+            match entry.child(name::SEARCH).and_then(|search| search.text_of(name::MODE)) {
+                Some("include") => page.included.push(found),
+                Some("outcome") => {}
+                _ if resource.ty() == of => page.matches.push(found),
+                _ => {}
+            }
+        }
         let next = root.children_named(name::LINK).find(|l| l.text_of(name::RELATION) == Some("next"));
         let Some((_, query)) = next.and_then(|l| l.text_of(name::URL)?.split_once('?')) else {
-            return Ok(None);
+            return Ok(page);
         };
         let unreadable = || Issue::fatal(IssueType::Exception).text("a page has no readable next one");
-        decoded(query).ok_or_else(unreadable).map(Some)
+        page.next = Some(decoded(query).ok_or_else(unreadable)?);
+        Ok(page)
     }
 
     /// Returns a resource; `None` when there is none, or it was deleted.

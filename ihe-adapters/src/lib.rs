@@ -20,6 +20,7 @@ pub mod pix;
 pub mod pixm;
 pub mod pixv3;
 pub mod pmir;
+pub mod source;
 pub mod subscribers;
 pub mod wire;
 pub mod xca;

@@ -8,6 +8,7 @@ use fhir_model::outcome::Issue;
 use fhir_model::schema::TypeId;
 use fhir_model::tree::Resource;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 /// A message for somebody.
@@ -58,6 +59,8 @@ pub struct Change {
     pub key: ResourceKey,
     /// Which version.
     pub version: VersionId,
+    /// When it was stored.
+    pub at: Timestamp,
     /// The resource; `None` when it was deleted, or cannot be read any more.
     pub resource: Option<Resource>,
 }
@@ -69,6 +72,11 @@ pub trait Destination: Send + Sync {
 
     /// Returns the types whose changes may mean a message.
     fn types(&self) -> &[TypeId];
+
+    /// Tells whether each lane leads to somebody else: that one is away says nothing of the others.
+    fn reaches_several(&self) -> bool {
+        false
+    }
 
     /// Returns the messages that a change means. May be asked again for the same change, and
     /// then has to return messages of the same ids.

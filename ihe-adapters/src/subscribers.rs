@@ -3,31 +3,48 @@
 //! What a change means for one is decided when it is queued, so that the message
 //! is the same however often it is sent. Messages to a subscriber go in one lane:
 //! one after the other, each once the one before was acknowledged or refused.
+//! Nobody is told what he told himself: the versions that came of his messages say so
+//! ([`crate::source`]).
 //!
-//! What else a subscriber may be told, by whichever wire, is another [`Topic`].
+//! What else a subscriber may be told, by whichever wire, is another [`Topic`]:
 //!
-//! Spec: ITI TF-2 3.10, HL7 v2.5 section 2.9.2
+//! - `identifiers`: which identifiers are of one person (ITI-10).
+//! - `admissions`: patients and visits (ADT).
+//! - `results`: reports with what was observed (ORU).
+//! - `at_hand`: what resources refer to, where messages tell of it.
+//!
+//! Spec: ITI TF-2 3.10, 3.30, 3.31, HL7 v2.5 section 2.9.2
+
+mod admissions;
+mod at_hand;
+mod identifiers;
+mod results;
+
+pub(crate) use identifiers::updated;
 
 use std::sync::Arc;
 
 use fhir_model::interaction::{Body, Caller, FhirApi, Interaction, ResourceKey, VersionId, VreadRequest};
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType};
-use fhir_model::schema::{TypeId, name, ty};
+use fhir_model::reference::Literal;
+use fhir_model::schema::{TypeId, ty};
 use fhir_model::tree::Resource;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use serde_json::Value as Json;
 
 use crate::atna::Recorder;
 use crate::atna::event::{Happened, Objects, Part, audit_event};
 use crate::atna::participants::{Outcome, ended};
 use crate::fhir_client::Fhir;
+use crate::hl7v2::from_fhir::Envelope;
 use crate::outbox::{Change, Destination, Failure, Message};
-use crate::pix::PatientIndex;
 use crate::pix::domains::Domains;
-use crate::pix::update_notification::{Changed, Envelope, notification, updates};
-use crate::wire::hl7v2::message::Message as Hl7v2;
+use crate::pix::told::as_value;
+use crate::source;
+use crate::wire::hl7v2::message::{Message as Hl7v2, MessageError};
 use crate::wire::hl7v2::problem::Condition;
 
 /// The media type of messages.
@@ -39,24 +56,23 @@ const CONTROL_ID: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// Which identifiers are of one person (ITI-10).
-    Pix,
+    Identifiers,
+    /// Patients and visits (ADT).
+    Admissions,
+    /// Reports (ORU).
+    Results,
 }
 
-impl Topic {
-    /// Returns the types whose changes it is about.
-    fn types(self) -> &'static [TypeId] {
-        match self {
-            Topic::Pix => &[ty::PATIENT],
-        }
-    }
-
-    /// Returns the transaction, as it is recorded.
-    fn transaction(self) -> &'static str {
-        match self {
-            Topic::Pix => "ITI-10",
-        }
-    }
-}
+/// Topics, and the types whose changes they are about.
+const TYPES: &[(&[Topic], &[TypeId])] = &[
+    (&[Topic::Identifiers], &[ty::PATIENT]),
+    (&[Topic::Admissions], &[ty::PATIENT, ty::ENCOUNTER]),
+    (&[Topic::Results], &[ty::DIAGNOSTIC_REPORT, ty::OBSERVATION]),
+    (
+        &[Topic::Admissions, Topic::Results],
+        &[ty::PATIENT, ty::ENCOUNTER, ty::DIAGNOSTIC_REPORT, ty::OBSERVATION],
+    ),
+];
 
 /// Sends a message and waits for its acknowledgement.
 pub trait Exchange: Send + Sync {
@@ -74,10 +90,12 @@ pub struct Subscription {
     pub name: String,
     /// Where messages are sent to, as it is recorded.
     pub address: String,
-    /// Of what it is told.
-    pub topic: Topic,
+    /// Of what it is told, in one order: a row of those that go together.
+    pub topics: &'static [Topic],
     /// The systems of the identifiers that it is interested in; none for all.
     pub interesting: Vec<String>,
+    /// As which sources it tells something itself ([`crate::source`]).
+    pub sources: Vec<String>,
     /// MSH-3, MSH-4.
     pub sender: [String; 2],
     /// MSH-5, MSH-6.
@@ -100,19 +118,51 @@ pub struct Subscriber {
     pub exchange: Arc<dyn Exchange>,
 }
 
+/// A change, as topics look at it.
+struct Seen<'c> {
+    change: &'c Change,
+    /// The version before, where there is one.
+    before: Option<Json>,
+    /// The version; `None` when it was deleted.
+    after: Option<Json>,
+}
+
+/// A message that a change means.
+struct Telling {
+    /// The transaction, as it is recorded.
+    transaction: &'static str,
+    message: Hl7v2,
+}
+
 impl Destination for Subscriber {
     fn name(&self) -> &str {
         &self.subscription.name
     }
 
     fn types(&self) -> &[TypeId] {
-        self.subscription.topic.types()
+        let row = TYPES.iter().find(|(topics, _)| *topics == self.subscription.topics);
+        row.map_or(&[], |(_, types)| types)
     }
 
     fn messages<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Vec<Message>, Issue>> {
-        match self.subscription.topic {
-            Topic::Pix => self.updates(change).boxed(),
+        async move {
+            let before = version_before(self.fhir(), &change.key, change.version).await?;
+            let told = match self.subscription.topics {
+                [Topic::Identifiers] => self.updates(change, before.as_ref()).await?,
+                _ => self.told(change, before.as_ref()).await?,
+            };
+            let cause = cause(change);
+            let messages = told.into_iter().enumerate().map(|(number, telling)| Message {
+                id: control_id(&self.subscription.name, &format!("{cause}#{number}")),
+                lane: self.subscription.name.clone(),
+                kind: telling.transaction.to_owned(),
+                cause: cause.clone(),
+                content_type: CONTENT_TYPE.to_owned(),
+                body: telling.message.to_bytes(),
+            });
+            Ok(messages.collect())
         }
+        .boxed()
     }
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), Failure>> {
@@ -132,50 +182,54 @@ impl Destination for Subscriber {
 }
 
 impl Subscriber {
-    /// Returns the notifications that a change of a Patient means.
-    async fn updates(&self, change: &Change) -> Result<Vec<Message>, Issue> {
-        let Subscription { name, topic, interesting, sender, receiver, .. } = &self.subscription;
-        let before = self.before(&change.key, change.version).await?;
-        let changed = Changed {
-            id: change.key.id.as_str(),
-            before: before.as_ref().map(Resource::root),
-            after: change.resource.as_ref().map(Resource::root),
-        };
-        let fhir = Fhir { api: &*self.api, caller: &self.caller };
-        let index = PatientIndex { fhir, domains: &self.domains, recording: None };
-        let updates = updates(&index, &changed, interesting).await?;
-        let at = change.resource.as_ref().and_then(stored_at).unwrap_or_else(Timestamp::now);
-        let cause =
-            format!("{}/{}/_history/{}", change.key.resource_type.name(), changed.id, change.version.0);
-        let messages = updates.iter().enumerate().map(|(number, identifiers)| {
-            let id = control_id(name, &format!("{cause}#{number}"));
-            let envelope = Envelope {
-                sender: [&sender[0], &sender[1]],
-                receiver: [&receiver[0], &receiver[1]],
-                control_id: &id,
-                at,
-            };
-            let body = notification(identifiers, &envelope, &self.domains).to_bytes();
-            let (kind, content_type) = (topic.transaction().to_owned(), CONTENT_TYPE.to_owned());
-            Message { id: id.clone(), lane: name.clone(), kind, cause: cause.clone(), content_type, body }
-        });
-        Ok(messages.collect())
+    fn fhir(&self) -> Fhir<'_> {
+        Fhir { api: &*self.api, caller: &self.caller }
     }
 
-    /// Returns the version before one; `None` when there is none any more.
-    async fn before(&self, key: &ResourceKey, version: VersionId) -> Result<Option<Resource>, Issue> {
-        if version.0 <= 1 {
+    /// Returns what is told of a change that the subscriber did not tell itself.
+    async fn told(&self, change: &Change, before: Option<&Resource>) -> Result<Vec<Telling>, Issue> {
+        let before = before.map(as_value).transpose()?;
+        let after = change.resource.as_ref().map(as_value).transpose()?;
+        let sources = &self.subscription.sources;
+        if after.as_ref().is_some_and(|after| source::is_told_by(before.as_ref(), after, sources)) {
+            return Ok(Vec::new());
+        }
+        let seen = Seen { change, before, after };
+        match change.key.resource_type {
+            ty::PATIENT => self.admission_of_patient(&seen).await,
+            ty::ENCOUNTER => self.admission_of_visit(&seen).await,
+            _ => self.results(&seen).await,
+        }
+    }
+
+    /// Returns from whom to whom the message of a number is that a change means.
+    fn envelope(&self, seen: &Seen<'_>, number: usize) -> Envelope {
+        let Subscription { name, sender, receiver, .. } = &self.subscription;
+        let [sending_application, sending_facility] = sender.clone();
+        let [receiving_application, receiving_facility] = receiver.clone();
+        let control_id = control_id(name, &format!("{}#{number}", cause(seen.change)));
+        let stored =
+            seen.after.as_ref().and_then(|after| after["meta"]["lastUpdated"].as_str()?.parse().ok());
+        let at: Timestamp = stored.unwrap_or_else(Timestamp::now);
+        let at = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        Envelope {
+            sending_application,
+            sending_facility,
+            receiving_application,
+            receiving_facility,
+            control_id,
+            at,
+        }
+    }
+
+    /// Reads what a reference leads to here; `None` when it is of another type, or not there.
+    async fn read(&self, of: TypeId, reference: &str) -> Result<Option<Json>, Issue> {
+        let Some(literal) = Literal::parse(reference) else { return Ok(None) };
+        let is_here = literal.base.is_none_or(|base| base == self.caller.base);
+        if !is_here || literal.key.resource_type != of {
             return Ok(None);
         }
-        let request = VreadRequest { key: key.clone(), version: Some(VersionId(version.0 - 1)) };
-        match self.api.perform(&self.caller, Interaction::Vread(request)).await {
-            Ok(performed) => match performed.body {
-                Body::Json(bytes) => json::read(bytes).map(Some).map_err(Issue::from),
-                Body::Empty => Ok(None),
-            },
-            Err(issue) if matches!(issue.code, IssueType::NotFound | IssueType::Deleted) => Ok(None),
-            Err(issue) => Err(issue),
-        }
+        self.fhir().read(of, literal.key.id.as_str()).await?.as_ref().map(as_value).transpose()
     }
 
     /// Records that something was told, or was not taken.
@@ -188,7 +242,7 @@ impl Subscriber {
         let sender = self.subscription.sender.join("|");
         let happened = Happened {
             part: Part::Asks,
-            transaction: self.subscription.topic.transaction(),
+            transaction: &message.kind,
             at: Timestamp::now(),
             sender: Some(&sender),
             sender_address: None,
@@ -201,16 +255,45 @@ impl Subscriber {
         if let Some(failure) = failure {
             ended(&mut event, Outcome::MinorFailure, Some(&failure.to_string()));
         }
-        let fhir = Fhir { api: &*self.api, caller: &self.caller };
-        if let Err(issue) = fhir.create(&event).await {
+        if let Err(issue) = self.fhir().create(&event).await {
             tracing::error!(why = issue.diagnostics, "it cannot be recorded that a subscriber was told");
         }
     }
 }
 
-/// Returns when a version was stored.
-fn stored_at(resource: &Resource) -> Option<Timestamp> {
-    resource.root().child(name::META)?.text_of(name::LAST_UPDATED)?.parse().ok()
+/// Returns the version before one; `None` when there is none any more.
+pub(crate) async fn version_before(
+    fhir: Fhir<'_>,
+    key: &ResourceKey,
+    version: VersionId,
+) -> Result<Option<Resource>, Issue> {
+    if version.0 <= 1 {
+        return Ok(None);
+    }
+    let request = VreadRequest { key: key.clone(), version: Some(VersionId(version.0 - 1)) };
+    match fhir.api.perform(fhir.caller, Interaction::Vread(request)).await {
+        Ok(performed) => match performed.body {
+            Body::Json(bytes) => json::read(bytes).map(Some).map_err(Issue::from),
+            Body::Empty => Ok(None),
+        },
+        Err(issue) if matches!(issue.code, IssueType::NotFound | IssueType::Deleted) => Ok(None),
+        Err(issue) => Err(issue),
+    }
+}
+
+/// Returns the version that a message comes of.
+pub(crate) fn cause(change: &Change) -> String {
+    format!("{}/{}/_history/{}", change.key.resource_type.name(), change.key.id.as_str(), change.version.0)
+}
+
+/// Returns what a message says, without who sends it when.
+fn said(message: &Hl7v2) -> Vec<String> {
+    let segments = message.all().filter(|segment| !["MSH", "EVN"].contains(&segment.name()));
+    segments.map(|segment| segment.text().to_owned()).collect()
+}
+
+fn not_written(error: MessageError) -> Issue {
+    Issue::fatal(IssueType::Exception).text(format!("what is told cannot be written: {error}"))
 }
 
 /// Makes MSH-10 of a cause: the same whenever it is made.

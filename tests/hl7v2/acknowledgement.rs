@@ -11,12 +11,12 @@ use super::{Running, adt, identifier};
 const AT: &str = "20260102030405+0100";
 
 /// Writes a message that asks to be acknowledged so.
-fn asking(modes: &str, control_id: &str, patient: &str) -> String {
+pub(super) fn asking(modes: &str, control_id: &str, patient: &str) -> String {
     adt("A28", control_id, AT, patient, "ROSSI").replace("|P|2.5\r", &format!("|P|2.5|||{modes}\r"))
 }
 
 /// Waits until a patient is there whose message was taken over.
-fn wait_for(running: &Running, patient: &str) {
+pub(super) fn wait_for(running: &Running, patient: &str) {
     let begin = Instant::now();
     while running.count(&format!("Patient?{}", identifier(patient))) == 0 {
         assert!(begin.elapsed() < Duration::from_secs(60), "{patient} was taken over, and not performed");

@@ -1,13 +1,17 @@
 //! HL7 v2 by MLLP, against the running binary.
 
 mod acknowledgement;
+mod deleted;
 mod families;
 mod feeds;
 mod frames;
 mod killed;
+mod links;
 mod listener;
 mod merges;
 mod queries;
+mod set_aside;
+mod whole;
 
 use std::net::TcpListener;
 use std::path::Path;

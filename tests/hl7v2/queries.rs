@@ -100,3 +100,32 @@ fn an_answer_goes_on_after_a_restart() {
     let visits = running.connect().ask(&query("ZV1", "v", "@PID.5.1^Rossi", "RCP|I\r"));
     assert_eq!((visits.header(9).text(), visits.segments("PV1").count()), ("RSP^ZV2^RSP_ZV2", 1));
 }
+
+#[test]
+fn an_answer_of_many_pages_tells_each_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(folder.path(), DOMAINS);
+    let entry = |number: usize| {
+        let identifier = json!([{ "system": "urn:oid:1.2.3", "value": number.to_string() }]);
+        json!({ "request": { "method": "POST", "url": "Patient" }, "resource": {
+            "resourceType": "Patient", "identifier": identifier, "name": [{ "family": "Bianchi" }],
+            "birthDate": format!("{}-01-01", 1700 + number) } })
+    };
+    let entries: Vec<Value> = (0..250).map(entry).collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    let stored = running.server.client().json("POST", "", &[], &bundle).expect("an answer");
+    assert_eq!(stored.status, 200);
+    // More than a page of FHIR, whose pages end in the midst of ours.
+    let (mut told, mut rest) = (Vec::new(), "RCP|I|70^RD\r".to_owned());
+    for number in 1.. {
+        let asked = query("Q22", &number.to_string(), "@PID.5.1^Bianchi", &rest);
+        let answer = running.connect().ask(&asked);
+        assert_eq!(code(&answer), "AA", "{}", answer.write());
+        told.extend(answer.segments("PID").map(|patient| patient.part(3).component(1).text().to_owned()));
+        let Some(pointer) = answer.segment("DSC") else { break };
+        assert!(pointer.part(1).text().len() <= 180, "{}", pointer.text());
+        rest = format!("RCP|I|70^RD\r{}\r", pointer.text());
+    }
+    told.sort_by_key(|value| value.parse::<usize>().unwrap_or(usize::MAX));
+    assert_eq!(told, (0..250).map(|number| number.to_string()).collect::<Vec<String>>());
+}

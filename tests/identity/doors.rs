@@ -14,8 +14,29 @@ pub(super) trait Door {
     /// How it is called.
     fn name(&self) -> &'static str;
 
+    /// Returns the other identifiers of whoever has one, those of the systems that are wanted;
+    /// of all where there are none.
+    fn told(&self, asked: &Identifier, wanted: &[String]) -> Result<BTreeSet<Identifier>, Unknown>;
+
     /// Returns the other identifiers of whoever has one; `None` when nobody has it.
-    fn cross_references(&self, asked: &Identifier) -> Option<BTreeSet<Identifier>>;
+    fn cross_references(&self, asked: &Identifier) -> Option<BTreeSet<Identifier>> {
+        match self.told(asked, &[]) {
+            Ok(told) => Some(told),
+            Err(Unknown::Patient) => None,
+            Err(what) => panic!("{asked:?}: {what:?} at {}", self.name()),
+        }
+    }
+}
+
+/// What is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// Nobody has the identifier.
+    Patient,
+    /// Nobody assigns such identifiers.
+    Authority,
+    /// Nobody assigns those that are wanted.
+    Wanted,
 }
 
 /// A search of FHIR, which follows links as they are stored.
@@ -51,7 +72,7 @@ impl Door for ByFhir {
         "FHIR search"
     }
 
-    fn cross_references(&self, asked: &Identifier) -> Option<BTreeSet<Identifier>> {
+    fn told(&self, asked: &Identifier, wanted: &[String]) -> Result<BTreeSet<Identifier>, Unknown> {
         let (system, value) = asked;
         let path = format!(
             "Patient?identifier={system}|{value}&_include:iterate=Patient:link&_revinclude:iterate=Patient:link"
@@ -66,7 +87,7 @@ impl Door for ByFhir {
         let has_it = |patient: &Value| !is_subsumed(patient) && identifiers(patient).any(|one| one == *asked);
         let mut pending: Vec<&str> = all.iter().filter(|(_, p)| has_it(p)).map(|(id, _)| *id).collect();
         if pending.is_empty() {
-            return None;
+            return Err(Unknown::Patient);
         }
         // What is found is of several persons where several have the identifier, or had it.
         let mut seen: BTreeSet<&str> = pending.iter().copied().collect();
@@ -82,7 +103,8 @@ impl Door for ByFhir {
         let counting = seen.iter().filter_map(|id| all.get(id)).filter(|patient| !is_subsumed(patient));
         let mut found: BTreeSet<Identifier> = counting.flat_map(|patient| identifiers(patient)).collect();
         found.remove(asked);
-        Some(found)
+        found.retain(|(system, _)| wanted.is_empty() || wanted.contains(system));
+        Ok(found)
     }
 }
 
@@ -109,13 +131,24 @@ impl Door for ByHl7v2 {
         "ITI-9"
     }
 
-    fn cross_references(&self, (system, value): &Identifier) -> Option<BTreeSet<Identifier>> {
+    fn told(&self, (system, value): &Identifier, wanted: &[String]) -> Result<BTreeSet<Identifier>, Unknown> {
+        let wanted = wanted.iter().map(|system| format!("^^^&{}&ISO", oid(system)));
+        self.asked_by(&format!(
+            "{value}^^^&{}&ISO|{}",
+            oid(system),
+            wanted.collect::<Vec<String>>().join("~")
+        ))
+    }
+}
+
+impl ByHl7v2 {
+    /// Asks with QPD-3 and QPD-4 as they are written.
+    pub(super) fn asked_by(&self, written: &str) -> Result<BTreeSet<Identifier>, Unknown> {
         let number = self.asked.get();
         self.asked.set(number + 1);
         let query = format!(
             "MSH|^~\\&|CONSUMER|H1|LANTERNA|LIGURIA|20260102030405||QBP^Q23^QBP_Q21|{number}|P|2.5\r\
-             QPD|IHE PIX Query|{number}|{value}^^^&{}&ISO\rRCP|I\r",
-            oid(system)
+             QPD|IHE PIX Query|{number}|{written}\rRCP|I\r"
         );
         let answer = self.client.borrow_mut().ask(&query);
         let written = answer.write();
@@ -123,7 +156,12 @@ impl Door for ByHl7v2 {
             Some("OK" | "NF") => {}
             Some("AE") => {
                 assert_eq!(answer.value("ERR", 3, 1).as_deref(), Some("204"), "{written}");
-                return None;
+                let place = |component: usize| answer.value("ERR", 2, component).unwrap_or_default();
+                return Err(match (place(3).as_str(), place(5).as_str()) {
+                    ("3", "1") => Unknown::Patient,
+                    ("3", _) => Unknown::Authority,
+                    _ => Unknown::Wanted,
+                });
             }
             _ => panic!("{written}"),
         }
@@ -135,7 +173,7 @@ impl Door for ByHl7v2 {
             let authority = parts.nth(2).and_then(|authority| authority.split('&').nth(1));
             (format!("urn:oid:{}", authority.expect("an OID")), id.to_owned())
         });
-        Some(identifiers.collect())
+        Ok(identifiers.collect())
     }
 }
 
@@ -157,7 +195,12 @@ impl Door for ByHl7v3 {
         "ITI-45"
     }
 
-    fn cross_references(&self, (system, value): &Identifier) -> Option<BTreeSet<Identifier>> {
+    fn told(&self, (system, value): &Identifier, wanted: &[String]) -> Result<BTreeSet<Identifier>, Unknown> {
+        let wanted = wanted.iter().map(|system| {
+            let value = format!("<value root='{}'/>", oid(system));
+            format!("<dataSource>{value}<semanticsText>DataSource.id</semanticsText></dataSource>")
+        });
+        let wanted: String = wanted.collect();
         let device = |role: &str, code: &str, oid: &str| {
             format!(
                 "<{role} typeCode='{code}'><device classCode='DEV' determinerCode='INSTANCE'><id root='{oid}'/>\
@@ -166,19 +209,29 @@ impl Door for ByHl7v3 {
         };
         let (receiver, sender) = (device("receiver", "RCV", "1.2.8"), device("sender", "SND", "1.2.7"));
         let message = format!(
-            "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' \
-             xmlns:a='http://www.w3.org/2005/08/addressing'><s:Header><a:Action>urn:hl7-org:v3:PRPA_IN201309UV02\
-             </a:Action><a:MessageID>urn:uuid:1</a:MessageID></s:Header><s:Body><PRPA_IN201309UV02 \
+            "<PRPA_IN201309UV02 \
              xmlns='urn:hl7-org:v3' ITSVersion='XML_1.0'><id root='1.2.9' extension='m1'/>\
              <creationTime value='20260102030405'/><interactionId root='2.16.840.1.113883.1.6' \
              extension='PRPA_IN201309UV02'/><processingCode code='P'/><processingModeCode code='T'/>\
              <acceptAckCode code='AL'/>{receiver}{sender}<controlActProcess classCode='CACT' moodCode='EVN'>\
              <code code='PRPA_TE201309UV02' codeSystem='2.16.840.1.113883.1.6'/><queryByParameter>\
              <queryId root='1.2.6' extension='q1'/><statusCode code='new'/><responsePriorityCode code='I'/>\
-             <parameterList><patientIdentifier><value root='{}' extension='{value}'/><semanticsText>\
+             <parameterList>{wanted}<patientIdentifier><value root='{}' extension='{value}'/><semanticsText>\
              Patient.id</semanticsText></patientIdentifier></parameterList></queryByParameter></controlActProcess>\
-             </PRPA_IN201309UV02></s:Body></s:Envelope>",
+             </PRPA_IN201309UV02>",
             oid(system)
+        );
+        self.asked_by(&message)
+    }
+}
+
+impl ByHl7v3 {
+    /// Asks with a message as it is written.
+    pub(super) fn asked_by(&self, message: &str) -> Result<BTreeSet<Identifier>, Unknown> {
+        let message = format!(
+            "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' \
+             xmlns:a='http://www.w3.org/2005/08/addressing'><s:Header><a:Action>urn:hl7-org:v3:PRPA_IN201309UV02\
+             </a:Action><a:MessageID>urn:uuid:1</a:MessageID></s:Header><s:Body>{message}</s:Body></s:Envelope>"
         );
         let headers = [("content-type", "application/soap+xml")];
         let path = format!("{}/pix/v3", self.origin);
@@ -187,7 +240,13 @@ impl Door for ByHl7v3 {
         assert_eq!(answer.status, 200, "{text}");
         if text.contains("<hl7:queryResponseCode code=\"AE\"/>") {
             assert!(text.contains("<hl7:code code=\"204\""), "{text}");
-            return None;
+            return Err(if text.contains("no patient is known by this identifier") {
+                Unknown::Patient
+            } else if text.contains("<hl7:location>") && text.contains("hl7:dataSource[") {
+                Unknown::Wanted
+            } else {
+                Unknown::Authority
+            });
         }
         let of_id = |id: &str, name: &str| {
             let value = id.split(&format!("{name}=\"")).nth(1)?;
@@ -202,7 +261,7 @@ impl Door for ByHl7v3 {
                 Some((format!("urn:oid:{}", of_id(id, "root")?), of_id(id, "extension")?))
             })
         });
-        Some(ids.collect())
+        Ok(ids.collect())
     }
 }
 
@@ -223,10 +282,15 @@ impl Door for ByPixm {
         "ITI-83"
     }
 
-    fn cross_references(&self, (system, value): &Identifier) -> Option<BTreeSet<Identifier>> {
-        let answer = self.client.get(&format!("Patient/$ihe-pix?sourceIdentifier={system}%7C{value}"));
-        if answer.status == 404 {
-            return None;
+    fn told(&self, (system, value): &Identifier, wanted: &[String]) -> Result<BTreeSet<Identifier>, Unknown> {
+        let wanted: String = wanted.iter().map(|system| format!("&targetSystem={system}")).collect();
+        let answer =
+            self.client.get(&format!("Patient/$ihe-pix?sourceIdentifier={system}%7C{value}{wanted}"));
+        match answer.status {
+            404 => return Err(Unknown::Patient),
+            400 => return Err(Unknown::Authority),
+            403 => return Err(Unknown::Wanted),
+            _ => {}
         }
         let told = answer.json();
         assert_eq!(answer.status, 200, "{told}");
@@ -237,6 +301,6 @@ impl Door for ByPixm {
             let identifier = &parameter["valueIdentifier"];
             (of(identifier, "system"), of(identifier, "value"))
         });
-        Some(identifiers.collect())
+        Ok(identifiers.collect())
     }
 }

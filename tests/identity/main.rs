@@ -5,16 +5,19 @@
 //! - [`model`]: what should be known.
 //! - [`sources`]: what happens, told by FHIR.
 //! - [`doors`]: where it is asked.
+//! - `translations`: pairs of messages that say the same by HL7 v2 and HL7 v3.
 
-mod demographics;
 mod doors;
 #[allow(dead_code)]
 mod model;
+mod review;
 mod sources;
+mod translations;
 
 use std::net::TcpListener;
 use std::path::Path;
 
+use serde_json::Value;
 use tests::{Numbers, Server, repeats};
 
 use doors::{ByFhir, ByHl7v2, ByHl7v3, ByPixm, Door};
@@ -112,9 +115,31 @@ fn the_operations_are_listed_and_told_of_by_their_codes() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
     let client = server.client();
-    let listed = client.get("metadata").json().to_string();
-    for name in ["merge", "unmerge", "link", "person"] {
-        assert!(listed.contains(&format!("\"name\":\"{name}\"")), "{name}");
+    let statement = client.get("metadata").json();
+    let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+    let of_patient = resources.iter().find(|resource| resource["type"] == "Patient").expect("Patient");
+    let operations = of_patient["operation"].as_array().expect("operations");
+    for (name, definition) in [
+        ("match", "http://hl7.org/fhir/OperationDefinition/Patient-match"),
+        ("match", "https://profiles.ihe.net/ITI/PDQm/OperationDefinition/PDQmMatch"),
+        ("merge", "http://hl7.org/fhir/OperationDefinition/Patient-merge"),
+        ("unmerge", "urn:lanterna:OperationDefinition:Patient-unmerge"),
+        ("link", "urn:lanterna:OperationDefinition:Patient-link"),
+        ("person", "urn:lanterna:OperationDefinition:Patient-person"),
+        ("ihe-pix", "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix"),
+    ] {
+        let is_it = |operation: &Value| operation["name"] == name && operation["definition"] == definition;
+        assert!(operations.iter().any(is_it), "{name}");
+    }
+    let of_system = statement["rest"][0]["operation"].as_array().expect("operations");
+    assert!(of_system.iter().any(|operation| operation["name"] == "process-message"));
+    let supported = of_patient["supportedProfile"].to_string();
+    let instantiates = statement["instantiates"].to_string();
+    for of in ["IHE.PDQm.Patient\"", "IHE.PIXm.Patient\""] {
+        assert!(supported.contains(of), "{supported}");
+    }
+    for of in ["PatientDemographicsSupplier\"", "PatientDemographicsSupplierMatch\"", "IHE.PIXm.Manager\""] {
+        assert!(instantiates.contains(of), "{instantiates}");
     }
     let mut sources = Sources::new(client, Default::default());
     for record in 0..2 {

@@ -87,16 +87,24 @@ fn merges_that_cannot_be_are_refused() {
 }
 
 fn merge_message(told_of: &Value, id: &str) -> Value {
-    let mut told_of = told_of.clone();
-    told_of["id"] = json!(id);
+    message(&[(told_of, id)])
+}
+
+/// A message about several patients, by their ids.
+fn message(told_of: &[(&Value, &str)]) -> Value {
+    let entry = |(patient, id): &(&Value, &str)| {
+        let mut patient = (*patient).clone();
+        patient["id"] = json!(id);
+        json!({ "fullUrl": format!("http://source.example/fhir/Patient/{id}"), "resource": patient,
+                "request": { "method": "PUT", "url": format!("Patient/{id}") }, "response": { "status": "200" } })
+    };
+    let history: Vec<Value> = told_of.iter().map(entry).collect();
     json!({ "resourceType": "Bundle", "type": "message", "entry": [
         { "fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000001",
           "resource": { "resourceType": "MessageHeader", "id": "m1", "eventUri": "urn:ihe:iti:pmir:2019:patient-feed",
             "source": { "endpoint": "http://source.example/fhir" }, "focus": [{ "reference": "Bundle/h" }] } },
         { "fullUrl": "http://source.example/fhir/Bundle/h",
-          "resource": { "resourceType": "Bundle", "type": "history", "entry": [
-            { "fullUrl": format!("http://source.example/fhir/Patient/{id}"), "resource": told_of,
-              "request": { "method": "PUT", "url": format!("Patient/{id}") }, "response": { "status": "200" } } ] } },
+          "resource": { "resourceType": "Bundle", "type": "history", "entry": history } },
     ]})
 }
 
@@ -137,4 +145,90 @@ fn a_merge_is_told_by_a_message_and_stays() {
 #[test]
 fn a_merge_is_taken_back_where_the_site_allows_it() {
     merges_by_message(&format!("[identity]\nunmerge_by_message = true\n{DOMAINS}"), true);
+}
+
+fn send(client: &Client, message: &Value) -> Answer {
+    client.json("POST", "$process-message", &[], message).expect("an answer")
+}
+
+/// The links of a patient: their types, and to whom they go.
+fn links(client: &Client, id: &str) -> Vec<(String, String)> {
+    let patient = client.get(&format!("Patient/{id}")).json();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let links = patient["link"].as_array().into_iter().flatten();
+    links.map(|link| (text(&link["type"]), text(&link["other"]["reference"]))).collect()
+}
+
+fn linked(kind: &str, id: &str) -> (String, String) {
+    (kind.to_owned(), format!("Patient/{id}"))
+}
+
+#[test]
+fn a_message_brings_the_survivor_of_its_merges() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_server, client) = start(folder.path(), DOMAINS);
+    let known = [(patient(&[(HZLN, "1")], "MOHR"), "one"), (patient(&[(HZLN, "2")], "MOHR"), "two")];
+    for (of, id) in &known {
+        assert_eq!(send(&client, &merge_message(of, id)).status, 200);
+    }
+    // The newest first: a chain into one whom the message brings, and by his identifier another.
+    let into = |id: &str| json!({ "reference": format!("http://source.example/fhir/Patient/{id}") });
+    let told_of = [
+        (&replaced((HZLN, "2"), into("three")), "two"),
+        (&replaced((HZLN, "1"), into("two")), "one"),
+        (&patient(&[(HZLN, "3")], "NEUMANN"), "three"),
+    ];
+    let sent = message(&told_of);
+    for _ in 0..2 {
+        let answer = send(&client, &sent);
+        assert_eq!(answer.status, 200, "{}", answer.json());
+        assert_eq!(links(&client, "one"), [linked("replaced-by", "two")]);
+        assert_eq!(links(&client, "two"), [linked("replaces", "one"), linked("replaced-by", "three")]);
+        assert_eq!(links(&client, "three"), [linked("replaces", "two")]);
+        assert_eq!(client.get("Patient/two").json()["name"][0]["family"], "MAIDEN");
+        assert_eq!(client.get("Patient/two").json()["active"], false);
+    }
+    assert_eq!(corresponding(&ask(&client, &format!("{HZLN}|3"), &[])).1, ["Patient/three"]);
+    assert_eq!(ask(&client, &format!("{HZLN}|2"), &[]).status, 404);
+    // By the identifier of one whom the message brings.
+    let by_identifier = replaced((HZLN, "3"), logical(HZLN_OID, "4"));
+    let told_of = [(&by_identifier, "three"), (&patient(&[(HZLN, "4")], "NEUMANN"), "four")];
+    let answer = send(&client, &message(&told_of));
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    assert_eq!(links(&client, "four"), [linked("replaces", "three")]);
+    // Both stand in what is recorded, by where they are.
+    let recorded = events(&client, "ITI-93");
+    let told = recorded.last().expect("an event")["entity"].to_string();
+    assert!(told.contains("Patient/three") && told.contains("Patient/four"), "{told}");
+}
+
+#[test]
+fn a_merge_that_is_refused_undoes_its_message() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_server, client) = start(folder.path(), DOMAINS);
+    for (value, id) in [("1", "one"), ("2", "two"), ("3", "three")] {
+        assert_eq!(send(&client, &merge_message(&patient(&[(HZLN, value)], "MOHR"), id)).status, 200);
+    }
+    let into = |id: &str| json!({ "reference": format!("Patient/{id}") });
+    let changed = patient(&[(HZLN, "3")], "NEUMANN");
+    let new = patient(&[(HZLN, "9")], "NEUMANN");
+    for (number, (source, target, status)) in
+        [("1", "nobody", 422), ("1", "one", 422), ("8", "two", 422)].into_iter().enumerate()
+    {
+        let refused = replaced((HZLN, source), into(target));
+        let id = if source == "1" { "one" } else { "eight" };
+        let told_of = [(&changed, "three"), (&new, "nine"), (&refused, id)];
+        let answer = send(&client, &message(&told_of));
+        assert_eq!(answer.status, status, "{number}: {}", answer.json());
+        let place = told(&answer).3;
+        assert!(place.starts_with("Bundle.entry[1].resource.entry[2]"), "{place}");
+        assert_eq!(client.get("Patient/three").json()["name"][0]["family"], "MOHR");
+        assert_eq!((links(&client, "one"), client.get("Patient/nine").status), (Vec::new(), 404));
+    }
+    // A circle within the message.
+    let [one, two] = [replaced((HZLN, "1"), into("two")), replaced((HZLN, "2"), into("one"))];
+    let answer = send(&client, &message(&[(&changed, "three"), (&one, "one"), (&two, "two")]));
+    assert_eq!(answer.status, 422, "{}", answer.json());
+    assert_eq!(client.get("Patient/three").json()["name"][0]["family"], "MOHR");
+    assert_eq!((links(&client, "one"), links(&client, "two")), (Vec::new(), Vec::new()));
 }

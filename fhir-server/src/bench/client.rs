@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client that costs little: one connection, requests that are
+//! A client of HTTP/1.1 and MLLP that costs little: one connection, requests that are
 //! written beforehand, answers of which only status and length are read.
 
 use std::net::SocketAddr;
@@ -102,9 +102,31 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// Finds the frame of an acknowledgement by MLLP; `None` while it is not yet whole. It has no
+/// status: where the message was accepted it counts as 200, and else as 500.
+fn framed(bytes: &[u8]) -> Result<Option<Head>, BenchError> {
+    let Some(end) = memmem::find(bytes, b"\x1c\r") else {
+        let too_long = bytes.len() > HEAD_BYTES_MAX;
+        return if too_long { Err(BenchError::Response("its frame does not end")) } else { Ok(None) };
+    };
+    let is_accepted = bytes.get(..end).is_some_and(|text| memmem::find(text, b"\rMSA|AA|").is_some());
+    let status = if is_accepted { 200 } else { 500 };
+    Ok(Some(Head { status, body_from: 1.min(end), body_bytes: end.saturating_sub(1) }))
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// HTTP/1.1.
+    Http,
+    /// Messages of HL7 v2.
+    Mllp,
+}
+
 /// A connection that is kept.
 pub(super) struct Connection {
     stream: TcpStream,
+    wire: Wire,
     buffer: Vec<u8>,
 }
 
@@ -113,10 +135,10 @@ impl Connection {
     ///
     /// # Errors
     /// When nobody listens there.
-    pub(super) async fn open(address: SocketAddr) -> Result<Connection, BenchError> {
+    pub(super) async fn open(address: SocketAddr, wire: Wire) -> Result<Connection, BenchError> {
         let stream = TcpStream::connect(address).await.map_err(BenchError::io("connecting"))?;
         stream.set_nodelay(true).map_err(BenchError::io("connecting"))?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(BUFFER_BYTES) })
+        Ok(Connection { stream, wire, buffer: Vec::with_capacity(BUFFER_BYTES) })
     }
 
     /// Sends a request and waits for the whole answer.
@@ -143,7 +165,10 @@ impl Connection {
                 return Err(BenchError::Response("the connection was closed"));
             }
             if known.is_none() {
-                known = head(&self.buffer)?;
+                known = match self.wire {
+                    Wire::Http => head(&self.buffer)?,
+                    Wire::Mllp => framed(&self.buffer)?,
+                };
                 if let Some(found) = known {
                     let whole = found.body_from + found.body_bytes;
                     self.buffer.reserve(whole.saturating_sub(self.buffer.len()));
@@ -192,6 +217,20 @@ mod tests {
             assert_eq!(head(text.as_bytes()).ok(), expected, "{text:?}");
         }
         assert!(head(&vec![b'x'; HEAD_BYTES_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn acknowledgements_are_answers() {
+        let whole = |status, body_bytes| Some(Head { status, body_from: 1, body_bytes });
+        for (text, expected) in [
+            ("\u{b}MSH|x\rMSA|AA|1\r\u{1c}\r", whole(200, 15)),
+            ("\u{b}MSH|x\rMSA|AE|1\r\u{1c}\r", whole(500, 15)),
+            ("\u{b}MSH|x\rMSA|AA|1\r\u{1c}", None),
+            ("", None),
+        ] {
+            assert_eq!(framed(text.as_bytes()).ok(), Some(expected), "{text:?}");
+        }
+        assert!(framed(&vec![b'x'; HEAD_BYTES_MAX + 1]).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::client::{Answer, Connection};
+use super::client::{Answer, Connection, Wire};
 use super::error::BenchError;
 
 /// How often each side of a comparison is measured; the median counts.
@@ -69,11 +69,25 @@ pub(super) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.get(numbers.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Sends requests over `connections` connections for a time.
+/// Sends requests by HTTP over `connections` connections for a time.
 ///
 /// # Errors
 /// When a connection breaks or an answer is wrong; the first such failure.
 pub(super) fn run(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    exchanges: &Exchanges<'_>,
+) -> Result<Round, BenchError> {
+    run_by(Wire::Http, address, connections, time, exchanges)
+}
+
+/// As [`run`], by another wire.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_by(
+    wire: Wire,
     address: SocketAddr,
     connections: usize,
     time: Duration,
@@ -84,7 +98,7 @@ pub(super) fn run(
     local.block_on(&runtime, async {
         let mut open = Vec::with_capacity(connections);
         for number in 0..connections {
-            open.push((Connection::open(address).await?, exchanges(number)));
+            open.push((Connection::open(address, wire).await?, exchanges(number)));
         }
         let begin = Instant::now();
         let ends = Rc::new(Cell::new(begin + time));
@@ -142,7 +156,7 @@ pub(super) fn each(
     mut then: impl FnMut(usize, &Answer<'_>) -> Result<(), BenchError>,
 ) -> Result<(), BenchError> {
     runtime()?.block_on(async {
-        let mut connection = Connection::open(address).await?;
+        let mut connection = Connection::open(address, Wire::Http).await?;
         for (number, request) in requests.iter().enumerate() {
             let answer = tokio::time::timeout(ANSWER_MAX, connection.send(request)).await;
             then(number, &answer.unwrap_or(Err(BenchError::Response(NO_ANSWER)))?)?;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod explain;
 pub mod fhirpath;
 pub mod import;
+pub mod inbox;
 pub mod outbox;
 pub mod package;
 pub mod serve;
@@ -86,6 +87,11 @@ enum Command {
         after_help = "Examples:\n  lanterna outbox list --dead\n  lanterna outbox show 17\n  lanterna outbox retry 17\n  lanterna outbox retry --all\n  lanterna outbox drop 17\n\nWorks beside a server that runs, and without one."
     )]
     Outbox(outbox::OutboxArguments),
+    /// Shows messages of HL7 v2 that could not be performed, and decides about them
+    #[command(
+        after_help = "Examples:\n  lanterna inbox list\n  lanterna inbox show 17\n  lanterna inbox retry 17\n  lanterna inbox retry --all\n  lanterna inbox drop 17\n\nWorks beside a server that runs, and without one."
+    )]
+    Inbox(inbox::InboxArguments),
     /// Aligns patients with ANA, the national registry of assisted persons
     #[command(
         after_help = "Examples:\n  lanterna ana align --dry-run\n  lanterna ana align\n  lanterna ana align --all --rate 50\n\nGoes on where it was stopped. No server may run on the data meanwhile: it aligns by itself at night.\nEnds with 0 when all were aligned, 1 when some have to be looked at, 2 when ANA or the data are away."
@@ -121,6 +127,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Validate(validate) => validate::validate(&settings, &validate),
         Command::Transform(transform) => transform::transform(&settings, &transform),
         Command::Fhirpath(fhirpath) => fhirpath::fhirpath(&fhirpath),
+        Command::Inbox(inbox) => inbox::inbox(&settings, &inbox),
         Command::Outbox(outbox) => outbox::outbox(&settings, &outbox),
         Command::Ana(ana) => ana::ana(&settings, &ana),
         Command::Check => check::check(&settings),
@@ -164,6 +171,7 @@ fn open_search(
     let knowledge = Knowledge::new(Some(packages_folder(settings)));
     let search = Search::new(definitions, bases, SearchLimits::default())
         .with_knowledge(knowledge)
-        .with_matcher(settings.matcher.clone());
+        .with_matcher(settings.matcher.clone())
+        .with_survivorship(settings.survivorship.clone());
     Ok((store, search))
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::config::Settings;
-use crate::outbox::orders::{self, Order};
+use crate::outbox::orders::{self, Order, Queue};
 use crate::storage::{
     Connection, QueuedMessage, StorageError, Store, StoreSettings, queued_message, queued_messages,
     read_beside,
@@ -103,13 +103,15 @@ pub fn outbox(
             if *all {
                 list(&mut data, |queued| wanted.extend(queued.is_given_up.then_some(queued.position)))?;
             }
-            order(settings, data, &wanted, Order::Retry)
+            drop(data);
+            order(settings, orders::OUTBOX, &wanted, Order::Retry)
         }
         OutboxCommand::Drop { numbers } => {
             for number in numbers {
                 found(&mut data, *number)?;
             }
-            order(settings, data, numbers, Order::Drop)
+            drop(data);
+            order(settings, orders::OUTBOX, numbers, Order::Drop)
         }
     }
 }
@@ -130,19 +132,18 @@ fn list(data: &mut Connection, mut each: impl FnMut(&QueuedMessage)) -> Result<(
 }
 
 /// Gives orders, and sees that they are followed: by the server that runs, or here.
-fn order(
+pub(super) fn order(
     settings: &Settings,
-    data: Connection,
+    queue: Queue,
     numbers: &[i64],
     order: Order,
 ) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    drop(data);
-    let folder = settings.data.join(orders::FOLDER);
+    let folder = settings.data.join(queue.folder);
     for number in numbers {
         orders::give(&folder, *number, order)?;
     }
     match Store::open(&StoreSettings::of(&settings.data)) {
-        Ok(store) => _ = orders::follow(&store, &folder)?,
+        Ok(store) => _ = orders::follow(&store, queue, &folder)?,
         Err(StorageError::Locked(_)) => {
             let begin = Instant::now();
             while std::fs::read_dir(&folder)?.next().is_some() {
@@ -154,12 +155,12 @@ fn order(
         }
         Err(error) => return Err(error.into()),
     }
-    let done = if order == Order::Retry { "sent again" } else { "dropped" };
+    let done = if order == Order::Retry { queue.again } else { "dropped" };
     println!("{} messages are {done}", numbers.len());
     Ok(ExitCode::SUCCESS)
 }
 
-fn time(micros: i64) -> String {
+pub(super) fn time(micros: i64) -> String {
     Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |at| at.strftime("%FT%TZ").to_string())
 }
 

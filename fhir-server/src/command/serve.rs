@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fhir_model::interaction::FhirApi;
 use fhir_model::outcome::Issue;
+use ihe_adapters::gateway::patient_feed::PatientFeed;
 use ihe_adapters::gateway::{self, Gateway};
 use ihe_adapters::italy::ana::practitioner::Choices;
 use ihe_adapters::outbox::Destination;
@@ -27,6 +28,7 @@ use crate::peers;
 use crate::rest::server::{self, Served, ServerSettings};
 use crate::shutdown;
 use crate::storage::{Store, is_content};
+use crate::subscribers::settings::Telling;
 use crate::subscription::{self, Broker, NotificationStatistics};
 
 /// How often documents are looked through that nothing refers to.
@@ -118,11 +120,16 @@ pub fn serve(
     numbers.push(outgoing.clone());
     let (base, domains) = (broker.base.clone(), serve.domains);
     let mut destinations: Vec<Arc<dyn Destination>> = Vec::new();
-    for subscriber in serve.subscribers {
-        let known = (serve.recorder.clone(), domains.clone());
-        let tls = Arc::new(peers::tls(&serve.peers)?);
-        destinations.push(Arc::new(subscriber.connect(api.clone(), &base, known, tls)));
-    }
+    let telling = Telling {
+        api: api.clone(),
+        base: base.clone(),
+        gateway: doors.clone(),
+        recorder: serve.recorder.clone(),
+        domains: domains.clone(),
+        tls: Arc::new(peers::tls(&serve.peers)?),
+    };
+    destinations.push(Arc::new(PatientFeed::new(doors.clone(), &base)));
+    destinations.extend(serve.subscribers.into_iter().map(|subscriber| subscriber.connect(&telling)));
     let ana = serve.ana.map(|ana| {
         let known = (serve.recorder.clone(), domains);
         let (at, every, questions_per_second) =
@@ -136,7 +143,7 @@ pub fn serve(
         store: store.clone(),
         destinations: destinations.into_iter().chain(choices).collect(),
         patience: serve.patience,
-        orders: settings.data.join(orders::FOLDER),
+        orders: settings.data.join(orders::OUTBOX.folder),
         statistics: outgoing,
     };
     if let Some(clock) = &serve.clock {
@@ -153,6 +160,7 @@ pub fn serve(
     let (listen, key_days) = (serve.listen, settings.limits.key_days);
     let publishing = Server::clone(&api);
     let drain = Duration::from_secs(settings.limits.drain_seconds_max);
+    let set_aside = (store.clone(), settings.data.join(orders::INBOX.folder));
     let messages = doors.with_inbox(store);
     let listening = listener.map(|listener| listener.start(messages, base, drain)).transpose()?;
     let serving = async move {
@@ -161,6 +169,8 @@ pub fn serve(
         tokio::spawn(keep_documents_swept(sweeping, swept));
         tokio::task::spawn_local(broker.keep_telling());
         outbox.start();
+        let (store, folder) = set_aside;
+        tokio::spawn(orders::keep_following(store, orders::INBOX, folder, Vec::new()));
         if let Some((_, alignment, at, every)) = ana {
             tokio::task::spawn_local(alignment.clone().keep_taking_variations(every));
             at.map(|at| tokio::task::spawn_local(alignment.keep_aligning(at)));

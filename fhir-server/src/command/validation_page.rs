@@ -6,6 +6,7 @@ use fhir_model::outcome::Severity;
 use profiles::validate::Language;
 
 use super::validate::Validated;
+use crate::page::escaped;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}\
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem;overflow-wrap:anywhere}table{border-collapse:collapse;width:100%}\
@@ -67,10 +68,6 @@ fn name(severity: Severity, language: Language) -> &'static str {
         (Language::Italian, Severity::Warning) => "avviso",
         (Language::Italian, Severity::Information) => "informazione",
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -11,8 +11,11 @@
 //! | sound of the family name, date of birth | another given name, no codice fiscale |
 //! | sound of the family name, given name | no date of birth, a wrong one |
 //!
-//! Who asks is looked for with family and given names exchanged as well. What is
-//! stored are rows of the index like those of searches: changing a key is a new making (`super::MAKING`).
+//! Who asks is looked for with family and given names exchanged as well. Some blocks are those of a mistake: where the
+//! whole date of birth is known, all but those of identifiers and of the date with the initial. Who wants one person and
+//! not all looks into them only where nobody is certain.
+//!
+//! What is stored are rows of the index like those of searches: changing a key is a new making (`super::MAKING`).
 
 use fhir_model::schema::ty;
 
@@ -28,25 +31,45 @@ pub const BLOCKS_MAX: usize = 24;
 /// Returns the blocks in which a Patient stands.
 pub fn stored(features: &Features) -> Vec<EqualHash> {
     let mut blocks = Blocks::default();
-    blocks.add_all(features, features.birth, (&sounds(&features.family), &words(&features.given)));
+    blocks.add_all(features.birth, (&sounds(&features.family), &words(&features.given)));
     blocks.add_certain(features);
     blocks.found
 }
 
-/// Returns the blocks in which a person is looked for; the surest first.
+/// Returns the blocks in which a person is looked for, the surest first.
 pub fn asked(features: &Features) -> Vec<EqualHash> {
+    let mut blocks = likely(features);
+    blocks.append(&mut unlikely(features, &blocks));
+    blocks
+}
+
+/// Returns the blocks in which a person stands when all that is said is right.
+pub fn likely(features: &Features) -> Vec<EqualHash> {
     let mut blocks = Blocks::default();
     blocks.add_certain(features);
+    let words = words(&features.given);
+    match features.birth.is_full() {
+        true => blocks.add_date(features.birth, &words),
+        false => blocks.add_names(features.birth, (&sounds(&features.family), &words)),
+    }
+    blocks.found.truncate(BLOCKS_MAX);
+    blocks.found
+}
+
+/// Returns the blocks in which a person stands only when something of it is wrong, without the likely ones.
+pub fn unlikely(features: &Features, likely: &[EqualHash]) -> Vec<EqualHash> {
+    let mut blocks = Blocks { found: likely.to_vec() };
     let (sounds_of, words_of) = (sounds(&features.family), words(&features.given));
-    blocks.add_all(features, features.birth, (&sounds_of, &words_of));
+    blocks.add_family_date(features.birth, &sounds_of);
+    blocks.add_names(features.birth, (&sounds_of, &words_of));
     let swapped = Birth { month: features.birth.day, day: features.birth.month, ..features.birth };
     if swapped.is_full() && swapped.month <= 12 && swapped != features.birth {
         blocks.add_date(swapped, &words_of);
     }
     let (sounds_of, words_of) = (sounds(&features.given), words(&features.family));
-    blocks.add_all(features, features.birth, (&sounds_of, &words_of));
+    blocks.add_all(features.birth, (&sounds_of, &words_of));
     blocks.found.truncate(BLOCKS_MAX);
-    blocks.found
+    blocks.found.split_off(likely.len())
 }
 
 /// Returns how the parts of names sound.
@@ -103,27 +126,31 @@ impl Blocks {
         }
     }
 
-    fn add_all(&mut self, features: &Features, birth: Birth, (sounds, words): (&[String], &[String])) {
-        if birth.is_full() {
-            self.add_date(birth, words);
-            for sound in sounds {
-                self.add("family-date", &[sound, &text(birth)]);
-            }
-        }
-        let Some(word) = words.first() else { return };
-        for sound in sounds {
-            if features.birth.year > 0 {
-                self.add("family-year", &[sound, &birth.year.to_string(), initial(word)]);
-            }
-        }
-        if let Some(sound) = sounds.first() {
-            self.add("names", &[sound, word]);
-        }
+    fn add_all(&mut self, birth: Birth, (sounds, words): (&[String], &[String])) {
+        self.add_date(birth, words);
+        self.add_family_date(birth, sounds);
+        self.add_names(birth, (sounds, words));
     }
 
     fn add_date(&mut self, birth: Birth, words: &[String]) {
-        for word in words {
+        for word in words.iter().filter(|_| birth.is_full()) {
             self.add("date", &[&text(birth), initial(word)]);
+        }
+    }
+
+    fn add_family_date(&mut self, birth: Birth, sounds: &[String]) {
+        for sound in sounds.iter().filter(|_| birth.is_full()) {
+            self.add("family-date", &[sound, &text(birth)]);
+        }
+    }
+
+    fn add_names(&mut self, birth: Birth, (sounds, words): (&[String], &[String])) {
+        let Some(word) = words.first() else { return };
+        for sound in sounds.iter().filter(|_| birth.year > 0) {
+            self.add("family-year", &[sound, &birth.year.to_string(), initial(word)]);
+        }
+        if let Some(sound) = sounds.first() {
+            self.add("names", &[sound, word]);
         }
     }
 }
@@ -171,6 +198,28 @@ mod tests {
             let asked = asked(&person(family, given, birth));
             assert_eq!(asked.iter().any(|hash| stored.contains(hash)), is_found, "{family} {given} {birth}");
             assert!(asked.len() <= BLOCKS_MAX);
+        }
+    }
+
+    #[test]
+    fn what_a_mistake_leads_to_is_apart() {
+        let stored = stored(&person("De Luca", "Maria Teresa", "1985-08-01"));
+        for (family, given, birth, is_likely) in [
+            ("De Luca", "Maria Teresa", "1985-08-01", true),
+            ("De Luka", "Teresa", "1985-08-01", true),
+            ("De Luca", "Maria", "1985", true),
+            ("De Luca", "Maria", "", true),
+            ("De Luca", "Maria", "1958-08-01", false),
+            ("Bianchi", "Maria", "1985-01-08", false),
+            ("Maria Teresa", "De Luca", "1985-08-01", false),
+        ] {
+            let person = person(family, given, birth);
+            let likely = likely(&person);
+            let unlikely = unlikely(&person, &likely);
+            let is_in = |blocks: &[EqualHash]| blocks.iter().any(|hash| stored.contains(hash));
+            assert_eq!(is_in(&likely), is_likely, "{family} {given} {birth}");
+            assert!(is_likely || is_in(&unlikely), "{family} {given} {birth}");
+            assert!(likely.iter().all(|hash| !unlikely.contains(hash)));
         }
     }
 }

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use fhir_model::interaction::ResourceKey;
-use fhir_model::schema::ty;
 
-use super::blocking;
-use super::compare::Commonness;
+use super::blocking::{likely, unlikely};
+use super::commonness::Commonness;
+use super::compare::Asked;
 use super::features::Features;
 use super::matching::{Compared, Decision, Grade, Matcher};
-use crate::storage::{
-    Reads, StorageError, StoredResource, in_blocks, name_counts, persons, resources_numbered,
-};
+use crate::index::row::EqualHash;
+use crate::storage::{Reads, StorageError, StoredResource, in_blocks, persons, resources_numbered};
 
 /// How many are compared at most, of the members of all blocks.
 const COMPARED_MAX: usize = 1_000;
@@ -49,11 +48,24 @@ pub struct Wanted {
     pub only_certain: bool,
     /// So many at most.
     pub count: usize,
+    /// How far one looks.
+    pub depth: Depth,
+}
+
+/// How far one looks for who may be the same person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everywhere.
+    All,
+    /// Where mistakes lead to only when nobody is certain.
+    UntilCertain,
 }
 
 /// Who may be the same person, as it is answered.
 #[derive(Debug, Clone, Default)]
 pub struct Identified {
+    /// Whether enough was said of the person to look for anybody.
+    pub is_described: bool,
     /// How many there are.
     pub total: usize,
     /// Those that are answered, with a score from 0 to 1.
@@ -72,7 +84,7 @@ impl Matcher {
         asked: &Features,
         but: Option<&ResourceKey>,
     ) -> Result<Vec<Candidate>, StorageError> {
-        let found = self.find(data, asked)?;
+        let found = self.find(data, asked, Depth::All)?.unwrap_or_default();
         let numbers: Vec<i64> = found.iter().map(|found| found.number).collect();
         let mut keys: BTreeMap<i64, ResourceKey> = keys(data, &numbers)?;
         let candidate = |found: Found| {
@@ -93,7 +105,7 @@ impl Matcher {
         asked: &Features,
         wanted: &Wanted,
     ) -> Result<Identified, StorageError> {
-        let mut found = self.find(data, asked)?;
+        let Some(mut found) = self.find(data, asked, wanted.depth)? else { return Ok(Identified::default()) };
         if wanted.only_certain {
             found.retain(|found| found.compared.decision == Decision::Link);
             if !self.are_one(&found) {
@@ -109,7 +121,8 @@ impl Matcher {
             let score = self.probability(found.compared.score);
             Some((stored.remove(&found.number)?, score, found.compared))
         };
-        Ok(Identified { total, found: found.into_iter().filter_map(whole).collect() })
+        let found = found.into_iter().filter_map(whole).collect();
+        Ok(Identified { is_described: true, total, found })
     }
 
     /// Tells whether several are one person themselves.
@@ -121,18 +134,49 @@ impl Matcher {
         })
     }
 
-    /// As [`Matcher::candidates`], by number.
+    /// As [`Matcher::candidates`], by number; `None` when too little is said to look for anybody.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn find(&self, data: &mut impl Reads, asked: &Features) -> Result<Vec<Found>, StorageError> {
-        let numbers = self.numbers(data, asked)?;
-        if numbers.is_empty() {
-            return Ok(Vec::new());
+    pub fn find(
+        &self,
+        data: &mut impl Reads,
+        asked: &Features,
+        depth: Depth,
+    ) -> Result<Option<Vec<Found>>, StorageError> {
+        let likely = likely(asked);
+        let first = match depth {
+            Depth::All => [likely.as_slice(), &unlikely(asked, &likely)].concat(),
+            Depth::UntilCertain if likely.is_empty() => unlikely(asked, &likely),
+            Depth::UntilCertain => likely.clone(),
+        };
+        if first.is_empty() {
+            return Ok(None);
         }
-        let common = commonness(data, asked)?;
+        let numbers = self.numbers(data, &first)?;
+        let common = self.commonness(data, asked)?;
+        let prepared = Asked::new(asked, &common, self.weights());
+        let mut found = self.compared(data, &prepared, &numbers)?;
+        let is_certain = found.iter().any(|found| found.compared.decision == Decision::Link);
+        if depth == Depth::UntilCertain && !is_certain {
+            let mut more = self.numbers(data, &unlikely(asked, &likely))?;
+            more.retain(|number| numbers.binary_search(number).is_err());
+            more.truncate(COMPARED_MAX.saturating_sub(numbers.len()));
+            found.append(&mut self.compared(data, &prepared, &more)?);
+        }
+        found.sort_by(|a, b| b.compared.score.total_cmp(&a.compared.score).then(b.number.cmp(&a.number)));
+        Ok(Some(found))
+    }
+
+    /// Compares with Patients by their numbers; returns those that are not clearly of others.
+    fn compared(
+        &self,
+        data: &mut impl Reads,
+        asked: &Asked<'_>,
+        numbers: &[i64],
+    ) -> Result<Vec<Found>, StorageError> {
         let mut found = Vec::new();
-        for (number, packed) in persons(data, &numbers)? {
+        for (number, packed) in persons(data, numbers)? {
             let Some(features) = Features::unpack(&packed) else {
                 tracing::error!(number, "what is compared of a Patient is damaged; it is left out");
                 continue;
@@ -140,19 +184,18 @@ impl Matcher {
             if features.is_subsumed {
                 continue;
             }
-            let compared = self.compare(asked, &features, &common);
+            let compared = self.weigh(asked, &features);
             if compared.decision != Decision::No {
                 found.push(Found { number, compared, features });
             }
         }
-        found.sort_by(|a, b| b.compared.score.total_cmp(&a.compared.score).then(b.number.cmp(&a.number)));
         Ok(found)
     }
 
-    /// Returns who shares a block with somebody. A block with too many members says nothing.
-    fn numbers(&self, data: &mut impl Reads, asked: &Features) -> Result<Vec<i64>, StorageError> {
+    /// Returns who stands in blocks. A block with too many members says nothing.
+    fn numbers(&self, data: &mut impl Reads, blocks: &[EqualHash]) -> Result<Vec<i64>, StorageError> {
         let most = self.weights().block_members_max;
-        let members = in_blocks(data, &blocking::asked(asked), most + 1)?;
+        let members = in_blocks(data, blocks, most + 1)?;
         let mut numbers: Vec<i64> = Vec::with_capacity(members.len());
         for block in members.chunk_by(|a, b| a.0 == b.0).filter(|block| block.len() <= most) {
             numbers.extend(block.iter().map(|(_, number)| number));
@@ -162,13 +205,6 @@ impl Matcher {
         numbers.truncate(COMPARED_MAX);
         Ok(numbers)
     }
-}
-
-/// Returns how common the names of somebody are.
-fn commonness(data: &mut impl Reads, asked: &Features) -> Result<Commonness, StorageError> {
-    let names: Vec<_> = asked.name_hashes().collect();
-    let patients = u64::try_from(data.count(Some(ty::PATIENT))?).unwrap_or(0);
-    Ok(Commonness { patients, counts: name_counts(data, &names)? })
 }
 
 fn keys(data: &mut impl Reads, numbers: &[i64]) -> Result<BTreeMap<i64, ResourceKey>, StorageError> {

@@ -4,16 +4,13 @@
 use ihe_adapters::italy::identifiers::{self, CodiceFiscale};
 use smallvec::SmallVec;
 
+use super::commonness::Commonness;
+use super::compare_names::{AskedName, compare_names, is_slip};
 use super::features::{Authority, Birth, Features, Fiscal, family_hash, given_hash};
-use super::names::{Name, Names, parts, sound};
-use super::similarity::{jaro_winkler, slips};
+use super::names::{Names, parts};
+use super::similarity::{Letters, slips};
 use super::weights::{Field, Level, Shares, Weights};
 use crate::index::row::NameHash;
-
-/// From which likeness on names of some length are taken for one name with a slip.
-const ALIKE_MIN: f64 = 0.94;
-/// So long a name is before slips are looked for.
-const SLIPS_LENGTH_MIN: usize = 4;
 
 /// How two values stand to each other, and what that weighs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,50 +39,60 @@ impl Agreements {
     }
 }
 
-/// How common names are among the Patients stored.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Commonness {
-    /// How many Patients there are.
-    pub patients: u64,
-    /// How many have the names of who is asked about.
-    pub counts: Vec<(NameHash, u64)>,
+/// Who is asked about, with what is worked out once for all with whom he is compared.
+pub struct Asked<'a> {
+    features: &'a Features,
+    weights: &'a Weights,
+    family: SmallVec<[AskedName<'a>; 2]>,
+    given: SmallVec<[AskedName<'a>; 2]>,
 }
 
-impl Commonness {
-    /// Returns the share of Patients that have a name; `expected` as long as there are few.
-    fn share(&self, name: NameHash, expected: f64, weights: &Weights) -> f64 {
-        let count = self.counts.iter().find(|(counted, _)| *counted == name).map_or(0, |(_, count)| *count);
-        let all = self.patients as f64 + weights.known_names;
-        // Without either, there is nothing to go by.
-        if all < 1.0 { expected } else { ((count as f64 + weights.known_names * expected) / all).min(1.0) }
+impl<'a> Asked<'a> {
+    /// Prepares for comparing.
+    pub fn new(features: &'a Features, common: &Commonness, weights: &'a Weights) -> Asked<'a> {
+        let names = |field, names: &'a Names, hash: fn(&[u8]) -> NameHash| {
+            let expected = weights.shares(field, Level::Exact).u;
+            let asked = |name| AskedName::new(name, common.share(hash(name), expected, weights));
+            names.iter().map(asked).collect()
+        };
+        Asked {
+            features,
+            weights,
+            family: names(Field::Family, &features.family, family_hash),
+            given: names(Field::Given, &features.given, given_hash),
+        }
     }
-}
 
-/// Compares who is asked about with somebody who is stored.
-pub fn compare(asked: &Features, other: &Features, common: &Commonness, weights: &Weights) -> Agreements {
-    let mut found = Found { weights, common, agreements: Agreements::default() };
-    found.names(asked, other);
-    found.add(Field::Birth, birth(asked.birth, other.birth));
-    let sexes = asked.sex.zip(other.sex);
-    found.add(Field::Sex, sexes.map(|(a, b)| exact_or_differs(a == b)));
-    found.add(Field::Fiscal, fiscal(asked, other));
-    found.add(Field::Identifier, identifier(asked, other));
-    found.add(Field::Address, address(asked, other));
-    let is_shared = asked.phones.iter().any(|phone| other.phones.contains(phone));
-    let are_known = !asked.phones.is_empty() && !other.phones.is_empty();
-    found.add(Field::Phone, are_known.then(|| exact_or_differs(is_shared)));
-    let places = asked.birth_place.zip(other.birth_place);
-    found.add(Field::BirthPlace, places.map(|(a, b)| exact_or_differs(a == b)));
-    let mothers = asked.mother.as_ref().zip(other.mother.as_ref());
-    found.add(
-        Field::Mother,
-        mothers.map(|(a, b)| match (a == b, is_slip(a, b)) {
-            (true, _) => Level::Exact,
-            (_, true) => Level::Close,
-            _ => Level::Differs,
-        }),
-    );
-    found.agreements
+    /// Returns who is asked about.
+    pub fn features(&self) -> &'a Features {
+        self.features
+    }
+
+    /// Compares with somebody who is stored.
+    pub fn compare(&self, other: &Features) -> Agreements {
+        let asked = self.features;
+        let mut found = Found { weights: self.weights, agreements: Agreements::default() };
+        found.names((&self.family, &self.given), other);
+        found.add(Field::Birth, birth(asked.birth, other.birth));
+        let sexes = asked.sex.zip(other.sex);
+        found.add(Field::Sex, sexes.map(|(a, b)| exact_or_differs(a == b)));
+        found.add(Field::Fiscal, fiscal(asked, other));
+        found.add(Field::Identifier, identifier(asked, other));
+        found.add(Field::Address, address(asked, other));
+        let is_shared = asked.phones.iter().any(|phone| other.phones.contains(phone));
+        let are_known = !asked.phones.is_empty() && !other.phones.is_empty();
+        found.add(Field::Phone, are_known.then(|| exact_or_differs(is_shared)));
+        let places = asked.birth_place.zip(other.birth_place);
+        found.add(Field::BirthPlace, places.map(|(a, b)| exact_or_differs(a == b)));
+        let mothers = asked.mother.as_ref().zip(other.mother.as_ref());
+        let mothers = mothers.map(|(a, b)| match a == b {
+            true => Level::Exact,
+            false if is_slip((a, Letters::of(a)), b) => Level::Close,
+            false => Level::Differs,
+        });
+        found.add(Field::Mother, mothers);
+        found.agreements
+    }
 }
 
 fn exact_or_differs(is_same: bool) -> Level {
@@ -94,105 +101,48 @@ fn exact_or_differs(is_same: bool) -> Level {
 
 struct Found<'f> {
     weights: &'f Weights,
-    common: &'f Commonness,
     agreements: Agreements,
 }
 
 impl Found<'_> {
     fn add(&mut self, field: Field, level: Option<Level>) {
         if let Some(level) = level {
-            let weight = self.weights.shares(field, level).weight();
+            let weight = self.weights.weight(field, level);
             self.agreements.0.push(Agreement { field, level, weight });
         }
     }
 
-    fn names(&mut self, asked: &Features, other: &Features) {
-        let family = names(&asked.family, &other.family);
-        let given = names(&asked.given, &other.given);
-        let (Some((family, _)), Some((given, _))) = (family, given) else {
-            self.name(Field::Family, family, family_hash);
-            self.name(Field::Given, given, given_hash);
-            return;
-        };
+    fn names(&mut self, (asked_family, asked_given): (&[AskedName<'_>], &[AskedName<'_>]), other: &Features) {
+        let family = compare_names(asked_family, &other.family);
+        let given = compare_names(asked_given, &other.given);
         let is_alike = |level| matches!(level, Level::Exact | Level::Close);
-        if !is_alike(family) && !is_alike(given) {
-            let crossed = names(&asked.family, &other.given).zip(names(&asked.given, &other.family));
-            if crossed.is_some_and(|((one, _), (two, _))| is_alike(one) && is_alike(two)) {
+        let are_others =
+            family.zip(given).is_some_and(|((one, _), (two, _))| !is_alike(one) && !is_alike(two));
+        if are_others {
+            let crossed = compare_names(asked_family, &other.given)
+                .filter(|(level, _)| is_alike(*level))
+                .and_then(|_| compare_names(asked_given, &other.family));
+            if crossed.is_some_and(|(level, _)| is_alike(level)) {
                 self.add(Field::Family, Some(Level::Swapped));
                 self.add(Field::Given, Some(Level::Swapped));
                 return;
             }
         }
-        self.name(Field::Family, names(&asked.family, &other.family), family_hash);
-        self.name(Field::Given, names(&asked.given, &other.given), given_hash);
+        self.name(Field::Family, family);
+        self.name(Field::Given, given);
     }
 
     /// Adds what came out of a kind of names. The more common a name, the less it says.
-    fn name(&mut self, field: Field, found: Option<(Level, &Name)>, hash: fn(&[u8]) -> NameHash) {
+    fn name(&mut self, field: Field, found: Option<(Level, &AskedName<'_>)>) {
         let Some((level, name)) = found else { return };
         let Shares { m, u } = self.weights.shares(field, level);
         let expected = self.weights.shares(field, Level::Exact).u;
-        let share = self.common.share(hash(name), expected, self.weights);
         let u = match level {
-            Level::Exact => share,
-            Level::Close | Level::Part | Level::Sound => (u * (share / expected).max(1.0)).min(1.0),
-            _ => u,
+            Level::Exact => name.share,
+            Level::Close | Level::Part | Level::Sound => (u * (name.share / expected).max(1.0)).min(1.0),
+            _ => return self.add(field, Some(level)),
         };
         self.agreements.0.push(Agreement { field, level, weight: Shares { m, u }.weight() });
-    }
-}
-
-/// Compares names: the best of all pairs counts. Returns also whose it is, of who is asked about.
-fn names<'n>(asked: &'n Names, others: &Names) -> Option<(Level, &'n Name)> {
-    let pairs = asked.iter().flat_map(|one| others.iter().map(move |other| (one, other)));
-    let order = |level: &Level| match level {
-        Level::Exact => 0,
-        Level::Close => 1,
-        Level::Part => 2,
-        Level::Sound => 3,
-        Level::Initial => 4,
-        _ => 5,
-    };
-    pairs.map(|(one, other)| (name(one, other), one)).min_by_key(|(level, _)| order(level))
-}
-
-fn name(one: &[u8], other: &[u8]) -> Level {
-    if one == other || one.iter().filter(|b| **b != b' ').eq(other.iter().filter(|b| **b != b' ')) {
-        return Level::Exact;
-    }
-    if is_initial(one, other) || is_initial(other, one) {
-        return Level::Initial;
-    }
-    if is_slip(one, other) {
-        return Level::Close;
-    }
-    if is_part(one, other) || is_part(other, one) {
-        return Level::Part;
-    }
-    match sound(one) == sound(other) && one.len() >= SLIPS_LENGTH_MIN {
-        true => Level::Sound,
-        false => Level::Differs,
-    }
-}
-
-fn is_initial(one: &[u8], other: &[u8]) -> bool {
-    one.len() == 1 && one.first() == other.first()
-}
-
-/// Tells whether all parts of one are parts of the other.
-fn is_part(one: &[u8], other: &[u8]) -> bool {
-    parts(one).all(|part| part.len() > 1 && parts(other).any(|of| of == part))
-}
-
-fn is_slip(one: &[u8], other: &[u8]) -> bool {
-    let (shorter, longer) = (one.len().min(other.len()), one.len().max(other.len()));
-    if shorter < SLIPS_LENGTH_MIN || longer - shorter > 2 {
-        return false;
-    }
-    match slips(one, other) {
-        0 | 1 => true,
-        2 => shorter >= 8 || (shorter >= 6 && jaro_winkler(one, other) >= ALIKE_MIN),
-        _ => false,
     }
 }
 
@@ -212,7 +162,7 @@ fn birth(one: Birth, other: Birth) -> Option<Level> {
     if one.year == other.year && (one.month, one.day) == (other.day, other.month) {
         return Some(Level::Swapped);
     }
-    if slips(&one.digits(), &other.digits()) == 1 {
+    if slips(&one.digits(), &other.digits(), 1).is_some() {
         return Some(Level::Close);
     }
     let same = [one.year == other.year, one.month == other.month, one.day == other.day];
@@ -240,7 +190,7 @@ fn fiscal(one: &Features, other: &Features) -> Option<Level> {
 }
 
 fn is_faulty_same(one: &[u8], other: &[u8]) -> Option<Level> {
-    (one.len().min(other.len()) >= 14 && slips(one, other) <= 2).then_some(Level::Close)
+    (one.len().min(other.len()) >= 14 && slips(one, other, 2).is_some()).then_some(Level::Close)
 }
 
 /// What somebody's codice fiscale says of another, who has none.
@@ -295,27 +245,8 @@ fn address(one: &Features, other: &Features) -> Option<Level> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_two() {
-        for (one, other, level) in [
-            ("rossi", "rossi", Level::Exact),
-            ("gianfranco", "gian franco", Level::Exact),
-            ("rossi", "rosssi", Level::Close),
-            ("giuseppe", "giusepep", Level::Close),
-            ("marco", "mario", Level::Close),
-            ("maria teresa", "maria", Level::Part),
-            ("maria teresa", "teresa", Level::Part),
-            ("maria chiara", "maria teresa", Level::Differs),
-            ("m", "maria", Level::Initial),
-            ("philippa", "filipa", Level::Sound),
-            ("rossi", "bianchi", Level::Differs),
-            ("anna", "enzo", Level::Differs),
-        ] {
-            assert_eq!(name(one.as_bytes(), other.as_bytes()), level, "{one} {other}");
-            assert_eq!(name(other.as_bytes(), one.as_bytes()), level, "{other} {one}");
-        }
-    }
+    use crate::identity::commonness::Counted;
+    use crate::identity::names::Name;
 
     #[test]
     fn dates_of_two() {
@@ -370,17 +301,19 @@ mod tests {
             family: [super::super::names::normalized(family)].into_iter().collect(),
             ..Features::default()
         };
+        let common = |having| {
+            let counted = Counted { having, patients: 100_000 };
+            [(family_hash(b"rossi"), counted), (family_hash(b"zunino"), counted)].into_iter().collect()
+        };
         let weight = |family: &str, count| {
-            let name = person(family);
-            let counts = vec![(family_hash(b"rossi"), count)];
-            let common = Commonness { patients: 100_000, counts };
-            compare(&name, &name, &common, &weights).sum()
+            let (name, common): (_, Commonness) = (person(family), common(count));
+            Asked::new(&name, &common, &weights).compare(&name).sum()
         };
         assert!(weight("Rossi", 5000) < weight("Rossi", 500));
         assert!(weight("Rossi", 500) < weight("Zunino", 0));
         let alike = |count| {
-            let common = Commonness { patients: 100_000, counts: vec![(family_hash(b"rossi"), count)] };
-            compare(&person("Rossi"), &person("Rosssi"), &common, &weights).sum()
+            let common: Commonness = common(count);
+            Asked::new(&person("Rossi"), &common, &weights).compare(&person("Rosssi")).sum()
         };
         assert!(alike(5000) < alike(5));
     }

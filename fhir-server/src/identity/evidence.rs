@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::held::Held;
 use super::links::array;
-use super::review::Grounds;
+use super::review::{Ground, Grounds};
+use super::weights::Level;
 
 /// How many records with the same identifier are looked at.
 const FOUND_MAX: usize = 200;
@@ -113,8 +114,8 @@ impl Identifiers {
             }
             let is_common = of_domain.any(|other| other.value == identifier.value);
             *(if is_common { &mut common } else { &mut contrary }) += 1;
-            let how = if is_common { "the same" } else { "another" };
-            grounds.agreements.push((identifier.domain.system(), how.to_owned()));
+            let how = if is_common { Level::Exact } else { Level::Differs }.code();
+            grounds.agreements.push(Ground { what: identifier.domain.system(), how, weight: None });
         }
         let verdict = match (common, contrary) {
             (0, _) => Verdict::No,

@@ -189,8 +189,7 @@ impl Settling<'_, '_> {
                 tie(self.held, (id, &one.other), Origin::Automatic, &one.grounds, &self.now)?;
                 self.tally.linked += 1;
             } else {
-                let remark =
-                    Some("records that would be one with them were decided to be of different persons");
+                let remark = Some(review::CONFLICT);
                 self.ask(id, &one.other, &Grounds { remark, ..one.grounds.clone() })?;
             }
         }
@@ -203,10 +202,7 @@ impl Settling<'_, '_> {
     }
 
     fn ask(&mut self, id: &str, other: &str, grounds: &Grounds) -> Result<(), Issue> {
-        if matches!(review::decision(self.held, id, other)?, None | Some(Decision::Cancelled)) {
-            self.tally.asked += 1;
-            review::ask(self.held, (id, other), grounds, &self.now)?;
-        }
+        self.tally.asked += u64::from(review::ask(self.held, (id, other), grounds, &self.now)?);
         Ok(())
     }
 

@@ -19,8 +19,9 @@ const CONTACTS_MAX: usize = 2;
 /// So many digits from the right tell a telephone: what stands before is a prefix, which may be missing.
 const PHONE_DIGITS: usize = 9;
 
-const MOTHERS_MAIDEN_NAME: &str = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName";
-const BIRTH_PLACE: &str = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace";
+pub(super) const MOTHERS_MAIDEN_NAME: &str =
+    "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName";
+pub(super) const BIRTH_PLACE: &str = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace";
 
 /// The sex, as far as it is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,11 +287,6 @@ impl Features {
     pub fn name_hashes(&self) -> impl Iterator<Item = NameHash> + '_ {
         let family = self.family.iter().map(|name| family_hash(name));
         family.chain(self.given.iter().map(|name| given_hash(name)))
-    }
-
-    /// Tells whether enough is known to look for the person at all.
-    pub fn can_be_found(&self) -> bool {
-        !super::blocking::asked(self).is_empty()
     }
 
     /// Packs it, in about a hundred bytes.

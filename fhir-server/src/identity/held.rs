@@ -78,7 +78,12 @@ impl<'v> Held<'v> {
 
     /// Returns the version of a record that was read.
     pub(crate) fn version(&mut self, id: &str) -> Result<Option<VersionId>, Issue> {
-        Ok(self.entry(ty::PATIENT, id)?.and_then(|entry| entry.stored.as_ref().map(|stored| stored.version)))
+        self.version_of(ty::PATIENT, id)
+    }
+
+    /// Returns the version of a resource that was read.
+    pub(crate) fn version_of(&mut self, of: TypeId, id: &str) -> Result<Option<VersionId>, Issue> {
+        Ok(self.entry(of, id)?.and_then(|entry| entry.stored.as_ref().map(|stored| stored.version)))
     }
 
     /// Changes a record, where it is there.

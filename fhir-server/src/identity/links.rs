@@ -138,6 +138,18 @@ pub(crate) fn add(patient: &mut Value, tie: Tie, other: &str, origin: Origin, sa
     }
 }
 
+/// Says of a tie by which identifier and text the other record is named besides.
+pub(crate) fn name(patient: &mut Value, tie: Tie, other: &str, named: &Value) {
+    let links = patient.get_mut("link").and_then(Value::as_array_mut).into_iter().flatten();
+    for element in links.filter(|element| is_of(element, tie, other)) {
+        for by in ["identifier", "display"] {
+            if let Some(value) = named.get(by) {
+                element["other"][by] = value.clone();
+            }
+        }
+    }
+}
+
 /// Takes the ties of a kind to another record away; tells whether there was one.
 pub(crate) fn remove(patient: &mut Value, tie: Tie, other: &str) -> bool {
     let Some(all) = patient.get_mut("link").and_then(Value::as_array_mut) else { return false };

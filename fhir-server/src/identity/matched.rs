@@ -8,13 +8,15 @@ use fhir_model::tree::Resource;
 use ihe_adapters::pix::domains::Domains;
 use serde_json::Value;
 
-use super::candidates::Wanted;
-use super::compare::Commonness;
+use super::candidates::{Depth, Wanted};
+use super::commonness::Commonness;
+use super::compare::Agreement;
 use super::evidence::{Evidence, Found, Identifiers, Verdict};
 use super::features::Features;
 use super::held::Held;
 use super::matching::{Compared, Decision, Matcher};
-use super::review::Grounds;
+use super::review::{Ground, Grounds};
+use super::rules::Rule;
 
 /// How many candidates are looked at.
 const FOUND_MAX: usize = 200;
@@ -38,10 +40,14 @@ impl Matched {
             Decision::Review => Verdict::Review,
             Decision::No => Verdict::No,
         };
-        let agreements = compared.why.0.iter();
-        let agreements = agreements.map(|a| (format!("{:?}", a.field), format!("{:?}", a.level)));
+        let ground = |agreement: &Agreement| Ground {
+            what: agreement.field.code().to_owned(),
+            how: agreement.level.code(),
+            weight: Some(agreement.weight),
+        };
+        let agreements = compared.why.0.iter().map(ground).collect();
         let score = (self.matcher.probability(compared.score) * 10_000.0).round() / 10_000.0;
-        let grounds = Grounds { score: Some(score), agreements: agreements.collect(), remark: None };
+        let grounds = Grounds { score: Some(score), agreements, remark: compared.held.map(Rule::remark) };
         Found { other, verdict, grounds }
     }
 
@@ -74,7 +80,7 @@ impl Evidence for Matched {
 
     fn candidates(&self, held: &mut Held<'_>, id: &str) -> Result<Vec<Found>, Issue> {
         let Some(patient) = held.patient(id)?.cloned() else { return Ok(Vec::new()) };
-        let wanted = Wanted { only_certain: false, count: FOUND_MAX };
+        let wanted = Wanted { only_certain: false, count: FOUND_MAX, depth: Depth::All };
         let mut identified = held.view.identify(&features(&patient)?, &wanted)?.found;
         // The oldest first: with too many, all are tied to the same.
         identified.sort_by_key(|(stored, ..)| stored.number);

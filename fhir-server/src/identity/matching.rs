@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::compare::{Agreements, Commonness, compare};
+use super::commonness::{Commonness, Counts};
+use super::compare::{Agreements, Asked};
 use super::features::Features;
 use super::rules::{Rule, held_by};
 use super::weights::Weights;
+use crate::storage::{Reads, StorageError};
 
 /// By how much who is held stays below the threshold.
 const BELOW: f64 = 1e-6;
@@ -69,12 +71,13 @@ pub struct Compared {
 #[derive(Debug, Clone, Default)]
 pub struct Matcher {
     weights: Arc<Weights>,
+    counts: Counts,
 }
 
 impl Matcher {
     /// Makes one of weights.
     pub fn new(weights: Weights) -> Matcher {
-        Matcher { weights: Arc::new(weights) }
+        Matcher { weights: Arc::new(weights), counts: Counts::default() }
     }
 
     /// Returns the weights.
@@ -82,12 +85,29 @@ impl Matcher {
         &self.weights
     }
 
+    /// Returns how common the names of somebody are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) fn commonness(
+        &self,
+        data: &mut impl Reads,
+        asked: &Features,
+    ) -> Result<Commonness, StorageError> {
+        self.counts.of(data, asked)
+    }
+
     /// Compares who is asked about with somebody who is stored.
     pub fn compare(&self, asked: &Features, other: &Features, common: &Commonness) -> Compared {
+        self.weigh(&Asked::new(asked, common, &self.weights), other)
+    }
+
+    /// As [`Matcher::compare`], for one of many.
+    pub fn weigh(&self, asked: &Asked<'_>, other: &Features) -> Compared {
         let weights = &*self.weights;
-        let why = compare(asked, other, common, weights);
+        let why = asked.compare(other);
         let sum = why.sum();
-        let held = (sum >= weights.link).then(|| held_by(asked, other, &why)).flatten();
+        let held = (sum >= weights.link).then(|| held_by(asked.features(), other, &why)).flatten();
         let score = if held.is_some() { weights.link - BELOW } else { sum };
         let decision = match score {
             score if score >= weights.link => Decision::Link,

@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub(crate) source: String,
     /// The id of the one that is left.
     pub(crate) target: String,
+    /// How the caller names that one besides: the identifier and the text of a Reference.
+    pub(crate) target_named: Value,
     /// When it happened where it was told, if that is said.
     pub(crate) at: Option<Timestamp>,
     /// Why.
@@ -61,6 +63,7 @@ pub(crate) fn merge(held: &mut Held<'_>, asked: &Asked, target: Target, now: Tim
     held.change(source, |patient| {
         patient["active"] = json!(false);
         links::add(patient, Tie::ReplacedBy, survivor, Origin::Merge, said);
+        links::name(patient, Tie::ReplacedBy, survivor, &asked.target_named);
     })?;
     let mut said = vec![json!({ "url": "date", "valueDateTime": asked.at.unwrap_or(now).to_string() })];
     held.change(survivor, |patient| {

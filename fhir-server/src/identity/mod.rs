@@ -14,18 +14,21 @@
 //! **What follows.** `participation`: which records take part. `linker` follows changes and ties
 //! records, `examine` says which, by what speaks for it (`evidence`, `matched`). `links` are ties as they
 //! stand in `Patient.link`; `held`: records and decisions, changed in one transaction. `review`: what
-//! somebody is asked; `deciding`: what he says; `merging`: one record takes the place of
+//! somebody is asked, and `review_page` shows it; `deciding`: what he says; `merging`: one record takes the place of
 //! another, and gives it back; `survivorship`: what holds of a person, out of his records.
 //!
 //! Spec: <https://doi.org/10.1080/01621459.1969.10501049>, <https://hl7.org/fhir/R4/patient.html#links>, ITI TF-1 5
 
 pub mod blocking;
 pub mod candidates;
+pub mod commonness;
 pub mod compare;
+mod compare_names;
 pub(crate) mod deciding;
 pub(crate) mod evidence;
 pub(crate) mod examine;
 pub mod features;
+mod given_names;
 pub(crate) mod held;
 pub(crate) mod linker;
 pub(crate) mod links;
@@ -37,6 +40,7 @@ mod packing;
 pub(crate) mod participation;
 pub(crate) mod refusal;
 pub(crate) mod review;
+pub(crate) mod review_page;
 pub mod rules;
 pub mod settings;
 pub mod similarity;
@@ -92,4 +96,6 @@ mod tests {
     mod linking;
     mod merging;
     mod property;
+    mod reviewing;
+    mod whole;
 }

@@ -49,6 +49,9 @@ pub(crate) enum Refusal {
     /// They are one by what was decided or merged.
     #[error("these patients are one by decisions or merges between them: take those back first")]
     Tied,
+    /// What is decided about has another version by now.
+    #[error("`{0}`: this is not the current version: look at it again before you decide")]
+    Changed(&'static str),
     /// Too many records are tied together.
     #[error("more than {0} records are one person: this cannot be looked through")]
     TooMany(usize),
@@ -69,13 +72,14 @@ impl From<Refusal> for Issue {
             Refusal::Outdated(_) => (IssueType::Conflict, Reason::None, "outdated"),
             Refusal::Different(..) => (IssueType::Conflict, Reason::None, "decided-different"),
             Refusal::Tied => (IssueType::Conflict, Reason::None, "tied"),
+            Refusal::Changed(_) => (IssueType::Conflict, Reason::None, "changed"),
             Refusal::TooMany(_) => (IssueType::TooCostly, Reason::Unprocessable, "too-many-records"),
         };
         let parameter = match &refusal {
             Refusal::Unknown(parameter) | Refusal::Deleted(parameter) | Refusal::Ambiguous(parameter) => {
                 Some(*parameter)
             }
-            Refusal::Subsumed { parameter, .. } => Some(*parameter),
+            Refusal::Subsumed { parameter, .. } | Refusal::Changed(parameter) => Some(*parameter),
             _ => None,
         };
         let issue = Issue::error(code).because(reason).detailed(detail).text(refusal.to_string());

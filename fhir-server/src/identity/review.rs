@@ -22,6 +22,12 @@ pub(crate) const SYSTEM: &str = "urn:lanterna:identity";
 pub(crate) const CODE: &str = "link-review";
 /// The system of the identifiers by which the Tasks of a record are found.
 pub(crate) const RECORD: &str = "urn:lanterna:identity:record";
+/// The extension of what was compared that says what it weighs, in bits.
+pub(crate) const WEIGHT: &str = "urn:lanterna:identity:weight";
+/// What the input of a Task is called that says how much speaks for one person.
+pub(crate) const SCORE: &str = "score";
+/// What the input of a Task is called that a reader should know.
+pub(crate) const REMARK: &str = "remark";
 
 /// What became of the question whether two records are of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +68,37 @@ impl Decision {
 pub(crate) struct Grounds {
     /// How much speaks for it, from 0 to 1.
     pub(crate) score: Option<f64>,
-    /// What agrees, and what does not: names of elements with a word on each.
-    pub(crate) agreements: Vec<(String, String)>,
+    /// What agrees, and what does not.
+    pub(crate) agreements: Vec<Ground>,
     /// What a reader should know besides.
-    pub(crate) remark: Option<&'static str>,
+    pub(crate) remark: Option<Remark>,
 }
+
+/// What was compared of two records.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ground {
+    /// What: the code of a field, or the system of an identifier.
+    pub(crate) what: String,
+    /// How it stands: the code of a level.
+    pub(crate) how: &'static str,
+    /// What that weighs, in bits.
+    pub(crate) weight: Option<f64>,
+}
+
+/// What a reader should know of two records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Remark {
+    /// By which it is known.
+    pub(crate) code: &'static str,
+    /// What it says.
+    pub(crate) text: &'static str,
+}
+
+/// Records that would be one with two others are of different persons.
+pub(crate) const CONFLICT: Remark = Remark {
+    code: "decided-different",
+    text: "records that would be one with them were decided to be of different persons",
+};
 
 /// Returns an id that is made of those of two records, the same in either order.
 pub(crate) fn pair_id(kind: &str, one: &str, other: &str) -> String {
@@ -83,7 +115,8 @@ pub(crate) fn records(task: &Value) -> Option<(String, String)> {
     Some((id("focus")?, id("for")?))
 }
 
-fn is_ours(task: &Value) -> bool {
+/// Tells whether a Task asks whether two records are of one person.
+pub(crate) fn is_ours(task: &Value) -> bool {
     let codings = array(&task["code"], "coding");
     codings.iter().any(|coding| coding["system"] == SYSTEM && coding["code"] == CODE)
 }
@@ -136,31 +169,62 @@ fn are_any_different(held: &mut Held<'_>) -> Result<bool, Issue> {
     Ok(!held.found(ty::TASK, &criteria, 1)?.is_empty())
 }
 
-/// Asks somebody whether two records are of one person, where that was not asked before.
+/// Asks somebody whether two records are of one person, where that was not asked
+/// before; where it waits, what agrees is told as it is now. Returns whether it is asked anew.
 pub(crate) fn ask(
     held: &mut Held<'_>,
     (one, other): (&str, &str),
     grounds: &Grounds,
     now: &str,
-) -> Result<(), Issue> {
-    if !matches!(decision(held, one, other)?, None | Some(Decision::Cancelled)) {
-        return Ok(());
-    }
-    let mut task = task((one, other), Decision::Open, now);
-    let input = |what: &str, value: (&str, Value)| {
-        let mut input = json!({ "type": { "text": what } });
-        input[value.0] = value.1;
-        input
+) -> Result<bool, Issue> {
+    let id = pair_id("link", one, other);
+    let asked = held.resource(ty::TASK, &id)?.filter(|task| is_ours(task)).cloned();
+    let decision = asked.as_ref().map(Decision::of);
+    let said = inputs(grounds);
+    let mut task = match (decision, asked) {
+        (Some(Decision::Same | Decision::Different), _) => return Ok(false),
+        // What it weighs changes with each Patient: that alone is not worth a version.
+        (Some(Decision::Open), Some(task)) if told(array(&task, "input")) == told(&said) => return Ok(false),
+        (Some(Decision::Open), Some(mut task)) => {
+            task["lastModified"] = json!(now);
+            task
+        }
+        _ => task((one, other), Decision::Open, now),
     };
+    match said.is_empty() {
+        true => task.as_object_mut().map(|elements| elements.remove("input")),
+        false => task.as_object_mut().map(|elements| elements.insert("input".to_owned(), Value::Array(said))),
+    };
+    held.put(ty::TASK, &id, task)?;
+    Ok(decision != Some(Decision::Open))
+}
+
+/// Says why somebody is asked, as the inputs of a Task.
+fn inputs(grounds: &Grounds) -> Vec<Value> {
     let mut inputs = Vec::new();
-    inputs.extend(grounds.score.map(|score| input("score", ("valueDecimal", json!(score)))));
-    let agreements = grounds.agreements.iter();
-    inputs.extend(agreements.map(|(what, how)| input(what, ("valueString", json!(how)))));
-    inputs.extend(grounds.remark.map(|remark| input("remark", ("valueString", json!(remark)))));
-    if !inputs.is_empty() {
-        task["input"] = Value::Array(inputs);
+    inputs.extend(grounds.score.map(|score| json!({ "type": { "text": SCORE }, "valueDecimal": score })));
+    for Ground { what, how, weight } in &grounds.agreements {
+        let mut input = json!({ "type": { "text": what }, "valueString": how });
+        if let Some(weight) = weight {
+            let weight = (weight * 100.0).round() / 100.0;
+            input["extension"] = json!([{ "url": WEIGHT, "valueDecimal": weight }]);
+        }
+        inputs.push(input);
     }
-    held.put(ty::TASK, &pair_id("link", one, other), task)
+    inputs.extend(grounds.remark.map(|Remark { code, text }| {
+        let coding = json!([{ "system": SYSTEM, "code": code }]);
+        json!({ "type": { "coding": coding, "text": REMARK }, "valueString": text })
+    }));
+    inputs
+}
+
+/// Returns what inputs say in words.
+fn told(inputs: &[Value]) -> Vec<(&str, &str)> {
+    let mut told = Vec::new();
+    for input in inputs {
+        told.extend(input["type"]["text"].as_str().zip(input["valueString"].as_str()));
+    }
+    told
 }
 
 /// Notes that nothing is left to decide about two records, where it was asked.

@@ -4,6 +4,8 @@
 
 use super::compare::Agreements;
 use super::features::Features;
+use super::given_names;
+use super::review::Remark;
 use super::weights::Level::{Close, Common, Differs, Exact, Part, Sound, Supports, Swapped};
 use super::weights::{Field, Level};
 
@@ -28,9 +30,36 @@ pub enum Rule {
     Sex,
 }
 
+impl Rule {
+    /// Returns what somebody is told who looks at the two.
+    pub(crate) fn remark(self) -> Remark {
+        let (code, text) = match self {
+            Rule::FiscalDiffers => ("fiscal-differs", "each has an identifier of which a person has one"),
+            Rule::IdentifierContradicted => {
+                ("identifier-contradicted", "they have the same identifier, and the rest does not agree")
+            }
+            Rule::Homocodia => {
+                ("homocodia", "their codes are the same but for homocodia, as of two homonyms")
+            }
+            Rule::Twins => {
+                ("twins", "born on one day of one family, with other given names: they may be twins")
+            }
+            Rule::Homonyms => ("homonyms", "the same names and date of birth, and nothing further"),
+            Rule::Birth => ("birth", "the dates of birth do not agree, or one is missing"),
+            Rule::Family => ("family", "the family names are others, or one is missing"),
+            Rule::Sex => ("sex", "the sexes are others"),
+        };
+        Remark { code, text }
+    }
+}
+
 /// Returns why two are not linked by themselves, if there is a reason.
 pub fn held_by(asked: &Features, other: &Features, found: &Agreements) -> Option<Rule> {
-    let held = Held { found, is_multiple: asked.is_multiple || other.is_multiple };
+    let held = Held {
+        found,
+        is_multiple: asked.is_multiple || other.is_multiple,
+        are_others: given_names::are_others(&asked.given, &other.given),
+    };
     let is_fiscal = held.is(Field::Fiscal, &[Exact]);
     if held.is(Field::Fiscal, &[Differs]) || (held.is(Field::Identifier, &[Differs]) && !is_fiscal) {
         return Some(Rule::FiscalDiffers);
@@ -45,6 +74,8 @@ struct Held<'h> {
     found: &'h Agreements,
     /// Whether one of them is said to have twins.
     is_multiple: bool,
+    /// Whether they have given names that are two, however alike.
+    are_others: bool,
 }
 
 impl Held<'_> {
@@ -58,7 +89,8 @@ impl Held<'_> {
 
     /// They have one identifier: what speaks against it.
     fn in_spite_of_identifier(&self) -> Option<Rule> {
-        if self.is_multiple && self.is_born() && self.is(Field::Given, &[Close, Sound]) {
+        let are_twins = self.is_multiple || self.are_others;
+        if are_twins && self.is_born() && self.is(Field::Given, &[Close, Sound]) {
             return Some(Rule::Twins);
         }
         let is_of_sex = !self.is(Field::Sex, &[Differs]);
@@ -117,7 +149,7 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::identity::compare::Commonness;
+    use crate::identity::commonness::Commonness;
     use crate::identity::features::{Address, Authority, Birth, Fiscal, Identifier, Sex};
     use crate::identity::names::normalized;
     use crate::identity::{Decision, Matcher};
@@ -198,6 +230,12 @@ mod tests {
             ("another family name", married, (Decision::Link, None)),
             ("a child under it", child, (Decision::Review, Some(Rule::IdentifierContradicted))),
             (
+                "a twin under it whose name is a slip apart",
+                own(person("Marco"), code("mario")),
+                (Decision::Review, Some(Rule::Twins)),
+            ),
+            ("under it with a slip", own(person("Mairo"), code("mario")), (Decision::Link, None)),
+            (
                 "a twin under it",
                 own(person("Luca"), code("mario")),
                 (Decision::Review, Some(Rule::IdentifierContradicted)),
@@ -240,7 +278,7 @@ mod tests {
                 twin.fiscal = match codes {
                     0 => None,
                     // One of them under the code of the other is told by the names.
-                    1 if !names.0.starts_with("Mar") => code(&names.0.to_lowercase()),
+                    1 => code(&names.0.to_lowercase()),
                     2 => if given == names.0 { code(&given.to_lowercase()) } else { None },
                     _ => code(&given.to_lowercase()),
                 };

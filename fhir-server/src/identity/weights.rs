@@ -36,6 +36,24 @@ pub enum Field {
     Mother,
 }
 
+impl Field {
+    /// Returns the code by which files and Tasks name it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Field::Family => "family",
+            Field::Given => "given",
+            Field::Birth => "birth",
+            Field::Sex => "sex",
+            Field::Fiscal => "fiscal",
+            Field::Identifier => "identifier",
+            Field::Address => "address",
+            Field::Phone => "phone",
+            Field::BirthPlace => "birth-place",
+            Field::Mother => "mother",
+        }
+    }
+}
+
 /// How two values stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -62,6 +80,25 @@ pub enum Level {
     Contradicts,
     /// They are others.
     Differs,
+}
+
+impl Level {
+    /// Returns the code by which files and Tasks name it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Level::Exact => "exact",
+            Level::Common => "common",
+            Level::Close => "close",
+            Level::Part => "part",
+            Level::Initial => "initial",
+            Level::Sound => "sound",
+            Level::Swapped => "swapped",
+            Level::Partial => "partial",
+            Level::Supports => "supports",
+            Level::Contradicts => "contradicts",
+            Level::Differs => "differs",
+        }
+    }
 }
 
 /// How often two records stand so to each other.
@@ -135,8 +172,17 @@ pub struct Weights {
     pub block_members_max: usize,
     /// For how many stored Patients the built-in shares of names count.
     pub known_names: f64,
-    shares: BTreeMap<(Field, Level), Shares>,
+    shares: Table,
 }
+
+/// How many fields there are.
+const FIELDS: usize = Field::Mother as usize + 1;
+/// How many levels there are.
+const LEVELS: usize = Level::Differs as usize + 1;
+
+/// The shares of each level of each field that may be found, with what they weigh: asked for some ten
+/// times for each two that are compared.
+type Table = [[Option<(Shares, f64)>; LEVELS]; FIELDS];
 
 impl Default for Weights {
     /// Those that are built in; nobody is linked by what cannot be read.
@@ -146,7 +192,7 @@ impl Default for Weights {
             review: f64::MAX,
             block_members_max: 1,
             known_names: 0.0,
-            shares: BTreeMap::new(),
+            shares: Table::default(),
         })
     }
 }
@@ -162,7 +208,7 @@ impl Weights {
             review: 0.0,
             block_members_max: 1,
             known_names: 0.0,
-            shares: BTreeMap::new(),
+            shares: Table::default(),
         };
         empty.with(BUILT_IN, false)
     }
@@ -184,13 +230,15 @@ impl Weights {
         self.known_names = file.known_names.unwrap_or(self.known_names);
         for (field, levels) in file.fields {
             for (level, (m, u)) in levels {
-                if only_known && !self.shares.contains_key(&(field, level)) {
+                let place = &mut self.shares[field as usize][level as usize];
+                if only_known && place.is_none() {
                     return Err(WeightsError::Level { field, level });
                 }
                 if !(SHARE_MIN..=1.0).contains(&m) || !(SHARE_MIN..=1.0).contains(&u) {
                     return Err(WeightsError::Share { field, level });
                 }
-                self.shares.insert((field, level), Shares { m, u });
+                let shares = Shares { m, u };
+                *place = Some((shares, shares.weight()));
             }
         }
         if !(self.link.is_finite() && self.review.is_finite() && self.review < self.link) {
@@ -204,7 +252,12 @@ impl Weights {
 
     /// Returns the shares of a level; one that is never found weighs nothing.
     pub fn shares(&self, field: Field, level: Level) -> Shares {
-        self.shares.get(&(field, level)).copied().unwrap_or(Shares { m: 1.0, u: 1.0 })
+        self.shares[field as usize][level as usize].map_or(Shares { m: 1.0, u: 1.0 }, |(shares, _)| shares)
+    }
+
+    /// Returns what a level weighs, in bits; one that is never found weighs nothing.
+    pub fn weight(&self, field: Field, level: Level) -> f64 {
+        self.shares[field as usize][level as usize].map_or(0.0, |(_, weight)| weight)
     }
 }
 
@@ -223,6 +276,18 @@ mod tests {
             let weight = |level| weights.shares(field, level).weight();
             assert!(weight(Level::Exact) > weight(Level::Close), "{field:?}");
             assert!(weight(Level::Close) > weight(Level::Differs), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_those_of_files() {
+        let file: WeightsFile = toml::from_str(BUILT_IN).expect("built in");
+        let levels =
+            file.fields.iter().flat_map(|(field, levels)| levels.keys().map(move |level| (field, level)));
+        for (field, level) in levels {
+            let text = format!("[{}]\n{} = [0.25, 0.125]", field.code(), level.code());
+            let read = Weights::parse(&text).expect("valid");
+            assert_eq!(read.shares(*field, *level), Shares { m: 0.25, u: 0.125 }, "{text}");
         }
     }
 

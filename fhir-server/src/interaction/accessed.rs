@@ -217,6 +217,14 @@ fn is_match(call: &OperationCall) -> bool {
     call.name == "match" && call.scope == Scope::Type(ty::PATIENT)
 }
 
+/// The operations that say whose data are whose.
+const OF_IDENTITY: &[&str] = &["merge", "unmerge", "link"];
+
+/// Tells whether a call may change whose documents are found with whom.
+fn is_of_identity(call: &OperationCall) -> bool {
+    call.scope == Scope::Type(ty::PATIENT) && !call.safe && OF_IDENTITY.contains(&call.name.as_str())
+}
+
 /// Tells whether an interaction is about documents.
 pub(super) fn about_documents(interaction: &Interaction) -> AboutDocuments {
     let of_type = |of: TypeId| match DOCUMENT_TYPES.contains(&of) {
@@ -239,6 +247,7 @@ pub(super) fn about_documents(interaction: &Interaction) -> AboutDocuments {
                 false => of_scope(&request.scope, of_type, AboutDocuments::No),
             }
         }
+        Interaction::Operation(call) if is_of_identity(call) => AboutDocuments::Yes,
         Interaction::Operation(call) => of_scope(&call.scope, of_type, AboutDocuments::AsAnswered),
         Interaction::Bundle(request) => match is_transaction(&request.bundle) {
             true if types_of(&request.bundle).any(|of| DOCUMENT_TYPES.contains(&of)) => AboutDocuments::Yes,

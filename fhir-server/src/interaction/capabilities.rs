@@ -42,7 +42,8 @@ pub(crate) fn capabilities(definitions: &Definitions, base: &str) -> Performed {
     let instantiates: Vec<&str> = GUIDES.iter().flat_map(|guide| guide.instantiates).copied().collect();
     let guides: Vec<&str> = GUIDES.iter().map(|guide| guide.url).collect();
     let messages = GUIDES.iter().flat_map(|guide| guide.messages);
-    let messages: Vec<Value> = messages.map(|url| json!({ "mode": "receiver", "definition": url })).collect();
+    let messages: Vec<Value> =
+        messages.map(|(mode, url)| json!({ "mode": mode, "definition": url })).collect();
     let statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",

@@ -31,6 +31,7 @@ pub(crate) fn told(key: ResourceKey, status: Status, written: &Written) -> Perfo
         key: Some(key),
         version: Some(written.version),
         updated: Some(written.updated),
+        changed: Vec::new(),
         issues: Vec::new(),
         repeated: None,
     }

@@ -25,6 +25,7 @@ pub(crate) fn apply(
         key: None,
         version: None,
         updated: None,
+        changed: Vec::new(),
         issues: Vec::new(),
         repeated: None,
     };

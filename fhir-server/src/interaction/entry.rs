@@ -28,6 +28,18 @@ pub(crate) enum Method {
     Head,
 }
 
+/// When an entry of a transaction is processed, in the order of the specification. What an
+/// operation is called on is what the entries leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Turn {
+    /// By its method.
+    Write(Method),
+    /// An operation that is called by POST.
+    Call,
+    /// Reads, and operations that are called by GET.
+    Read,
+}
+
 /// An entry, parsed.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -56,6 +68,17 @@ impl Entry {
         let interaction = interaction_of(entry, request, method, handling).map_err(located)?;
         let full_url = entry.text_of(name::FULL_URL).map(str::to_owned);
         Ok(Entry { index, method, full_url, interaction })
+    }
+}
+
+impl Entry {
+    /// Returns when it is processed in a transaction.
+    pub(crate) fn turn(&self) -> Turn {
+        match (self.method, &self.interaction) {
+            (Method::Get | Method::Head, _) => Turn::Read,
+            (_, Interaction::Operation(_)) => Turn::Call,
+            (method, _) => Turn::Write(method),
+        }
     }
 }
 

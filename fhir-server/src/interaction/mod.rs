@@ -41,4 +41,5 @@ pub(crate) mod tests {
     mod once;
     mod recorded;
     pub(crate) mod running;
+    mod source;
 }

@@ -82,34 +82,6 @@ pub(super) fn keep(
     store(unit, once, Value::Array(performed).to_string().into_bytes(), once.answer.to_vec())
 }
 
-/// Returns what a call led to under a key before.
-///
-/// # Errors
-/// 422 when the key was used for something else.
-pub(super) fn called(data: &mut impl Reads, once: Option<&Once>) -> Result<Option<Performed>, Issue> {
-    let Some((once, kept)) = found(data, once)? else { return Ok(None) };
-    let answer = Bytes::from(kept.answer);
-    let body = match once.answer.is_empty() && !answer.is_empty() {
-        true => Body::Json(answer.clone()),
-        false => Body::Empty,
-    };
-    Ok(Some(Performed { body, repeated: Some(answer), ..Performed::json("") }))
-}
-
-/// Keeps what a call led to.
-pub(super) fn keep_call(
-    unit: &mut WriteUnit<'_>,
-    once: Option<&Once>,
-    performed: &Performed,
-) -> Result<(), Issue> {
-    let Some(once) = once else { return Ok(()) };
-    let answer = match &performed.body {
-        Body::Json(json) if once.answer.is_empty() => json.to_vec(),
-        _ => once.answer.to_vec(),
-    };
-    store(unit, once, b"[]".to_vec(), answer)
-}
-
 impl Server {
     /// Forgets keys that are older than so many days, for as long as it is let.
     pub(crate) async fn keep_keys_forgotten(self, days: u64) {
@@ -169,8 +141,8 @@ const METHODS: [(Method, &str); 6] = [
 const STATUSES: [(Status, u16); 4] =
     [(Status::Ok, 200), (Status::Created, 201), (Status::NoContent, 204), (Status::NotModified, 304)];
 
-fn entry(method: Method, performed: &Performed) -> Value {
-    let method = METHODS.iter().find(|(known, _)| *known == method).map(|(_, name)| *name);
+fn entry(method_of: Method, performed: &Performed) -> Value {
+    let method = METHODS.iter().find(|(known, _)| *known == method_of).map(|(_, name)| *name);
     let status = STATUSES.iter().find(|(known, _)| *known == performed.status).map(|(_, code)| *code);
     let mut entry = json!({ "method": method, "status": status });
     if let Some(key) = &performed.key {
@@ -182,6 +154,10 @@ fn entry(method: Method, performed: &Performed) -> Value {
     }
     if let Some(updated) = performed.updated {
         entry["updated"] = json!(updated.0);
+    }
+    // What an operation told is stored nowhere else.
+    if let (Method::Post, None, Body::Json(body)) = (method_of, &performed.key, &performed.body) {
+        entry["body"] = json!(String::from_utf8_lossy(body));
     }
     entry
 }
@@ -197,8 +173,8 @@ fn read_entry(entry: &Value) -> Option<(Method, Performed)> {
     };
     let version = entry["version"].as_u64().and_then(|number| u32::try_from(number).ok()).map(VersionId);
     let updated = entry["updated"].as_i64().map(Instant);
-    let empty = Performed { body: Body::Empty, ..Performed::json("") };
-    Some((*method, Performed { status: *status, key, version, updated, ..empty }))
+    let body = entry["body"].as_str().map_or(Body::Empty, |body| Body::Json(body.to_owned().into()));
+    Some((*method, Performed { status: *status, key, version, updated, body, ..Performed::json("") }))
 }
 
 /// Only a fault of this program, or of the disk, leads here.

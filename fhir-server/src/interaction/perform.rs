@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use fhir_model::interaction::{Caller, FhirApi, Interaction, OperationCall, Performed, ResourceKey};
+use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, ResourceKey};
 use fhir_model::outcome::{Issue, IssueType, Severity};
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::ty;
@@ -28,7 +28,7 @@ use crate::operation;
 use crate::search::Search;
 use crate::search::custom::Activation;
 use crate::search::registry::Definitions;
-use crate::storage::{Operation, PreparedResource, Store, WriteUnit};
+use crate::storage::{Operation, PreparedResource, Reads, Store, WriteUnit};
 
 /// From how many entries on a Bundle is prepared off the thread that serves requests.
 const ENTRIES_INLINE_MAX: usize = 8;
@@ -101,7 +101,7 @@ pub(crate) trait Within: Send + 'static {
         Ok(Vec::new())
     }
 
-    /// Returns the resources that are stored beside what was read between the writes.
+    /// Returns the resources that are stored beside what was called and read.
     fn beside_reads(&self, _: &Transaction, _: &[(Method, Performed)]) -> Vec<Resource> {
         Vec::new()
     }
@@ -118,6 +118,17 @@ struct Complete {
     beside: Vec<PreparedResource>,
 }
 
+/// How a transaction is prepared.
+#[derive(Clone)]
+struct How {
+    /// What validates it.
+    gate: Option<Gate>,
+    /// Who told what it writes.
+    source: Option<Arc<str>>,
+    /// Whether what was written is answered.
+    shows: bool,
+}
+
 /// A CapabilityStatement, and what it was made of.
 struct Capabilities {
     definitions: Arc<Definitions>,
@@ -127,11 +138,11 @@ struct Capabilities {
 }
 
 impl Inner {
-    /// Makes what prepares resources; `gate` validates them.
-    fn preparer(&self, gate: Option<Gate>) -> Preparer<'_> {
-        let dictionaries = self.store.dictionaries();
+    /// Makes what prepares resources: `gate` validates them, `source` told them.
+    fn preparer<'p>(&'p self, gate: Option<Gate>, source: Option<&'p str>) -> Preparer<'p> {
+        let (dictionaries, definitions) = (self.store.dictionaries(), self.search.definitions());
         let index = self.identity.as_ref().map(|identity| &*identity.index);
-        Preparer { definitions: self.search.definitions(), bases: &self.bases, dictionaries, gate, index }
+        Preparer { definitions, bases: &self.bases, dictionaries, gate, index, source }
     }
 
     /// Waits until what is to be linked to something that was written is.
@@ -147,9 +158,10 @@ impl Inner {
         within: &W,
         (transaction, resolution): (&Transaction, &Resolution),
         view: &mut dyn View,
-        (gate, shows): (Option<Gate>, bool),
+        How { gate, source, shows }: How,
     ) -> Result<Complete, Issue> {
-        let prepared = transaction.prepare(view, &self.preparer(gate), resolution, shows)?;
+        let preparer = self.preparer(gate, source.as_deref());
+        let prepared = transaction.prepare(view, &preparer, resolution, shows)?;
         let beside = self.beside(within.beside(transaction, resolution, &prepared, view)?)?;
         Ok(Complete { prepared, beside })
     }
@@ -159,7 +171,7 @@ impl Inner {
         if resources.is_empty() {
             return Ok(Vec::new());
         }
-        let preparer = self.preparer(None);
+        let preparer = self.preparer(None, None);
         let prepare = |resource: Resource| {
             let key = ResourceKey { resource_type: resource.resource_type(), id: fresh_id() };
             preparer.prepare(resource, &key).map(|(prepared, _)| prepared)
@@ -288,17 +300,13 @@ impl Server {
             Interaction::Read(request) if request.key.resource_type != ty::BINARY => {
                 read::read(self.inner.store.read_current(&request.key)?, &request)
             }
-            Interaction::Create(_)
-            | Interaction::Update(_)
-            | Interaction::Patch(_)
-            | Interaction::Delete(_) => {
+            interaction if is_written(&interaction) => {
                 let transaction = Transaction::single(interaction)?;
                 let mut done = self.transact(caller, transaction, true).await?;
                 let (_, performed) = done.pop().ok_or_else(|| Issue::fatal(IssueType::Exception))?;
                 Ok(performed)
             }
             Interaction::Bundle(request) => bundle::perform(self, caller, request).await,
-            Interaction::Operation(call) if operation::writes(&call) => self.call_writing(caller, call).await,
             Interaction::Capabilities => Ok(self.capabilities(&caller.base)),
             interaction => {
                 if let Some(performed) = self.answer_here(caller, &interaction)? {
@@ -312,27 +320,6 @@ impl Server {
                 .await
             }
         }
-    }
-
-    /// Calls an operation in the writer, and answers when it is durable.
-    async fn call_writing(&self, caller: &Caller, call: OperationCall) -> Result<Performed, Issue> {
-        let (inner, base, once) = (Arc::clone(&self.inner), caller.base.clone(), caller.once.clone());
-        // Gathered beforehand where it is not fresh: the writer does not wait for that.
-        let knowing = Arc::clone(&inner);
-        blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop)).await?;
-        let writing = move |unit: &mut WriteUnit<'_>| {
-            if let Some(done) = once::called(unit, once.as_deref())? {
-                return Ok((done, None));
-            }
-            let preparer = inner.preparer(None);
-            let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
-            let performed = operation::call_writing(&mut unit, &call)?;
-            once::keep_call(unit.unit, once.as_deref(), &performed)?;
-            Ok((performed, changed_record(unit.unit)))
-        };
-        let (performed, changed) = self.inner.store.write(writing).await?;
-        self.inner.linked(changed).await;
-        Ok(performed)
     }
 
     /// Answers a search or an operation on this thread, when it is a quick one.
@@ -349,7 +336,8 @@ impl Server {
         let answer = store.read_here(|connection| {
             let answer = match interaction {
                 Interaction::Search(request) => search.search_quickly(connection, request, &caller.base),
-                other => read::perform(connection, search, &caller.base, other).map(Some),
+                other => connection
+                    .snapshot(|connection| read::perform(connection, search, &caller.base, other).map(Some)),
             };
             match answer {
                 Err(issue) if issue.severity == Severity::Fatal => Err(issue),
@@ -413,22 +401,29 @@ impl Server {
             }
         }
         let inner = Arc::clone(&self.inner);
+        if transaction.asks_knowledge() {
+            let knowing = Arc::clone(&inner);
+            blocking(move || knowing.search.knowledge().current(&mut knowing.store.reader()?).map(drop))
+                .await?;
+        }
         let is_small = transaction.len() <= ENTRIES_INLINE_MAX;
+        let source = caller.source.clone();
         let prepare = move || {
             let gate = if W::IS_VALIDATED { inner.gate()? } else { None };
-            let how = (gate.clone(), shows);
+            let how = How { gate, source, shows };
             if transaction.is_unconditional() && !within.looks_up(&transaction) {
                 let resolution = transaction.resolve(&mut NoView)?;
-                let complete = inner.complete(&within, (&transaction, &resolution), &mut NoView, how)?;
-                return Ok((transaction, resolution, complete, gate, within));
+                let complete =
+                    inner.complete(&within, (&transaction, &resolution), &mut NoView, how.clone())?;
+                return Ok((transaction, resolution, complete, how, within));
             }
             let mut reader = inner.store.reader()?;
             let mut view = Snapshot { reader: &mut reader, search: &inner.search, base: "" };
             let resolution = transaction.resolve(&mut view)?;
-            let complete = inner.complete(&within, (&transaction, &resolution), &mut view, how)?;
-            Ok((transaction, resolution, complete, gate, within))
+            let complete = inner.complete(&within, (&transaction, &resolution), &mut view, how.clone())?;
+            Ok((transaction, resolution, complete, how, within))
         };
-        let (transaction, resolution, complete, gate, within) =
+        let (transaction, resolution, complete, how, within) =
             if is_small { prepare()? } else { blocking(prepare).await? };
         let inner = Arc::clone(&self.inner);
         let (base, once) = (caller.base.clone(), caller.once.clone());
@@ -446,7 +441,7 @@ impl Server {
                 if let Some(done) = once::done(unit, once.as_deref(), shows)? {
                     return Ok((done, None));
                 }
-                let preparer = inner.preparer(None);
+                let preparer = inner.preparer(None, how.source.as_deref());
                 let mut unit = Unit { unit, search: &inner.search, base: &base, preparer: &preparer };
                 let (mut resolution, mut complete) = (resolution, complete);
                 within.before(&mut unit)?;
@@ -458,8 +453,8 @@ impl Server {
                     resolution = now;
                 }
                 if is_outdated {
-                    let how = (gate, shows);
-                    complete = inner.complete(&within, (&transaction, &resolution), &mut unit, how)?;
+                    complete =
+                        inner.complete(&within, (&transaction, &resolution), &mut unit, how.clone())?;
                 }
                 let mut done = transaction.apply(&mut unit, &resolution, complete.prepared)?;
                 within.after(&mut unit, &done)?;
@@ -477,6 +472,17 @@ impl Server {
             .await?;
         self.inner.linked(changed).await;
         Ok(done)
+    }
+}
+
+/// Tells whether an interaction is a transaction of its own.
+pub(super) fn is_written(interaction: &Interaction) -> bool {
+    match interaction {
+        Interaction::Create(_) | Interaction::Update(_) | Interaction::Patch(_) | Interaction::Delete(_) => {
+            true
+        }
+        Interaction::Operation(call) => operation::writes(call),
+        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@ use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::schema::{TypeId, name};
 use fhir_model::tree::{Element, Resource};
 
+use super::append_only::is_append_only;
 use super::validation::Gate;
 use crate::identity::Index;
 use crate::index::extract::extract;
@@ -33,6 +34,8 @@ pub(crate) struct Preparer<'s> {
     pub(crate) gate: Option<Gate>,
     /// Says which records of patients are linked.
     pub(crate) index: Option<&'s Index>,
+    /// Who told what is written: it stands in `meta.source`.
+    pub(crate) source: Option<&'s str>,
 }
 
 impl Preparer<'_> {
@@ -49,6 +52,9 @@ impl Preparer<'_> {
         check_type(&resource, key.resource_type)?;
         refuse_subset(&resource)?;
         set_id(&mut resource, key.id.as_str());
+        if let Some(source) = self.source.filter(|_| !is_append_only(key.resource_type)) {
+            set_source(&mut resource, source);
+        }
         let remarks = match &self.gate {
             Some(gate) => gate.check(&resource)?,
             None => Vec::new(),
@@ -100,4 +106,31 @@ pub(super) fn set_id(resource: &mut Resource, id: &str) {
         let node = resource.insert_first(root, property, property.ty);
         resource.set_value(node, id);
     }
+}
+
+/// Says in `meta.source` who told a resource.
+fn set_source(resource: &mut Resource, source: &str) {
+    let known = resource.root().child(name::META).map(Element::id);
+    let meta = known.or_else(|| {
+        let (_, property) = resource.resource_type().definition().property("meta", 0)?;
+        // The id is there already.
+        let id = resource.root().child(name::ID)?.id();
+        Some(resource.insert_after(id, property, property.ty))
+    });
+    let Some(meta) = meta else { return };
+    if let Some(told) = resource.element(meta).child(name::SOURCE) {
+        let node = told.id();
+        resource.set_value(node, source);
+        return;
+    }
+    let Some((_, property)) = resource.element(meta).definition().property("source", 0) else { return };
+    let is_before = |child: &Element<'_>| {
+        child.name_id().is_some_and(|of| [name::VERSION_ID, name::LAST_UPDATED].contains(&of))
+    };
+    let before = resource.element(meta).children().filter(is_before).last().map(Element::id);
+    let node = match before {
+        Some(before) => resource.insert_after(before, property, property.ty),
+        None => resource.insert_first(meta, property, property.ty),
+    };
+    resource.set_value(node, source);
 }

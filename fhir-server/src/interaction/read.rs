@@ -14,6 +14,7 @@ use super::unit::View;
 use super::{capabilities, history, vread};
 use crate::identity::Features;
 use crate::identity::candidates::{Identified, Wanted};
+use crate::identity::survivorship::Survivorship;
 use crate::knowledge::Known;
 use crate::operation;
 use crate::search::Search;
@@ -91,6 +92,10 @@ impl<D: Reads> View for OperationView<'_, D> {
         Ok(self.search.matcher().identify(self.data, asked, wanted)?)
     }
 
+    fn survivorship(&self) -> Survivorship {
+        self.search.survivorship().clone()
+    }
+
     fn base(&self) -> &str {
         self.base
     }
@@ -134,6 +139,7 @@ fn told(key: &ResourceKey, stored: &StoredResource, status: Status, body: Body) 
         key: Some(key.clone()),
         version: Some(stored.version),
         updated: Some(stored.updated),
+        changed: Vec::new(),
         issues: Vec::new(),
         repeated: None,
     }

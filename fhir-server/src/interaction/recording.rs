@@ -23,10 +23,9 @@ use super::accessed::{
     AboutDocuments, Accessed, SUBMISSION, about_documents, has_documents, is_submission_set,
 };
 use super::entry::Method;
-use super::perform::{Server, Within};
+use super::perform::{Server, Within, is_written};
 use super::transaction::{Prepared, Resolution, Transaction, Write};
 use super::unit::View;
-use crate::operation;
 use crate::rest::outcome::status;
 
 /// How many documents are looked at that have the bytes of a Binary.
@@ -203,10 +202,14 @@ impl Within for WritesOf {
     }
 
     fn beside_reads(&self, transaction: &Transaction, done: &[(Method, Performed)]) -> Vec<Resource> {
-        let reads = transaction.interactions().zip(done).filter(|(interaction, _)| !writes(interaction));
-        let of_each = reads.flat_map(|(interaction, (_, performed))| {
+        let others = transaction.interactions().zip(done).filter(|(interaction, _)| !stores(interaction));
+        let of_each = others.flat_map(|(interaction, (_, performed))| {
             let accessed = Accessed::of(interaction).map(|mut accessed| {
-                saw(&mut accessed, performed, &self.caller.base);
+                performed.changed.iter().for_each(|key| accessed.key(key));
+                // Whom an answer names besides is not whom the call was about.
+                if performed.changed.is_empty() {
+                    saw(&mut accessed, performed, &self.caller.base);
+                }
                 accessed
             });
             let recorded = accessed.filter(|_| is_recorded(self.recording.about(interaction), performed));
@@ -235,8 +238,7 @@ impl Server {
         let asked = (about != AboutDocuments::No).then(|| Accessed::of(&interaction)).flatten();
         let Some(mut accessed) = asked else { return self.run(caller, interaction).await };
         let at = Timestamp::now();
-        let is_written = writes(&interaction);
-        let is_changed = matches!(&interaction, Interaction::Operation(call) if operation::writes(call));
+        let is_written = is_written(&interaction) || matches!(interaction, Interaction::Bundle(_));
         let performed = self.run(caller, interaction).await;
         match &performed {
             // It was recorded where it was written.
@@ -256,8 +258,8 @@ impl Server {
             Err(why) => {
                 let why = why.diagnostics;
                 tracing::error!(request = caller.request_id, why, "an interaction cannot be recorded");
-                // What failed has failed, and what was changed is changed.
-                if performed.is_err() || is_changed { performed } else { Err(unrecorded()) }
+                // What failed has failed.
+                if performed.is_err() { performed } else { Err(unrecorded()) }
             }
         }
     }
@@ -292,16 +294,9 @@ fn is_recorded(about: AboutDocuments, performed: &Performed) -> bool {
     }
 }
 
-/// Tells whether an interaction becomes a transaction.
-fn writes(interaction: &Interaction) -> bool {
-    matches!(
-        interaction,
-        Interaction::Create(_)
-            | Interaction::Update(_)
-            | Interaction::Patch(_)
-            | Interaction::Delete(_)
-            | Interaction::Bundle(_)
-    )
+/// Tells whether an interaction stores a resource, or deletes one.
+fn stores(interaction: &Interaction) -> bool {
+    is_written(interaction) && !matches!(interaction, Interaction::Operation(_))
 }
 
 fn submits(write: &Write<'_>) -> bool {

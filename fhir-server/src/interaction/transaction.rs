@@ -5,14 +5,18 @@
 //! conditions are resolved again, and only where they came out otherwise are
 //! the resources prepared again. So the writer does little, and decides alone.
 //!
+//! An operation that an entry calls by POST works on what the entries that write
+//! leave, and is called in the order of the entries; what it says of other
+//! entries means what those become. It may change what an entry wrote (ADR 25).
+//!
 //! Spec: <https://hl7.org/fhir/R4/http.html#transaction>
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use fhir_model::interaction::{
-    Body, Carried, Content, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, PatchRequest,
-    Performed, ResourceKey, Target, UpdateRequest, VersionId,
+    Body, Carried, Content, CreateRequest, Criteria, DeleteRequest, Handling, Interaction, OperationCall,
+    PatchRequest, Performed, ResourceKey, Target, UpdateRequest, VersionId,
 };
 use fhir_model::json::write::stamp;
 use fhir_model::outcome::{Issue, IssueType, Reason};
@@ -79,11 +83,30 @@ impl Resolved {
     }
 }
 
-/// A transaction ready to be written: the resources by entry.
+/// An entry as it goes to the writer.
+enum Ready {
+    /// A resource to be stored, and the remarks of validation.
+    Resource(PreparedResource, Vec<Issue>),
+    /// A call, whose references are to what is stored.
+    Call(OperationCall),
+    /// What the entry itself says is all.
+    AsAsked,
+}
+
+impl Ready {
+    fn resource(&self) -> Option<&PreparedResource> {
+        match self {
+            Ready::Resource(resource, _) => Some(resource),
+            Ready::Call(_) | Ready::AsAsked => None,
+        }
+    }
+}
+
+/// A transaction ready to be written.
 pub(crate) struct Prepared {
     /// What they are indexed by.
     definitions: Arc<Definitions>,
-    resources: Vec<Option<(PreparedResource, Vec<Issue>)>>,
+    entries: Vec<Ready>,
     /// Whether the resources written are wanted back.
     shows: bool,
 }
@@ -145,7 +168,7 @@ impl Transaction {
         let mut conditional_references = BTreeMap::new();
         for entry in &entries {
             check(&entry.interaction).map_err(|issue| located_at(entry.index, issue))?;
-            let Some(resource) = written(&entry.interaction) else { continue };
+            let Some(resource) = referring(&entry.interaction) else { continue };
             let mut issue = None;
             reference::for_each_reference(resource, |text| {
                 if let Some((type_name, _)) = text.split_once('?')
@@ -202,6 +225,7 @@ impl Transaction {
             Interaction::Delete(_) => Method::Delete,
             Interaction::Update(_) => Method::Put,
             Interaction::Patch(_) => Method::Patch,
+            // Also an operation that writes.
             _ => Method::Post,
         };
         let entry = Entry { index: None, method, full_url: None, interaction };
@@ -237,14 +261,14 @@ impl Transaction {
 
     /// Returns what its entries write.
     pub(crate) fn writes<'t>(&'t self, resolution: &'t Resolution, prepared: &'t Prepared) -> Vec<Write<'t>> {
-        let entries = self.entries.iter().zip(&resolution.entries).zip(&prepared.resources);
-        let writes = entries.filter_map(|((entry, resolved), resource)| {
+        let entries = self.entries.iter().zip(&resolution.entries).zip(&prepared.entries);
+        let writes = entries.filter_map(|((entry, resolved), ready)| {
             let keys = match resolved {
                 Resolved::Existing(key) => std::slice::from_ref(key),
                 Resolved::Other => return None,
                 changes => changes.changed(),
             };
-            let body = resource.as_ref().map(|(resource, _)| resource.body().bytes.as_slice());
+            let body = ready.resource().map(|resource| resource.body().bytes.as_slice());
             Some(Write { interaction: &entry.interaction, keys, body })
         });
         writes.collect()
@@ -258,6 +282,14 @@ impl Transaction {
     /// Returns how many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Tells whether an operation that it calls asks what this server knows.
+    pub(crate) fn asks_knowledge(&self) -> bool {
+        self.interactions().any(|interaction| match interaction {
+            Interaction::Operation(call) => operation::asks_knowledge(call),
+            _ => false,
+        })
     }
 
     /// Tells whether nothing in it depends on what is stored.
@@ -283,9 +315,7 @@ impl Transaction {
         let mut deleted: HashSet<ResourceKey> = HashSet::new();
         // The same condition twice in one transaction means the same resource.
         let mut conditions: HashMap<(TypeId, Criteria), ResourceKey> = HashMap::new();
-        let mut order: Vec<usize> = (0..self.entries.len()).collect();
-        order.sort_by_key(|at| self.entries[*at].method);
-        for at in order {
+        for at in self.order() {
             let entry = &self.entries[at];
             let located = |issue| located_at(entry.index, issue);
             let resolved = self.resolve_entry(at, view, &deleted, &mut conditions).map_err(located)?;
@@ -312,6 +342,13 @@ impl Transaction {
             references.insert(text.clone(), found);
         }
         Ok(Resolution { entries, references })
+    }
+
+    /// Returns the places of the entries in the order in which they are processed.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_by_key(|at| self.entries[*at].turn());
+        order
     }
 
     fn resolve_entry(
@@ -388,8 +425,16 @@ impl Transaction {
                 named.insert(url, key);
             }
         }
-        let mut resources = Vec::with_capacity(self.entries.len());
+        let mut ready = Vec::with_capacity(self.entries.len());
         for (entry, resolved) in self.entries.iter().zip(&resolution.entries) {
+            let root = entry.full_url.as_deref().and_then(|url| Literal::parse(url)?.base);
+            let replacement = |url: &str| new_reference(url, root, &named, &resolution.references);
+            if let Some(call) = calling(&entry.interaction) {
+                let mut call = call.clone();
+                call.body.iter_mut().for_each(|body| reference::rewrite(body, replacement));
+                ready.push(Ready::Call(call));
+                continue;
+            }
             let (key, mut resource) = match (resolved, &entry.interaction) {
                 (Resolved::Create(key), Interaction::Create(request)) => (key, request.resource.clone()),
                 (Resolved::Update(key), Interaction::Update(request)) => (key, request.resource.clone()),
@@ -400,19 +445,18 @@ impl Transaction {
                     (key, patch::patched(&base, &request.document).map_err(located)?)
                 }
                 _ => {
-                    resources.push(None);
+                    ready.push(Ready::AsAsked);
                     continue;
                 }
             };
-            let root = entry.full_url.as_deref().and_then(|url| Literal::parse(url)?.base);
-            reference::rewrite(&mut resource, |url| new_reference(url, root, &named, &resolution.references));
+            reference::rewrite(&mut resource, replacement);
             let prepared = preparer.prepare(resource, key).map_err(|issue| located_at(entry.index, issue))?;
-            resources.push(Some(prepared));
+            ready.push(Ready::Resource(prepared.0, prepared.1));
         }
-        Ok(Prepared { definitions: Arc::clone(&preparer.definitions), resources, shows })
+        Ok(Prepared { definitions: Arc::clone(&preparer.definitions), entries: ready, shows })
     }
 
-    /// Writes what was prepared, in the order of the specification, then reads.
+    /// Writes what was prepared, in the order of the specification, calls operations, then reads.
     ///
     /// # Errors
     /// The first entry that fails; the caller rolls everything back.
@@ -422,14 +466,12 @@ impl Transaction {
         resolution: &Resolution,
         mut prepared: Prepared,
     ) -> Result<Vec<(Method, Performed)>, Issue> {
-        let mut order: Vec<usize> = (0..self.entries.len()).collect();
-        order.sort_by_key(|at| self.entries[*at].method);
         let mut results: Vec<Option<(Method, Performed)>> = self.entries.iter().map(|_| None).collect();
-        for at in order {
+        for at in self.order() {
             let entry = &self.entries[at];
-            let (resource, remarks) = prepared.resources[at].take().unzip();
-            let shown = resource.as_ref().filter(|_| prepared.shows).map(|r| r.body().clone());
-            let mut performed = apply_entry(unit, entry, &resolution.entries[at], resource)
+            let ready = std::mem::replace(&mut prepared.entries[at], Ready::AsAsked);
+            let shown = ready.resource().filter(|_| prepared.shows).map(|r| r.body().clone());
+            let mut performed = apply_entry(unit, entry, &resolution.entries[at], ready)
                 .map_err(|issue| located_at(entry.index, issue))?;
             if let (Some(body), Some(version), Some(updated)) = (shown, performed.version, performed.updated)
             {
@@ -437,7 +479,6 @@ impl Transaction {
                 stamp(&body.bytes, body.hole, version, updated, &mut json);
                 performed.body = Body::Json(json.into());
             }
-            performed.issues.extend(remarks.into_iter().flatten());
             self.keep_content(unit, at, &resolution.entries[at], &performed)?;
             results[at] = Some((entry.method, performed));
         }
@@ -475,23 +516,34 @@ fn apply_entry(
     unit: &mut Unit<'_, '_>,
     entry: &Entry,
     resolved: &Resolved,
-    resource: Option<PreparedResource>,
+    ready: Ready,
 ) -> Result<Performed, Issue> {
-    match (resolved, &entry.interaction, resource) {
-        (Resolved::Create(_), _, Some(resource)) => create::apply(unit, resource),
+    match (resolved, &entry.interaction, ready) {
         (Resolved::Existing(key), _, _) => create::existing(unit, key),
-        (Resolved::Update(_), Interaction::Update(request), Some(resource)) => {
-            update::apply(unit, resource, request)
-        }
-        (Resolved::Patch(..), Interaction::Patch(request), Some(resource)) => {
-            patch::apply(unit, resource, request.if_match)
+        (_, interaction, Ready::Resource(resource, remarks)) => {
+            let mut performed = match interaction {
+                Interaction::Update(request) => update::apply(unit, resource, request),
+                Interaction::Patch(request) => patch::apply(unit, resource, request.if_match),
+                _ => create::apply(unit, resource),
+            }?;
+            performed.issues.extend(remarks);
+            Ok(performed)
         }
         (Resolved::Delete(keys), Interaction::Delete(request), _) => {
             delete::apply(unit, keys, request.if_match)
         }
-        (_, Interaction::Operation(call), _) => operation::call_writing(unit, call),
-        (_, interaction, _) => unit.read(interaction),
+        (_, _, Ready::Call(call)) => called(unit, &call),
+        (_, interaction, Ready::AsAsked) => unit.read(interaction),
     }
+}
+
+/// Calls an operation, and notes what it changed.
+fn called(unit: &mut Unit<'_, '_>, call: &OperationCall) -> Result<Performed, Issue> {
+    let before = unit.unit.effects().len();
+    let mut performed = operation::call_writing(unit, call)?;
+    let effects = unit.unit.effects().iter().skip(before);
+    performed.changed = effects.map(|effect| effect.key.clone()).collect();
+    Ok(performed)
 }
 
 /// Checks what can be checked before anything is looked up.
@@ -511,6 +563,19 @@ fn written(interaction: &Interaction) -> Option<&Resource> {
     match interaction {
         Interaction::Create(request) => Some(&request.resource),
         Interaction::Update(request) => Some(&request.resource),
+        _ => None,
+    }
+}
+
+/// Returns what may refer to other entries: what is written, and what a call is given that writes.
+fn referring(interaction: &Interaction) -> Option<&Resource> {
+    written(interaction).or_else(|| calling(interaction)?.body.as_ref())
+}
+
+/// Returns the call of an operation that writes.
+fn calling(interaction: &Interaction) -> Option<&OperationCall> {
+    match interaction {
+        Interaction::Operation(call) if operation::writes(call) => Some(call),
         _ => None,
     }
 }

@@ -13,6 +13,7 @@ use fhir_model::tree::Resource;
 use super::prepare::Preparer;
 use super::read;
 use crate::identity::candidates::{Identified, Wanted};
+use crate::identity::survivorship::Survivorship;
 use crate::identity::{Features, Index};
 use crate::knowledge::Known;
 use crate::search::Search;
@@ -31,6 +32,9 @@ pub(crate) trait View {
 
     /// Returns who of those stored may be a person.
     fn identify(&mut self, asked: &Features, wanted: &Wanted) -> Result<Identified, Issue>;
+
+    /// Returns how the best that is known of a person is found.
+    fn survivorship(&self) -> Survivorship;
 
     /// Returns the base of the URLs in answers.
     fn base(&self) -> &str;
@@ -145,6 +149,7 @@ impl Preparing {
             dictionaries: self.store.dictionaries(),
             gate: None,
             index: Some(&self.index),
+            source: None,
         }
     }
 
@@ -178,6 +183,10 @@ impl View for Snapshot<'_> {
         Ok(self.search.matcher().identify(self.reader, asked, wanted)?)
     }
 
+    fn survivorship(&self) -> Survivorship {
+        self.search.survivorship().clone()
+    }
+
     fn base(&self) -> &str {
         self.base
     }
@@ -204,6 +213,10 @@ impl View for Unit<'_, '_> {
         Ok(self.search.matcher().identify(self.unit, asked, wanted)?)
     }
 
+    fn survivorship(&self) -> Survivorship {
+        self.search.survivorship().clone()
+    }
+
     fn base(&self) -> &str {
         self.base
     }
@@ -228,6 +241,10 @@ impl View for NoView {
 
     fn identify(&mut self, _: &Features, _: &Wanted) -> Result<Identified, Issue> {
         Err(no_view())
+    }
+
+    fn survivorship(&self) -> Survivorship {
+        Survivorship::default()
     }
 
     fn base(&self) -> &str {

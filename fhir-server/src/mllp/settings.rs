@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ihe_adapters::gateway::messages::inbox::Patience;
 use ihe_adapters::gateway::messages::{self, Keep};
+use ihe_adapters::hl7v2::code_systems::{CodeSystem, CodeSystems};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
@@ -51,14 +53,19 @@ pub struct Hl7v2File {
     pub mllp: MllpAddress,
     /// How the server shows itself there, and whom it lets in.
     pub tls: TlsFile,
-    /// How this server is called in MSH-3 where a message names no receiver.
+    /// How this server is called: in MSH-3 of what it tells, and of answers to messages that
+    /// name no receiver.
     pub application: String,
+    /// Of which facility it is: in MSH-4 of what it tells.
+    pub facility: String,
     /// The processing ids (MSH-11) that are taken.
     pub processing_ids: Vec<String>,
     /// The zone of times that say none.
     pub time_zone: String,
     /// Which messages are kept as they came.
     pub keep: KeepFile,
+    /// The code systems that only this region has.
+    pub code_systems: Vec<CodeSystemFile>,
     /// Connections at once.
     pub connections_max: usize,
     /// Bytes of a message.
@@ -67,6 +74,23 @@ pub struct Hl7v2File {
     pub message_seconds_max: u64,
     /// Seconds that a connection may idle between messages.
     pub idle_seconds_max: u64,
+    /// How often a message that was taken over fails before it is set aside.
+    pub failures_max: u32,
+    /// Seconds for which it fails before it is.
+    pub failing_seconds_max: u64,
+}
+
+/// A section `[[hl7v2.code_systems]]`: a code system that only this region has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeSystemFile {
+    /// What messages call it.
+    pub name: String,
+    /// The URI that it has in FHIR.
+    pub uri: String,
+    /// The senders that mean it by this name; none for all.
+    #[serde(default)]
+    pub sources: Vec<String>,
 }
 
 /// Which messages are kept as they came.
@@ -87,13 +111,17 @@ impl Default for Hl7v2File {
             mllp: MllpAddress::Listen(SocketAddr::from(([127, 0, 0, 1], 2575))),
             tls: TlsFile::default(),
             application: "LANTERNA".to_owned(),
+            facility: String::new(),
             processing_ids: vec!["P".to_owned()],
             time_zone: "Europe/Rome".to_owned(),
             keep: KeepFile::Unmapped,
+            code_systems: Vec::new(),
             connections_max: 1_000,
             message_bytes_max: 16 << 20,
             message_seconds_max: 60,
             idle_seconds_max: 3_600,
+            failures_max: Patience::default().failures_max,
+            failing_seconds_max: Patience::default().seconds_max,
         }
     }
 }
@@ -132,10 +160,15 @@ impl Hl7v2File {
         }))
     }
 
+    /// Returns whom messages are from that are sent to others: MSH-3 and MSH-4.
+    pub fn sender(&self) -> [String; 2] {
+        [self.application.clone(), self.facility.clone()]
+    }
+
     /// Returns what is taken of messages.
     ///
     /// # Errors
-    /// When there is no such time zone.
+    /// When there is no such time zone, or a code system has no name or no URI.
     pub fn messages(&self) -> Result<messages::Settings, ConfigError> {
         let zone = TimeZone::get(&self.time_zone);
         let zone = zone.map_err(|_| ConfigError::TimeZone(self.time_zone.clone()))?;
@@ -145,6 +178,19 @@ impl Hl7v2File {
             KeepFile::None => Keep::None,
         };
         let (application, processing_ids) = (self.application.clone(), self.processing_ids.clone());
-        Ok(messages::Settings { application, processing_ids, time_zone: zone, keep })
+        let patience = Patience { failures_max: self.failures_max, seconds_max: self.failing_seconds_max };
+        let code_systems = self.code_systems()?;
+        Ok(messages::Settings { application, processing_ids, time_zone: zone, keep, code_systems, patience })
+    }
+
+    fn code_systems(&self) -> Result<CodeSystems, ConfigError> {
+        let made = |file: &CodeSystemFile| {
+            let CodeSystemFile { name, uri, sources } = file.clone();
+            let is_whole = !name.is_empty() && uri.contains(':') && !uri.contains(char::is_whitespace);
+            is_whole
+                .then_some(CodeSystem { name, uri, sources })
+                .ok_or_else(|| ConfigError::CodeSystem(file.name.clone()))
+        };
+        Ok(CodeSystems::new(self.code_systems.iter().map(made).collect::<Result<_, _>>()?))
     }
 }

@@ -1,7 +1,8 @@
 //! `Patient/$match`: who of those stored may be the person who is described.
 //!
 //! The answer has those who are to be linked or reviewed, the likeliest first, each with a score and a grade.
-//! Whoever is replaced by another is not offered. `onlyCertainMatches` gives several only when they are one person
+//! Whoever is replaced by another is not offered. Where somebody is found for certain, nobody is looked for who would
+//! have to be described wrongly. `onlyCertainMatches` gives several only when they are one person
 //! themselves. As ITI-119 of PDQm has it.
 //!
 //! Spec: <https://hl7.org/fhir/R4/patient-operation-match.html>,
@@ -14,7 +15,7 @@ use fhir_model::tree::Resource;
 
 use super::parameters::Given;
 use crate::identity::Features;
-use crate::identity::candidates::{Identified, Wanted};
+use crate::identity::candidates::{Depth, Identified, Wanted};
 use crate::interaction::unit::View;
 use crate::search::searchset::{Scored, Searchset};
 
@@ -34,13 +35,16 @@ pub(super) fn find(view: &mut dyn View, call: &OperationCall) -> Result<Performe
     };
     let count = given.number("count")?.unwrap_or(ANSWERED_MAX).min(ANSWERED_MAX);
     let asked = Features::of(&described(&given)?);
-    if !asked.can_be_found() {
+    // Whether the certain ones are one person is known only when all of them are.
+    let depth = if only_certain { Depth::All } else { Depth::UntilCertain };
+    let wanted = Wanted { only_certain, count, depth };
+    let Identified { is_described, total, found } = view.identify(&asked, &wanted)?;
+    if !is_described {
         let text = "too little is said of the person: an identifier, a telephone, or names, or a name and the date \
                     of birth are needed";
         let issue = Issue::error(IssueType::Required).because(Reason::Unprocessable);
         return Err(issue.at("Patient").text(text));
     }
-    let Identified { total, found } = view.identify(&asked, &Wanted { only_certain, count })?;
     let scores: Vec<Scored> = found
         .iter()
         .map(|(_, score, compared)| Scored { score: *score, grade: compared.grade.code() })

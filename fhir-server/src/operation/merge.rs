@@ -4,7 +4,8 @@
 //! (when it happened), `survivorship` (the target gets what it lacks),
 //! `reason` and `agent`. No reference is rewritten: searches follow merges. The
 //! identifiers of the source are not copied: whoever asks for them is
-//! told of the source, and of who took its place.
+//! told of the source, and of who took its place. By which identifier and text the
+//! reference names the target, the link to it does as well.
 //!
 //! Spec: <https://hl7.org/fhir/R5/patient-operation-merge.html>
 
@@ -43,6 +44,7 @@ pub(super) fn merge(unit: &mut Unit<'_, '_>, call: &OperationCall) -> Result<Per
     let asked = Asked {
         source: SOURCE.find(&given, &mut held, base, Among::Current)?,
         target: TARGET.find(&given, &mut held, base, Among::Current)?,
+        target_named: reference_to_target(call),
         at: moment(&given, "recorded")?,
         reason: given.text("reason").map(str::to_owned),
         agent: given.text("agent").map(str::to_owned),
@@ -64,6 +66,19 @@ pub(super) fn merge(unit: &mut Unit<'_, '_>, call: &OperationCall) -> Result<Per
         "the patients are merged"
     };
     Ok(answer(call, text, Some(result)))
+}
+
+/// Returns the parameters as they were given.
+fn as_given(call: &OperationCall) -> Option<Value> {
+    serde_json::from_slice(&to_json(call.body.as_ref()?)).ok()
+}
+
+/// Returns the reference that names the target, as it was given; null where there is none.
+fn reference_to_target(call: &OperationCall) -> Value {
+    let given = as_given(call).unwrap_or_default();
+    let mut parameters = given["parameter"].as_array().into_iter().flatten();
+    let target = parameters.find(|parameter| parameter["name"] == TARGET.reference);
+    target.map(|target| target["valueReference"].clone()).unwrap_or_default()
 }
 
 /// Returns what the target is to become.
@@ -103,10 +118,8 @@ pub(super) fn answer(call: &OperationCall, text: &str, result: Option<Value>) ->
     let outcome = json!({ "resourceType": "OperationOutcome", "issue": [
         { "severity": "information", "code": "informational", "diagnostics": text },
     ]});
-    let asked: Option<Value> =
-        call.body.as_ref().and_then(|body| serde_json::from_slice(&to_json(body)).ok());
     let mut parameters = Vec::new();
-    parameters.extend(asked.map(|asked| json!({ "name": "input", "resource": asked })));
+    parameters.extend(as_given(call).map(|asked| json!({ "name": "input", "resource": asked })));
     parameters.push(json!({ "name": "outcome", "resource": outcome }));
     parameters.extend(result.map(|result| json!({ "name": "result", "resource": result })));
     told(&json!({ "resourceType": "Parameters", "parameter": parameters }))

@@ -59,6 +59,8 @@ enum Run {
     Reading(fn(&mut dyn View, &OperationCall) -> Result<Performed, Issue>),
     /// Within the transaction of the writer.
     Writing(fn(&mut Unit<'_, '_>, &OperationCall) -> Result<Performed, Issue>),
+    /// The same, with what this server knows.
+    Knowing(fn(&mut Unit<'_, '_>, &OperationCall) -> Result<Performed, Issue>),
 }
 
 /// The operations of this server.
@@ -145,7 +147,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
         levels: &[Level::System],
         tells_faults: false,
-        run: Run::Writing(closure::closure),
+        run: Run::Knowing(closure::closure),
     },
     Operation {
         name: "transform",
@@ -220,7 +222,13 @@ pub(crate) fn tells_faults(name: &str) -> bool {
 
 /// Tells whether an operation changes what is stored, and has to be performed by the writer.
 pub(crate) fn writes(call: &OperationCall) -> bool {
-    matches!(find(call), Ok(Operation { run: Run::Writing(_), .. })) && !call.safe
+    matches!(find(call), Ok(Operation { run: Run::Writing(_) | Run::Knowing(_), .. })) && !call.safe
+}
+
+/// Tells whether an operation that writes asks what this server knows: that is gathered
+/// beforehand, for the writer does not wait for it.
+pub(crate) fn asks_knowledge(call: &OperationCall) -> bool {
+    matches!(find(call), Ok(Operation { run: Run::Knowing(_), .. }))
 }
 
 /// Tells whether an operation is so quick that the thread that serves may wait for it.
@@ -236,7 +244,7 @@ pub(crate) fn is_quick(call: &OperationCall) -> bool {
 pub(crate) fn call(view: &mut dyn View, call: &OperationCall) -> Result<Performed, Issue> {
     match find(call)?.run {
         Run::Quick(run) | Run::Reading(run) => run(view, call),
-        Run::Writing(_) => Err(Issue::error(IssueType::NotSupported)
+        Run::Writing(_) | Run::Knowing(_) => Err(Issue::error(IssueType::NotSupported)
             .because(Reason::MethodNotAllowed)
             .text(format!("`${}` changes what is stored: call it by POST", call.name))),
     }
@@ -249,7 +257,7 @@ pub(crate) fn call(view: &mut dyn View, call: &OperationCall) -> Result<Performe
 pub(crate) fn call_writing(unit: &mut Unit<'_, '_>, call: &OperationCall) -> Result<Performed, Issue> {
     match find(call)?.run {
         Run::Quick(run) | Run::Reading(run) => run(unit, call),
-        Run::Writing(run) => run(unit, call),
+        Run::Writing(run) | Run::Knowing(run) => run(unit, call),
     }
 }
 

@@ -7,6 +7,7 @@
 use fhir_model::interaction::{OperationCall, Performed};
 use fhir_model::outcome::Issue;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::merge::answer;
 use super::named_patient::{Among, SOURCE, TARGET, moment};
@@ -38,6 +39,7 @@ pub(super) fn unmerge(unit: &mut Unit<'_, '_>, call: &OperationCall) -> Result<P
     let asked = Asked {
         source,
         target,
+        target_named: Value::Null,
         at: moment(&given, "recorded")?,
         reason: given.text("reason").map(str::to_owned),
         agent: given.text("agent").map(str::to_owned),

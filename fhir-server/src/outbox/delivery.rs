@@ -1,5 +1,6 @@
 //! Sends what is queued for a destination, until it is taken or given up.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -75,6 +76,8 @@ struct State {
     circuit: Circuit,
     /// When the destination took a message last, in microseconds since 1970.
     taken_at: i64,
+    /// How often in a row the first message of a lane failed, where each leads to somebody else.
+    failures: HashMap<String, u32>,
 }
 
 impl Delivery {
@@ -91,7 +94,7 @@ impl Delivery {
     /// As [`Delivery::keep_sending`], until the queue cannot be read or written.
     async fn send_all(&self) -> Result<(), Issue> {
         let circuit = Circuit::new(self.patience.pause);
-        let mut state = State { lanes: Lanes::default(), circuit, taken_at: 0 };
+        let mut state = State { lanes: Lanes::default(), circuit, taken_at: 0, failures: HashMap::new() };
         let mut under_way = FuturesUnordered::new();
         let mut looked = None::<Moment>;
         loop {
@@ -150,6 +153,7 @@ impl Delivery {
     async fn settle(&self, state: &mut State, waiting: Waiting, ended: Ended) -> Result<(), Issue> {
         let (queued, failure) = match ended {
             Ended::Taken => {
+                state.failures.remove(&waiting.lane);
                 state.taken_at = Timestamp::now().as_microsecond();
                 self.answered(state);
                 state.lanes.done(&waiting.lane);
@@ -166,6 +170,7 @@ impl Delivery {
         let failing = if queued.failing > 0 { queued.failing } else { Timestamp::now().as_microsecond() };
         let tries = match failure {
             Failure::Refused(_) => {
+                state.failures.remove(&waiting.lane);
                 self.answered(state);
                 self.give_up(&queued, queued.tries.saturating_add(1), (&failure, &why)).await?;
                 state.lanes.done(&waiting.lane);
@@ -174,6 +179,9 @@ impl Delivery {
             Failure::Unavailable(_) => queued.tries,
             Failure::Unanswered(_) => queued.tries.saturating_add(1),
         };
+        if self.destination.reaches_several() {
+            return self.rest_alone(state, (waiting, &queued), (failing, tries), why).await;
+        }
         // Others are answered since: it is the message, and not the destination.
         if tries >= self.patience.tries_max && state.taken_at > failing {
             self.give_up(&queued, tries, (&failure, &why)).await?;
@@ -186,6 +194,23 @@ impl Delivery {
         if state.circuit.failed(Moment::now()) {
             tracing::warn!(destination, why, "a destination does not answer; it is left alone for a while");
         }
+        state.lanes.rest(waiting.lane, Moment::now() + pause);
+        Ok(())
+    }
+
+    /// Lets a lane rest that leads to somebody else than the others do, longer each time.
+    async fn rest_alone(
+        &self,
+        state: &mut State,
+        (waiting, queued): (Waiting, &QueuedMessage),
+        noted: (i64, u32),
+        why: String,
+    ) -> Result<(), Issue> {
+        let position = queued.position;
+        self.store.write(move |unit| Ok(unit.message_failed(position, noted, &why)?)).await?;
+        let failures = state.failures.entry(waiting.lane.clone()).or_default();
+        *failures = failures.saturating_add(1);
+        let pause = self.patience.pause.jittered(*failures);
         state.lanes.rest(waiting.lane, Moment::now() + pause);
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fhir_model::outcome::Issue;
 use fhir_model::primitive::instant::Instant;
 use ihe_adapters::outbox::{Change, Destination, Message};
+use jiff::Timestamp;
 use tokio::time::Instant as Moment;
 
 use crate::feed::{self, Pause, Waker};
@@ -53,7 +54,8 @@ impl Intake {
             let mut messages = Vec::new();
             for stored in changes {
                 let resource = if stored.deleted { None } else { stored.resource().ok() };
-                let change = Change { key: stored.key.clone(), version: stored.version, resource };
+                let at = Timestamp::from_microsecond(stored.updated.0).unwrap_or(Timestamp::UNIX_EPOCH);
+                let change = Change { key: stored.key.clone(), version: stored.version, at, resource };
                 messages.extend(self.destination.messages(&change).await?);
                 seen = stored.updated;
             }

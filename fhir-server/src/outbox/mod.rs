@@ -76,7 +76,7 @@ impl Outbox {
             tokio::task::spawn_local(intake.keep_queueing());
             tokio::task::spawn_local(delivery.keep_sending());
         }
-        tokio::task::spawn_local(orders::keep_following(self.store, self.orders, deliveries));
+        tokio::task::spawn_local(orders::keep_following(self.store, orders::OUTBOX, self.orders, deliveries));
     }
 }
 

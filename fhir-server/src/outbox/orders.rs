@@ -1,4 +1,5 @@
-//! What operators decide about messages: to send one again that was given up, or to drop it.
+//! What operators decide about messages: to send one again that was given up, or perform one
+//! that was set aside, or to drop it.
 //!
 //! An order is an empty file in a folder of the data, so that it can be given to a server that
 //! runs, by who may write to its data; it is followed in the writer, and then the file goes. An
@@ -11,20 +12,47 @@ use std::time::Duration;
 use fhir_model::outcome::Issue;
 
 use crate::feed::Waker;
-use crate::storage::Store;
+use crate::storage::{StorageError, Store, WriteUnit};
 
 /// How often is looked whether there are orders.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The folder of the orders, in that of the data.
-pub const FOLDER: &str = "outbox-orders";
+/// A queue about whose messages operators decide.
+#[derive(Clone, Copy)]
+pub struct Queue {
+    /// The folder of the orders, in that of the data.
+    pub folder: &'static str,
+    /// What becomes of a message that is tried again.
+    pub again: &'static str,
+    obey: fn(&mut WriteUnit<'_>, i64, Order) -> Result<bool, StorageError>,
+}
+
+/// What has to reach others.
+pub const OUTBOX: Queue = Queue {
+    folder: "outbox-orders",
+    again: "sent again",
+    obey: |unit, position, order| match order {
+        Order::Retry => unit.retry_message(position),
+        Order::Drop => unit.remove_message(position),
+    },
+};
+
+/// What others sent, and could not be performed.
+pub const INBOX: Queue = Queue {
+    folder: "inbox-orders",
+    again: "to be performed",
+    obey: |unit, number, order| match order {
+        Order::Retry => unit.perform_again(number),
+        Order::Drop => unit.drop_inbound(number),
+    },
+};
 
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// It is sent again.
+    /// It is sent, or performed, again.
     Retry,
-    /// It is not sent, and goes.
+    /// It goes.
     Drop,
 }
 
@@ -57,16 +85,11 @@ pub fn give(folder: &Path, position: i64, order: Order) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When the database fails.
-pub fn follow(store: &Store, folder: &Path) -> Result<usize, Issue> {
+pub fn follow(store: &Store, queue: Queue, folder: &Path) -> Result<usize, Issue> {
     let mut followed = 0;
     for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let Some((position, order)) = file.file_name().to_str().and_then(Order::of_file) else { continue };
-        store.write_blocking(move |unit| {
-            Ok(match order {
-                Order::Retry => unit.retry_message(position)?,
-                Order::Drop => unit.remove_message(position)?,
-            })
-        })?;
+        store.write_blocking(move |unit| Ok((queue.obey)(unit, position, order)?))?;
         if let Err(error) = std::fs::remove_file(file.path()) {
             tracing::warn!(%error, "an order that was followed cannot be removed");
         }
@@ -76,11 +99,11 @@ pub fn follow(store: &Store, folder: &Path) -> Result<usize, Issue> {
 }
 
 /// Follows orders for as long as it is let, and wakes those who send.
-pub(super) async fn keep_following(store: Arc<Store>, folder: PathBuf, deliveries: Vec<Waker>) {
+pub(crate) async fn keep_following(store: Arc<Store>, queue: Queue, folder: PathBuf, deliveries: Vec<Waker>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let (store, folder) = (Arc::clone(&store), folder.clone());
-        match tokio::task::spawn_blocking(move || follow(&store, &folder)).await {
+        match tokio::task::spawn_blocking(move || follow(&store, queue, &folder)).await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(_)) => deliveries.iter().for_each(Waker::wake),
             Ok(Err(issue)) => tracing::warn!(why = issue.diagnostics, "orders cannot be followed"),

@@ -23,6 +23,8 @@ struct Script {
     sent: Mutex<Vec<String>>,
     taken: Mutex<Vec<String>>,
     given_up: Mutex<Vec<String>>,
+    /// Whether each lane leads to somebody else.
+    reaches_several: bool,
 }
 
 impl Destination for Script {
@@ -32,6 +34,10 @@ impl Destination for Script {
 
     fn types(&self) -> &[TypeId] {
         &[]
+    }
+
+    fn reaches_several(&self) -> bool {
+        self.reaches_several
     }
 
     fn messages<'a>(&'a self, _: &'a Change) -> BoxFuture<'a, Result<Vec<Message>, Issue>> {
@@ -82,7 +88,12 @@ fn queue(store: &Store, messages: &[(&str, &str)]) {
 
 /// Sends until nothing waits that could go, but not for ever.
 fn deliver(store: &Arc<Store>, script: &Arc<Script>, is_over: impl Fn() -> bool) {
-    let pause = Pause { first: Duration::from_millis(1), longest: Duration::from_millis(4) };
+    deliver_after(Duration::from_millis(1), store, script, is_over);
+}
+
+/// As [`deliver`], with such a pause after a failure.
+fn deliver_after(first: Duration, store: &Arc<Store>, script: &Arc<Script>, is_over: impl Fn() -> bool) {
+    let pause = Pause { first, longest: first * 4 };
     let delivery = Delivery {
         store: store.clone(),
         destination: script.clone(),
@@ -160,13 +171,38 @@ fn what_is_refused_or_never_answered_is_given_up_and_sent_again_when_wanted() {
 
     orders::give(&orders_folder, dead[0].position, Order::Retry).expect("given");
     orders::give(&orders_folder, dead[1].position, Order::Drop).expect("given");
-    assert_eq!(orders::follow(&store, &orders_folder).expect("followed"), 2);
-    assert_eq!(orders::follow(&store, &orders_folder).expect("followed"), 0);
+    assert_eq!(orders::follow(&store, orders::OUTBOX, &orders_folder).expect("followed"), 2);
+    assert_eq!(orders::follow(&store, orders::OUTBOX, &orders_folder).expect("followed"), 0);
     deliver(&store, &script, || lengths(&store) == (0, 0));
     let sent = script.sent.lock().expect("lock").clone();
     assert_eq!(sent.iter().filter(|id| *id == "a1").count(), 2);
     assert!(script.taken.lock().expect("lock").contains(&"a1".to_owned()));
     assert!(!script.taken.lock().expect("lock").contains(&"b1".to_owned()));
+}
+
+#[test]
+fn who_is_away_holds_up_nobody_else_where_lanes_lead_to_several() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = Script { reaches_several: true, ..Script::default() };
+    let (store, script) = (open(&folder), Arc::new(script));
+    let away: Vec<(String, String)> = (0..8).map(|of| (format!("away{of}"), format!("lane{of}"))).collect();
+    for (id, _) in &away {
+        let failure = Failure::Unavailable("away".to_owned());
+        script.failures.lock().expect("lock").insert(id.clone(), vec![failure]);
+    }
+    let messages: Vec<(&str, &str)> = away.iter().map(|(id, lane)| (id.as_str(), lane.as_str())).collect();
+    queue(&store, &messages);
+    let is_queued = std::cell::Cell::new(false);
+    // Who is away is let alone for an hour.
+    deliver_after(Duration::from_secs(3600), &store, &script, || {
+        if !is_queued.get() && script.sent.lock().expect("lock").len() == away.len() {
+            is_queued.set(true);
+            std::thread::scope(|scope| _ = scope.spawn(|| queue(&store, &[("b1", "b"), ("b2", "b")])));
+        }
+        script.taken.lock().expect("lock").len() == 2
+    });
+    assert_eq!(*script.taken.lock().expect("lock"), ["b1", "b2"]);
+    assert_eq!(lengths(&store), (8, 0));
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod prefer;
 mod query;
 mod request;
 mod response;
+mod review;
 pub mod routes;
 pub mod server;
 mod soap;

@@ -25,7 +25,7 @@ use super::answer;
 use super::body::Budget;
 use super::dicomweb;
 use super::heavy::Heavy;
-use super::soap;
+use super::{review, soap};
 use crate::clock::ClockWatch;
 use crate::health::{self, Readiness};
 use crate::limits::Limits;
@@ -146,6 +146,7 @@ pub async fn serve(
             .route("/health/live", web::to(live))
             .route("/health/ready", web::to(ready))
             .route("/metrics", web::to(metrics))
+            .configure(review::at)
             .configure(soap_doors)
             .service(web::scope(DICOMWEB_PATH).default_service(web::to(dicomweb::answer)))
             .default_service(web::to(answer::answer))

@@ -24,6 +24,7 @@ use super::rows::Page;
 use super::scan;
 use super::searchset::{Searchset, write_parameter};
 use crate::identity::Matcher;
+use crate::identity::survivorship::Survivorship;
 use crate::knowledge::Knowledge;
 use crate::storage::{Connection, Reads, RenderedSql, StorageError, StoredResource};
 
@@ -42,6 +43,7 @@ pub struct Search {
     knowledge: Arc<Knowledge>,
     merges: Merges,
     matcher: Matcher,
+    survivorship: Survivorship,
 }
 
 impl Search {
@@ -52,7 +54,8 @@ impl Search {
         let standard = Arc::clone(&definitions);
         let merges = Merges::default();
         let (definitions, matcher) = (RwLock::new(definitions), Matcher::default());
-        Search { standard, definitions, bases, limits, knowledge, merges, matcher }
+        let survivorship = Survivorship::default();
+        Search { standard, definitions, bases, limits, knowledge, merges, matcher, survivorship }
     }
 
     /// Sets what tells who is the same person.
@@ -64,6 +67,17 @@ impl Search {
     /// Returns what tells who is the same person.
     pub fn matcher(&self) -> &Matcher {
         &self.matcher
+    }
+
+    /// Sets how the best that is known of a person is found.
+    pub(crate) fn with_survivorship(mut self, survivorship: Survivorship) -> Search {
+        self.survivorship = survivorship;
+        self
+    }
+
+    /// Returns how the best that is known of a person is found.
+    pub(crate) fn survivorship(&self) -> &Survivorship {
+        &self.survivorship
     }
 
     /// Sets what knows the definitions of this server.

@@ -149,7 +149,8 @@ pub(crate) fn write_parameter(url: &mut String, name: &str, value: &str) {
     percent_encode(url, value);
 }
 
-fn percent_encode(url: &mut String, text: &str) {
+/// Writes a text as it stands in a URL, or in another place that has its letters.
+pub(crate) fn percent_encode(url: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),

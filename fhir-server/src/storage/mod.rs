@@ -45,6 +45,7 @@ pub use closure::{
 pub use content::{content_of, is_content};
 pub use dictionary::Dictionaries;
 pub use error::StorageError;
+pub use inbound::{SetAside, inbound_lengths, messages_set_aside};
 pub use once::{KeptOnce, kept_once};
 pub use outbox::{QueuedMessage, Waiting, queue_lengths, queued_message, queued_messages, waiting_messages};
 pub use person::{in_blocks, name_counts, persons};

@@ -1,6 +1,8 @@
 //! What is stored to tell who is the same person: who shares a block with
 //! whom, what is compared of them, and how common their names are.
 
+use std::sync::LazyLock;
+
 use diesel::sql_types::{BigInt, Binary};
 
 use super::error::StorageError;
@@ -21,13 +23,21 @@ pub fn in_blocks(
     if blocks.is_empty() {
         return Ok(Vec::new());
     }
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let binds = blocks.iter().flat_map(|block| [Bind::Integer(block.0), Bind::Integer(limit)]).collect();
+    let sql = IN_BLOCKS.get(blocks.len()).cloned().unwrap_or_else(|| members_of(blocks.len()));
+    data.integer_pairs(&RenderedSql { sql, binds, is_rare: false })
+}
+
+/// The statements for as many blocks as one mostly asks for at once.
+static IN_BLOCKS: LazyLock<Vec<String>> = LazyLock::new(|| (0..32).map(members_of).collect());
+
+/// Returns the statement that asks for the members of so many blocks.
+fn members_of(blocks: usize) -> String {
     let member = |at: usize| {
         format!("SELECT {at}, key FROM (SELECT key FROM equal WHERE hash = ? ORDER BY key DESC LIMIT ?)")
     };
-    let parts: Vec<String> = (0..blocks.len()).map(member).collect();
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let binds = blocks.iter().flat_map(|block| [Bind::Integer(block.0), Bind::Integer(limit)]).collect();
-    data.integer_pairs(&RenderedSql { sql: parts.join(" UNION ALL "), binds, is_rare: false })
+    (0..blocks).map(member).collect::<Vec<String>>().join(" UNION ALL ")
 }
 
 /// Returns what is compared of Patients, by their number.

@@ -1,10 +1,12 @@
 //! Reading: current versions, old ones, histories, and the rows of searches.
 //! The same on a reader's connection and on the writer's.
 
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Text};
 use diesel::sqlite::SqliteConnection;
 use fhir_model::interaction::{ResourceKey, VersionId};
+use fhir_model::outcome::Issue;
 use fhir_model::primitive::id::ResourceId;
 use fhir_model::primitive::instant::Instant;
 use fhir_model::schema::TypeId;
@@ -67,6 +69,22 @@ pub trait Reads {
     /// their versions; the index and the counters may lag behind.
     fn resource_connection(&mut self) -> &mut SqliteConnection {
         self.connection()
+    }
+
+    /// Runs several statements that all see the database as it is at the first. It is also quicker than
+    /// each by itself, which would have to find out anew how far the log reaches.
+    ///
+    /// # Errors
+    /// Those of `then`, and when the database fails.
+    fn snapshot<T>(&mut self, then: impl FnOnce(&mut Self) -> Result<T, Issue>) -> Result<T, Issue>
+    where
+        Self: Sized,
+    {
+        AnsiTransactionManager::begin_transaction(self.connection()).map_err(StorageError::from)?;
+        let result = then(self);
+        // Nothing was written, so that an end of either kind is the same.
+        AnsiTransactionManager::rollback_transaction(self.connection()).map_err(StorageError::from)?;
+        result
     }
 
     /// Returns the current version of a resource, which may be a deletion.

@@ -153,8 +153,13 @@ diesel::table! {
     inbound_message (number) {
         number -> BigInt,
         sender -> Text,
+        at -> BigInt,
         message -> Binary,
         answer -> Nullable<Binary>,
+        failures -> BigInt,
+        failing -> BigInt,
+        set_aside -> Integer,
+        why -> Text,
     }
 }
 

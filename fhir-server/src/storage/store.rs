@@ -73,22 +73,6 @@ impl Reads for Reader {
     }
 }
 
-impl Reader {
-    /// Runs several statements that all see the database as it is at the first.
-    ///
-    /// # Errors
-    /// Those of `then`, and when the database fails.
-    pub fn snapshot<T>(&mut self, then: impl FnOnce(&mut Reader) -> Result<T, Issue>) -> Result<T, Issue> {
-        use diesel::connection::{AnsiTransactionManager, TransactionManager};
-        let begun = AnsiTransactionManager::begin_transaction(&mut *self.connection);
-        begun.map_err(StorageError::from)?;
-        let result = then(self);
-        // Nothing was written, so that an end of either kind is the same.
-        AnsiTransactionManager::rollback_transaction(&mut *self.connection).map_err(StorageError::from)?;
-        result
-    }
-}
-
 #[derive(Debug)]
 struct SetReaderUp;
 

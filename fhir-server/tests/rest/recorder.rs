@@ -51,6 +51,7 @@ fn shown(key: ResourceKey, status: Status, body: Body) -> Performed {
         key: Some(key),
         version: Some(VersionId(3)),
         updated: Some(UPDATED),
+        changed: Vec::new(),
         issues: Vec::new(),
         repeated: None,
     }

@@ -5,7 +5,7 @@
 use super::event::Objects;
 use crate::wire::hl7v3::identifier::InstanceIdentifier;
 use crate::wire::hl7v3::query::{Continuation, QueryByParameter};
-use crate::wire::hl7v3::registration::{patient_of, registrations};
+use crate::wire::hl7v3::registration::{patient_of, registrations, replaced};
 use crate::wire::hl7v3::{all, at};
 use crate::wire::namespaces::XCPD;
 use crate::wire::xml::Element;
@@ -44,15 +44,18 @@ fn id_of(query: &InstanceIdentifier) -> String {
 }
 
 /// Returns the patients whose registrations stand in a message, each by the
-/// first identifier that has an authority.
+/// first identifier that has an authority, and those who were merged into them.
 pub(crate) fn told_of(message: &Element) -> Vec<String> {
-    let patients = registrations(message).filter_map(patient_of);
     let of = |patient: &Element| {
         let person = at(patient, &["patientPerson"]).into_iter();
         let others = person.flat_map(|person| all(person, "asOtherIDs")).flat_map(|of| all(of, "id"));
         all(patient, "id").chain(others).find_map(|id| cx(&InstanceIdentifier::of(id)))
     };
-    patients.filter_map(of).take(PATIENTS_MAX).collect()
+    let of_registration = |registration| {
+        let merged = replaced(registration).into_iter().filter_map(|id| cx(&id));
+        patient_of(registration).and_then(of).into_iter().chain(merged)
+    };
+    registrations(message).flat_map(of_registration).take(PATIENTS_MAX).collect()
 }
 
 /// Tells of one patient, by an identifier.

@@ -57,6 +57,7 @@ const JOB: (&str, &str) = ("20", "Job");
 const TRANSACTIONS: &[(&str, &str)] = &[
     ("ITI-78", "Mobile Patient Demographics Query"),
     ("ITI-83", "Mobile Patient Identifier Cross-reference Query"),
+    ("ITI-94", "Subscribe to Patient Updates"),
     ("ITI-104", "Patient Identity Feed FHIR"),
     ("ITI-119", "Patient Demographics Match"),
 ];

@@ -13,6 +13,7 @@ use crate::atna::event::{Happened, Objects, Part, add_patients, audit_event, cha
 use crate::atna::hl7v3::told_of;
 use crate::atna::participants::{Outcome, ended};
 use crate::fhir_client::Fhir;
+use crate::outbox::{Failure, Message};
 use crate::wire::ebrs::{Status, is_error};
 use crate::wire::hl7v3::acknowledgement::acknowledged;
 use crate::wire::namespaces::{HL7_V3, RS, WSNT};
@@ -37,6 +38,18 @@ pub(super) struct Received<'m> {
     pub(super) at: Timestamp,
     /// Where its patients are.
     pub(super) known_patients: &'m KnownPatients,
+}
+
+/// What somebody was told by the outbox.
+pub(super) struct Told<'t> {
+    /// The transaction, as it is recorded.
+    pub(super) transaction: &'static str,
+    /// Where it went to.
+    pub(super) receiver: &'t str,
+    /// The message.
+    pub(super) message: &'t Message,
+    /// What it is about.
+    pub(super) objects: Objects,
 }
 
 impl Gateway {
@@ -123,6 +136,34 @@ impl Gateway {
             Ok(()) => answer,
             Err(_) => answer.and(Err(Unanswered::Unrecorded)),
         }
+    }
+
+    /// Records that somebody was told something by the outbox, or did not take it.
+    pub(super) async fn record_told(&self, caller: &Caller, told: Told<'_>, failure: Option<&Failure>) {
+        // Nobody was told anything where nobody was reached.
+        let (Some(recorder), false) =
+            (&self.settings.recorder, matches!(failure, Some(Failure::Unavailable(_))))
+        else {
+            return;
+        };
+        let ours = address_of(caller, "");
+        let happened = Happened {
+            part: Part::Asks,
+            transaction: told.transaction,
+            at: Timestamp::now(),
+            sender: Some(&ours),
+            sender_address: None,
+            sender_node: None,
+            receiver: told.receiver,
+            user: None,
+        };
+        let place = told.message.cause.split("/_history/").next().map(str::to_owned);
+        let mut event = audit_event(&happened, &told.objects, &[place], recorder);
+        if let Some(failure) = failure {
+            ended(&mut event, Outcome::MinorFailure, Some(&failure.to_string()));
+        }
+        // The failure was logged.
+        let _ = self.store(caller, &event).await;
     }
 
     /// Records a message, before it is answered.

@@ -1,5 +1,5 @@
 //! What of FHIR REST is asked of the patient index, and what is recorded of it:
-//! ITI-83, ITI-104, ITI-78, ITI-93.
+//! ITI-83, ITI-104, ITI-78, ITI-93, ITI-94.
 
 use fhir_model::interaction::{Caller, FhirApi, Interaction, Performed, Scope, SearchRequest};
 use fhir_model::outcome::{Issue, IssueType, Severity};
@@ -20,6 +20,7 @@ use crate::pixm::cross_reference_query::{OPERATION, Question, cross_reference_qu
 use crate::pixm::patient_identity_feed::{FeedOf, Manager, Message, feed_of};
 use crate::pmir::feed::{Done, Registry};
 use crate::pmir::message::{self, EVENT};
+use crate::source;
 
 impl Gateway {
     /// Performs what is asked of the patient index; gives back what is not.
@@ -48,11 +49,26 @@ impl Gateway {
             Interaction::Bundle(request) if message::is_message(&request.bundle) => {
                 Ok(self.process_message(caller, &request.bundle).await)
             }
-            interaction => match feed_of(&self.settings.domains, interaction) {
-                Ok(Ok(feed)) => Ok(self.patient_identity_feed(caller, &feed).await),
-                Ok(Err(interaction)) => Err(interaction),
-                Err(issue) => Ok(Err(issue)),
-            },
+            interaction @ (Interaction::Create(_) | Interaction::Update(_)) => {
+                match self.subscribe_to_patients(caller, interaction).await {
+                    Ok(performed) => Ok(performed),
+                    Err(interaction) => self.fed(caller, interaction).await,
+                }
+            }
+            interaction => self.fed(caller, interaction).await,
+        }
+    }
+
+    /// Performs a feed of one patient; gives back what is none.
+    async fn fed(
+        &self,
+        caller: &Caller,
+        interaction: Interaction,
+    ) -> Result<Result<Performed, Issue>, Interaction> {
+        match feed_of(&self.settings.domains, interaction) {
+            Ok(Ok(feed)) => Ok(self.patient_identity_feed(caller, &feed).await),
+            Ok(Err(interaction)) => Err(interaction),
+            Err(issue) => Ok(Err(issue)),
         }
     }
 
@@ -96,7 +112,7 @@ impl Gateway {
     async fn patient_identity_feed(&self, caller: &Caller, feed: &FeedOf) -> Result<Performed, Issue> {
         let of = |kind| Interacted { kind, transaction: "ITI-104", of: &feed.key, query: None };
         let recorded =
-            |kind: &'static str, place: &str| self.interacted(caller, &of(kind), &[place.to_owned()], None);
+            |kind: &'static str, places: &[String]| self.interacted(caller, &of(kind), places, None);
         let manager = Manager { index: self.patient_index(caller), recorded: &recorded };
         let done = manager.take(feed).await;
         let events = match &done {
@@ -117,6 +133,8 @@ impl Gateway {
 
     async fn process_message(&self, caller: &Caller, bundle: &Resource) -> Result<Performed, Issue> {
         let message = message::Message::of(bundle)?;
+        let told_by = (!message.source.is_empty()).then(|| source::of_message(&message.source, &message.id));
+        let caller = &Caller { source: told_by, ..caller.clone() };
         let address = format!("{}/${}", caller.base, message::OPERATION);
         let event = |patients: &[String]| -> Option<Value> {
             let recorder = self.settings.recorder.as_ref()?;
@@ -196,7 +214,7 @@ struct Interacted<'i> {
     query: Option<&'i str>,
 }
 
-fn outcome(failure: Option<&Issue>) -> Outcome {
+pub(super) fn outcome(failure: Option<&Issue>) -> Outcome {
     match failure {
         None => Outcome::Success,
         Some(issue) if issue.severity == Severity::Fatal => Outcome::SeriousFailure,

@@ -7,15 +7,15 @@
 //!
 //! - `header`: what MSH has to say.
 //! - `table`: what messages there are, and what performs them.
-//! - `feed`: messages that tell something; `identifiers`: those that move identifiers.
+//! - `feed`: messages that tell something; `groups`: those that tell of several patients.
 //! - `kept`: messages kept as they came.
 //! - `queue`: messages that were taken over.
 //!
 //! Spec: HL7 v2.5.1 section 2.9, ITI TF-2 appendix C
 
 mod feed;
+mod groups;
 mod header;
-mod identifiers;
 pub mod inbox;
 mod kept;
 mod queue;
@@ -32,13 +32,16 @@ use ring::digest::{Context, SHA256};
 
 use super::Gateway;
 use crate::fhir_client::Fhir;
+use crate::hl7v2::code_systems::CodeSystems;
 use crate::pix::PatientIndex;
+use crate::source;
 use crate::wire::hl7v2::acknowledgement::{Acknowledging, Code, Mode, acknowledge, reject};
 use crate::wire::hl7v2::location::Location;
 use crate::wire::hl7v2::message::Message;
 use crate::wire::hl7v2::problem::{Condition, Problem};
 use crate::wire::mllp::Flaw;
 use header::Header;
+use inbox::Patience;
 use table::Performs;
 #[cfg(test)]
 pub(crate) use table::message_transactions;
@@ -54,6 +57,10 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// Which messages are kept as they came.
     pub keep: Keep,
+    /// The code systems that only this region has.
+    pub code_systems: CodeSystems,
+    /// When a message that was taken over and fails is set aside.
+    pub patience: Patience,
 }
 
 /// Which messages are kept as they came.
@@ -74,6 +81,8 @@ impl Default for Settings {
             processing_ids: vec!["P".to_owned()],
             time_zone: TimeZone::UTC,
             keep: Keep::Unmapped,
+            code_systems: CodeSystems::default(),
+            patience: Patience::default(),
         }
     }
 }
@@ -91,13 +100,13 @@ pub struct Received {
 struct Answered {
     code: Code,
     bytes: Vec<u8>,
-    /// Whether the same may go well later.
-    may_go_well: bool,
+    /// Why it failed by the fault of this server, upon which the same may go well later.
+    failed: Option<String>,
 }
 
 impl Answered {
     fn with(code: Code, bytes: Vec<u8>) -> Answered {
-        Answered { code, bytes, may_go_well: false }
+        Answered { code, bytes, failed: None }
     }
 }
 
@@ -186,7 +195,8 @@ impl Gateway {
             let answer = acknowledge(message, &by, Code::ApplicationAccept, problems).to_bytes();
             let key = format!("hl7v2|{}|{}", header.sender, header.control_id);
             let once = Once { key, fingerprint: fingerprint(message), answer: answer.into() };
-            Caller { once: Some(Arc::new(once)), ..caller.clone() }
+            let told_by = source::of_message(&header.source, &header.control_id);
+            Caller { once: Some(Arc::new(once)), source: Some(told_by), ..caller.clone() }
         };
         let caller = keyed(&[]);
         match self.api.repeated(&caller).await {
@@ -207,7 +217,8 @@ impl Gateway {
     fn told(&self, message: &Message, problems: Vec<Problem>, answering: &Answering) -> Answered {
         let code = code_of(&problems);
         let bytes = acknowledge(message, &answering.by(&self.settings.messages), code, &problems).to_bytes();
-        Answered { code, bytes, may_go_well: problems.iter().any(may_go_well) }
+        let failed = problems.iter().find(|problem| may_go_well(problem));
+        Answered { code, bytes, failed: failed.map(|problem| problem.text.clone()) }
     }
 
     fn acknowledged(&self, message: &Message, code: Code, problems: &[Problem]) -> Vec<u8> {

@@ -20,12 +20,14 @@
 mod audit;
 pub mod callbacks;
 mod communities;
+pub mod consumers;
 pub mod dicomweb;
 mod identity;
 mod incoming;
 pub mod messages;
 pub mod notifications;
 mod outgoing;
+pub mod patient_feed;
 mod patients;
 mod reply;
 mod rest;

@@ -29,7 +29,7 @@ use crate::xds::registry::{Registry, json_of_resource};
 use crate::xds::values::Cx;
 
 /// How many subscriptions there may be.
-const SUBSCRIPTIONS_MAX: usize = 100_000;
+pub(super) const SUBSCRIPTIONS_MAX: usize = 100_000;
 
 /// Something that subscriptions may wait for.
 #[derive(Debug, Clone)]
@@ -93,7 +93,8 @@ impl Gateway {
         let failed = |issue: &Issue| not_done(issue, Notification::UnableToDestroySubscription);
         let found = registry.fhir.read(ty::SUBSCRIPTION, id).await.map_err(|issue| failed(&issue))?;
         let resource = found.filter(|resource| Subscribed::of(resource).is_some()).ok_or_else(unknown)?;
-        let entry = with_status(&resource, "off", None).map_err(|issue| failed(&issue))?;
+        let value = json_of_resource(resource.root()).map_err(|issue| failed(&issue))?;
+        let entry = with_status(value, "off", None);
         registry.transact(vec![entry], Vec::new()).await.map_err(|issue| failed(&issue))?;
         Ok(Element::new(WSNT, "UnsubscribeResponse"))
     }
@@ -196,7 +197,9 @@ impl Gateway {
         if Subscribed::of(&resource).is_none() {
             return Ok(());
         }
-        fhir.transact(vec![with_status(&resource, becomes, why_not)?], Vec::new()).await.map(drop)
+        fhir.transact(vec![with_status(json_of_resource(resource.root())?, becomes, why_not)], Vec::new())
+            .await
+            .map(drop)
     }
 
     /// Ends a subscription whose time is over.
@@ -206,13 +209,14 @@ impl Gateway {
     pub async fn note_over(&self, caller: &Caller, id: &str) -> Result<(), Issue> {
         let fhir = Fhir { api: &*self.api, caller };
         let Some(resource) = fhir.read(ty::SUBSCRIPTION, id).await? else { return Ok(()) };
-        fhir.transact(vec![with_status(&resource, "off", None)?], Vec::new()).await.map(drop)
+        fhir.transact(vec![with_status(json_of_resource(resource.root())?, "off", None)], Vec::new())
+            .await
+            .map(drop)
     }
 }
 
 /// Makes the entry that gives a Subscription another status, as long as nobody changed it meanwhile.
-fn with_status(resource: &Resource, status: &str, error: Option<&str>) -> Result<Value, Issue> {
-    let mut value = json_of_resource(resource.root())?;
+pub(super) fn with_status(mut value: Value, status: &str, error: Option<&str>) -> Value {
     value["status"] = json!(status);
     match (error, value.as_object_mut()) {
         (Some(error), _) => value["error"] = json!(error),
@@ -220,8 +224,8 @@ fn with_status(resource: &Resource, status: &str, error: Option<&str>) -> Result
         (None, None) => {}
     }
     let version = value["meta"]["versionId"].as_str().map(|version| format!("W/\"{version}\""));
-    let url = format!("Subscription/{}", resource.id().unwrap_or_default());
-    Ok(json!({ "resource": value, "request": { "method": "PUT", "url": url, "ifMatch": version } }))
+    let url = format!("Subscription/{}", value["id"].as_str().unwrap_or_default());
+    json!({ "resource": value, "request": { "method": "PUT", "url": url, "ifMatch": version } })
 }
 
 fn not_done(issue: &Issue, what: Notification) -> Fault {

@@ -12,7 +12,7 @@ use crate::documents::Documents;
 use crate::wire::mtom::Writer;
 use crate::wire::namespaces::WSSE;
 use crate::wire::soap::{Addressing, Envelope, Fault, Version};
-use crate::wire::xml::Element;
+use crate::wire::xml::{Element, Limits};
 use crate::xds::repository::retrieve_document_set::clip;
 
 /// Why there is no answer of somebody else.
@@ -51,6 +51,8 @@ pub(super) struct Outgoing<'m> {
 
 /// Stands for an assertion, which must not be written anew.
 const ASSERTION: &str = "the-assertion-as-it-came";
+/// How long an answer is that only says how a message was taken.
+const SHORT_BYTES_MAX: usize = 1 << 20;
 
 impl Outgoing<'_> {
     /// Sends it, and waits for the answer.
@@ -97,6 +99,35 @@ impl Outgoing<'_> {
             status if status.is_success() => Ok(()),
             status => Err(Unanswered::Status(status.as_u16())),
         }
+    }
+
+    /// Sends it to somebody whose answer is short, and returns what stands in that.
+    ///
+    /// # Errors
+    /// When there is none in time, or none that can be read.
+    pub(super) async fn ask(self, http: &reqwest::Client, patience: Duration) -> Result<Element, Unanswered> {
+        let seconds = patience.as_secs();
+        let address = self.address;
+        let (content_type, bytes) = self.into_message();
+        let asking = async {
+            let sent = http.post(address).header("content-type", content_type).body(bytes).send();
+            let mut answer = sent.await.map_err(|error| not_sent(&error, seconds))?;
+            let mut bytes = Vec::new();
+            while let Ok(Some(chunk)) = answer.chunk().await {
+                if bytes.len() + chunk.len() > SHORT_BYTES_MAX {
+                    break;
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            let envelope = Element::parse(&bytes, &Limits::default()).map_err(|error| error.to_string());
+            let envelope = envelope.and_then(|root| Envelope::of(root).map_err(|fault| fault.reason));
+            let envelope = envelope.map_err(|why| match answer.status().as_u16() {
+                200 => Unanswered::Fault(format!("its answer cannot be read: {}", clip(&why))),
+                status => Unanswered::Status(status),
+            })?;
+            Fault::of(&envelope).map_or(Ok(envelope.body), |fault| Err(told(&fault)))
+        };
+        tokio::time::timeout(patience, asking).await.unwrap_or(Err(Unanswered::TooSlow(seconds)))
     }
 
     /// Returns its media type and its bytes.

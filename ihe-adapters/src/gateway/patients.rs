@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::audit::Received;
 use super::incoming::Incoming;
-use super::outgoing::{Outgoing, Unanswered};
+use super::outgoing::Outgoing;
 use super::transactions::Transaction;
 use super::{Answer, Door, Gateway, response};
 use crate::atna::Recording;
@@ -277,44 +277,4 @@ impl Gateway {
         let answer = answer.map(|incoming| incoming.envelope.body).map_err(|why| why.to_string());
         Discovered { community: community.urn(), answer }
     }
-
-    /// Tells a consumer of changed identifiers (ITI-46), and waits until it is acknowledged.
-    ///
-    /// # Errors
-    /// When the consumer cannot be reached, or does not take it.
-    pub async fn notify_of_identifiers(
-        &self,
-        caller: &Caller,
-        address: &str,
-        notification: Element,
-    ) -> Result<(), NotTaken> {
-        let outgoing = Outgoing {
-            address,
-            action: "urn:hl7-org:v3:PRPA_IN201302UV02",
-            body: notification,
-            is_multipart: false,
-            assertion: None,
-        };
-        let answer = self.ask_community(caller, "ITI-46", outgoing).await;
-        let answer = answer.map_err(|why: Unanswered| NotTaken::Unanswered(why.to_string()))?;
-        match acknowledged(&answer.envelope.body) {
-            Some((how, _)) if how.is_accept() => Ok(()),
-            Some((how, texts)) => {
-                let why = texts.into_iter().next().unwrap_or_default();
-                Err(NotTaken::Refused(format!("{}: {why}", how.code())))
-            }
-            None => Err(NotTaken::Unanswered("it answered without an acknowledgement".to_owned())),
-        }
-    }
-}
-
-/// Why a consumer did not take a notification.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotTaken {
-    /// There is no answer: it may be tried again.
-    #[error("{0}")]
-    Unanswered(String),
-    /// The consumer refuses it.
-    #[error("the consumer does not take it: {0}")]
-    Refused(String),
 }

@@ -3,6 +3,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::code_systems::CodeSystems;
 use crate::pix::domains::Domains;
 
 /// What has to be known here to read a message.
@@ -11,6 +12,6 @@ pub struct Context<'c> {
     pub domains: &'c Domains,
     /// The zone of times that say none, where the header says none either.
     pub time_zone: TimeZone,
-    /// The URI of a code system that only this region has: of its name in table 0396.
-    pub code_system: &'c dyn Fn(&str) -> Option<String>,
+    /// The code systems that only this region has.
+    pub code_systems: &'c CodeSystems,
 }

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::place::Place;
+pub use crate::pix::changes::Change;
 
 /// What a message became. Nothing of it is stored yet.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -57,32 +58,6 @@ pub struct Event {
     pub recorded: Option<String>,
     /// When it happened (EVN-6); a dateTime.
     pub occurred: Option<String>,
-}
-
-/// What happens to identifiers of patients; each is an Identifier of FHIR.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// The record of one is merged into that of another (A40).
-    Merge {
-        /// Who is not known any more.
-        subsumed: Json,
-        /// Who is left.
-        survivor: Json,
-    },
-    /// Identifiers move from one record to another (A43).
-    Move {
-        /// Who had them.
-        from: Json,
-        /// Who has them now.
-        to: Json,
-    },
-    /// A record has another identifier (A47).
-    Rename {
-        /// What it was.
-        from: Json,
-        /// What it is.
-        to: Json,
-    },
 }
 
 /// An element of a resource that a message says something of without a value.

@@ -16,9 +16,11 @@
 //!
 //! Spec: HL7 v2-to-FHIR (<https://hl7.org/fhir/uv/v2mappings>), HL7 v2.5.1
 
+pub mod code_systems;
 pub mod context;
 mod events;
 pub mod from_fhir;
+mod lookup;
 mod map;
 pub mod mapped;
 pub mod place;

@@ -3,13 +3,17 @@
 //!
 //! Spec: HL7 v2.5.1 sections 2.5.3 (empty and null), 2.10.4 (snapshots)
 
+use std::collections::HashMap;
+
 use fhir_model::json;
 use fhir_model::outcome::{Issue, IssueType};
 use fhir_model::schema::TypeId;
 use serde_json::{Map, Value as Json, json as value};
 
+use super::lookup;
+use super::map::work::{ANY, OTHERWISE};
 use super::mapped::{Deleted, Mapped};
-use crate::fhir_client::{Fhir, Found, decoded};
+use crate::fhir_client::{Fhir, Found};
 
 /// How many resources of a patient are looked at for one snapshot.
 const SNAPSHOT_MAX: usize = 10_000;
@@ -24,29 +28,32 @@ const HISTORIES: &[(&str, &str)] = &[("status", "statusHistory"), ("class", "cla
 /// When FHIR cannot be asked.
 pub async fn settle(mapped: &mut Mapped, fhir: Fhir<'_>) -> Result<(), Issue> {
     let at = mapped.event.occurred.clone().or(mapped.event.recorded.clone()).or(mapped.event.sent.clone());
-    let mut entries = std::mem::take(&mut mapped.entries);
-    for entry in &mut entries {
-        let Some((resource_type, criteria)) = criteria_of(entry) else { continue };
-        let criteria: Vec<(&str, &str)> =
-            criteria.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let found = fhir.first_page(resource_type, &criteria).await?;
-        let [stored] = found.as_slice() else { continue };
-        let stored = as_json(stored)?;
-        entry["resource"] = onto(&stored, &entry["resource"], mapped, at.as_deref());
+    let entries = std::mem::take(&mut mapped.entries);
+    let stored: HashMap<usize, Found> = lookup::stored(&entries, fhir).await?.into_iter().collect();
+    let mut settled = Vec::with_capacity(entries.len());
+    for (number, mut entry) in entries.into_iter().enumerate() {
+        let otherwise = entry.as_object_mut().and_then(|entry| entry.remove(OTHERWISE));
+        let condition = entry["request"].as_object_mut().and_then(|request| request.remove("ifMatch"));
+        match stored.get(&number) {
+            Some(stored) => {
+                entry["resource"] = onto(&as_json(stored)?, &entry["resource"], mapped, at.as_deref());
+            }
+            // What changes only what is stored has nothing to change.
+            None if condition.is_some_and(|condition| condition == ANY) => continue,
+            None => alone(&mut entry["resource"], otherwise.as_ref()),
+        }
+        settled.push(entry);
     }
-    let stale = stale(mapped, &entries, fhir).await?;
-    entries.extend(stale);
-    mapped.entries = entries;
+    settled.extend(stale(mapped, &settled, fhir).await?);
+    mapped.entries = settled;
     Ok(())
 }
 
-/// Returns the type and the query of an entry that is put in the place of what is found.
-fn criteria_of(entry: &Json) -> Option<(TypeId, Vec<(String, String)>)> {
-    if entry["request"]["method"] != "PUT" {
-        return None;
+/// Says of a resource what it is where nothing is stored of it.
+fn alone(resource: &mut Json, otherwise: Option<&Json>) {
+    for (name, value) in otherwise.and_then(Json::as_object).into_iter().flatten() {
+        resource[name] = value.clone();
     }
-    let (resource_type, query) = entry["request"]["url"].as_str()?.split_once('?')?;
-    Some((TypeId::resource_named(resource_type)?, decoded(query)?))
 }
 
 fn as_json(found: &Found) -> Result<Json, Issue> {
@@ -153,7 +160,7 @@ async fn stale(mapped: &Mapped, entries: &[Json], fhir: Fhir<'_>) -> Result<Vec<
         for resource in &found {
             let Some(id) = resource.id() else { continue };
             let stored = as_json(resource)?;
-            let is_of_sender = stored["meta"]["source"] == mapped.event.source.as_str();
+            let is_of_sender = crate::source::named(&stored) == Some(mapped.event.source.as_str());
             let is_told = entries.iter().any(|entry| entry["resource"]["id"] == id);
             if is_of_sender && !is_told {
                 stale.push(value!({ "request": { "method": "DELETE", "url": format!("{name}/{id}") } }));

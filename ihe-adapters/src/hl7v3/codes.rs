@@ -22,6 +22,11 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("1.0.3166.1.2.2", NATIONS),
 ];
 
+/// The codes that say why there is none.
+const NULL_FLAVORS: &str = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor";
+/// What the code systems of the tables of HL7 v2 begin with, and their OIDs.
+const TABLES: (&str, &str) = ("http://terminology.hl7.org/CodeSystem/v2-", "2.16.840.1.113883.12.");
+
 /// What a marital status is coded in when it does not say.
 pub(super) const MARITAL_STATUS: &str = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus";
 /// Likewise what is confidential.
@@ -30,8 +35,6 @@ pub(super) const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/
 pub(super) const PATIENT_IMPORTANCE: &str = "http://terminology.hl7.org/CodeSystem/v3-PatientImportance";
 /// Likewise religions.
 pub(super) const RELIGIONS: &str = "http://terminology.hl7.org/CodeSystem/v3-ReligiousAffiliation";
-/// Likewise races and ethnic groups.
-pub(super) const RACES: &str = "urn:oid:2.16.840.1.113883.6.238";
 /// Likewise languages.
 pub(super) const LANGUAGES: &str = "urn:ietf:bcp:47";
 /// Likewise nations.
@@ -59,17 +62,21 @@ pub(super) fn v3_of(table: &[(&'static str, &str)], code: &str) -> Option<&'stat
 /// Returns the URI of a code system.
 pub(super) fn system(oid: &str) -> String {
     let known = SYSTEMS.iter().find(|(known, _)| *known == oid);
+    let table = oid.strip_prefix(TABLES.1).and_then(|number| number.parse::<u16>().ok());
     match known {
         Some((_, uri)) => (*uri).to_owned(),
+        None if table.is_some() => format!("{}{:04}", TABLES.0, table.unwrap_or_default()),
         None if oid.contains(':') => oid.split_whitespace().collect(),
         None => format!("urn:oid:{}", oid.split_whitespace().collect::<String>()),
     }
 }
 
 /// Returns the OID of a code system, or its URI where it has none.
-fn oid(system: &str) -> &str {
-    let known = SYSTEMS.iter().find(|(_, uri)| *uri == system);
-    known.map_or_else(|| system.strip_prefix("urn:oid:").unwrap_or(system), |(oid, _)| *oid)
+fn oid(system: &str) -> String {
+    let known = SYSTEMS.iter().find(|(_, uri)| *uri == system).map(|(oid, _)| (*oid).to_owned());
+    let table = system.strip_prefix(TABLES.0).and_then(|number| number.parse::<u16>().ok());
+    let of_table = table.map(|number| format!("{}{number}", TABLES.1));
+    known.or(of_table).unwrap_or_else(|| system.strip_prefix("urn:oid:").unwrap_or(system).to_owned())
 }
 
 fn coding(coded: &Coded, of: &str) -> Option<Value> {
@@ -113,7 +120,7 @@ pub(super) fn coded(coding: &Value) -> Coded {
     let text = |member: &str| coding[member].as_str().map(str::to_owned);
     Coded {
         code: text("code"),
-        code_system: coding["system"].as_str().map(|system| oid(system).to_owned()),
+        code_system: coding["system"].as_str().map(oid),
         code_system_version: text("version"),
         display_name: text("display"),
         ..Coded::default()
@@ -124,9 +131,13 @@ pub(super) fn coded(coding: &Value) -> Coded {
 pub(super) fn coded_concept(concept: &Value) -> Option<Coded> {
     let mut codings = concept["coding"].as_array().into_iter().flatten().map(coded);
     let mut first = codings.next().unwrap_or_default();
+    if first.code_system.as_deref() == Some(NULL_FLAVORS) {
+        // That there is none is no code, but why there is none.
+        first = Coded { null_flavor: first.code, ..Coded::default() };
+    }
     first.translations = codings.collect();
     first.original_text = concept["text"].as_str().map(str::to_owned);
-    if first.code.is_none() {
+    if first.code.is_none() && first.null_flavor.is_none() {
         first.null_flavor = Some("OTH".to_owned());
     }
     (!first.is_null()).then_some(first)
@@ -149,16 +160,32 @@ mod tests {
         assert_eq!(written["coding"][1]["system"], "urn:oid:1.2.3");
         assert_eq!(coded_concept(&written), Some(whole));
         let bare = Coded { code: Some(" M  1".to_owned()), ..Coded::default() };
-        assert_eq!(concept(&bare, RACES), Some(json!({ "coding": [{ "system": RACES, "code": "M 1" }] })));
-        assert_eq!((concept(&Coded::default(), RACES), coded_concept(&json!({}))), (None, None));
+        assert_eq!(
+            concept(&bare, RELIGIONS),
+            Some(json!({ "coding": [{ "system": RELIGIONS, "code": "M 1" }] }))
+        );
+        assert_eq!((concept(&Coded::default(), RELIGIONS), coded_concept(&json!({}))), (None, None));
         let text = coded_concept(&json!({ "text": "vedova" })).expect("a text");
         assert_eq!(text.null_flavor.as_deref(), Some("OTH"));
     }
 
     #[test]
+    fn why_there_is_no_code_is_told_as_such() {
+        let told = json!({ "coding": [{ "system": NULL_FLAVORS, "code": "UNK" },
+                                      { "system": "http://terminology.hl7.org/CodeSystem/v2-0002", "code": "U" }] });
+        let read = coded_concept(&told).expect("something is said");
+        assert_eq!((read.code, read.null_flavor.as_deref()), (None, Some("UNK")));
+        assert_eq!(read.translations, [Coded::new("U", "2.16.840.1.113883.12.2")]);
+    }
+
+    #[test]
     fn a_system_has_a_uri() {
-        for (oid_of, uri) in [("2.16.840.1.113883.6.1", "http://loinc.org"), ("1.2.3", "urn:oid:1.2.3")] {
-            assert_eq!((system(oid_of), oid(uri)), (uri.to_owned(), oid_of));
+        for (oid_of, uri) in [
+            ("2.16.840.1.113883.6.1", "http://loinc.org"),
+            ("2.16.840.1.113883.12.6", "http://terminology.hl7.org/CodeSystem/v2-0006"),
+            ("1.2.3", "urn:oid:1.2.3"),
+        ] {
+            assert_eq!((system(oid_of), oid(uri)), (uri.to_owned(), oid_of.to_owned()));
         }
         assert_eq!(system("http://a b/c"), "http://ab/c");
     }

@@ -9,8 +9,9 @@ use super::addresses::{read_address, read_contact_point};
 use super::codes::{GENDERS, coded, coded_concept, v3_of};
 use super::contacts::relatives;
 use super::names::entity_name;
-use super::patient::{CODED_STRING, CONCEPTS, ETHNICITY, IMPORTANCE, RACE};
+use super::patient::{CODED_STRING, CONCEPTS, IMPORTANCE};
 use super::{EXTENSIONS, extensions, time_interval};
+use crate::pix::groups::{self, Group};
 use crate::wire::hl7v3::coded::Coded;
 use crate::wire::hl7v3::identifier::InstanceIdentifier;
 use crate::wire::hl7v3::{code, element, time, value};
@@ -92,8 +93,8 @@ fn person(patient: &Value, identified: &Identified) -> Element {
     for (local, name, _) in CONCEPTS.iter().rev() {
         to = to.with_children(concept_extensions(patient, name).map(|code| code.to_element(local)));
     }
-    for (local, (url, _)) in [("raceCode", RACE), ("ethnicGroupCode", ETHNICITY)] {
-        to = to.with_children(group(patient, url).into_iter().map(|code| code.to_element(local)));
+    for (local, of) in [("raceCode", groups::RACE), ("ethnicGroupCode", groups::ETHNICITY)] {
+        to = to.with_children(group(patient, of).into_iter().map(|code| code.to_element(local)));
     }
     to.with_children(citizenships(patient))
         .with_children(other_ids(identified))
@@ -135,20 +136,17 @@ fn with_life(to: Element, patient: &Value) -> Element {
 }
 
 /// Reads races or ethnic groups.
-fn group(patient: &Value, url: &str) -> Vec<Coded> {
-    let parts: Vec<&Value> = extensions(patient, url).flat_map(|of| list(of, "extension")).collect();
-    let codes = parts.iter().filter(|part| part["valueCoding"].is_object());
-    let codes: Vec<Coded> = codes.map(|part| coded(&part["valueCoding"])).collect();
+fn group(patient: &Value, group: Group) -> Vec<Coded> {
+    let codes: Vec<Coded> = group.codings(patient).map(coded).collect();
     if !codes.is_empty() {
         return codes;
     }
-    let text = parts.iter().find_map(|part| part["valueString"].as_str());
     let null = |text: &str| Coded {
         original_text: Some(text.to_owned()),
         null_flavor: Some("OTH".to_owned()),
         ..Coded::default()
     };
-    text.map(null).into_iter().collect()
+    group.text(patient).map(null).into_iter().collect()
 }
 
 fn citizenships(patient: &Value) -> Vec<Element> {

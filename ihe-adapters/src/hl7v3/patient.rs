@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::addresses::{address, contact_point};
 use super::codes::{
-    CONFIDENTIALITY, GENDERS, LANGUAGES, MARITAL_STATUS, NATIONS, PATIENT_IMPORTANCE, RACES, RELIGIONS,
-    codings, concept, fhir_of,
+    CONFIDENTIALITY, GENDERS, LANGUAGES, MARITAL_STATUS, NATIONS, PATIENT_IMPORTANCE, RELIGIONS, codings,
+    concept, fhir_of,
 };
 use super::contacts::contacts;
 use super::identifiers::fhir_identifier;
@@ -13,6 +13,7 @@ use super::names::human_name;
 use super::unmapped::unmapped;
 use super::{EXTENSIONS, period};
 use crate::pix::domains::Domains;
+use crate::pix::groups::{self, Group};
 use crate::wire::hl7v3::address::Address;
 use crate::wire::hl7v3::coded::Coded;
 use crate::wire::hl7v3::identifier::InstanceIdentifier;
@@ -22,14 +23,6 @@ use crate::wire::hl7v3::time::{self, Interval};
 use crate::wire::hl7v3::{all, at, attribute};
 use crate::wire::xml::Element;
 
-/// The extensions of races and ethnic groups, and the codes that are categories.
-pub(super) const RACE: (&str, &[&str]) = (
-    "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race",
-    &["1002-5", "2028-9", "2054-5", "2076-8", "2106-3"],
-);
-/// Likewise of ethnic groups.
-pub(super) const ETHNICITY: (&str, &[&str]) =
-    ("http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity", &["2135-2", "2186-5"]);
 /// What says what is not only `male`, `female` ...
 pub(super) const CODED_STRING: &str = "http://hl7.org/fhir/StructureDefinition/iso21090-codedString";
 
@@ -259,7 +252,7 @@ impl Gathered<'_> {
                 self.extend(name, "valueCodeableConcept", concept);
             }
         }
-        for (local, group) in [("raceCode", RACE), ("ethnicGroupCode", ETHNICITY)] {
+        for (local, group) in [("raceCode", groups::RACE), ("ethnicGroupCode", groups::ETHNICITY)] {
             let codes: Vec<Coded> =
                 all(person, local).map(Coded::of).filter(|code| !code.is_null()).collect();
             self.extensions.extend(group_extension(&codes, group));
@@ -348,21 +341,10 @@ fn organization_identifier(id: &InstanceIdentifier) -> Option<Value> {
 }
 
 /// Writes races or ethnic groups.
-fn group_extension(codes: &[Coded], (url, categories): (&str, &[&str])) -> Option<Value> {
-    let mut parts = Vec::new();
-    let mut texts = Vec::new();
-    for code in codes {
-        for coding in codings(code, RACES) {
-            let is_category = coding["code"].as_str().is_some_and(|code| categories.contains(&code));
-            let part = if is_category { "ombCategory" } else { "detailed" };
-            parts.push(json!({ "url": part, "valueCoding": coding }));
-        }
-        let text = code.original_text.as_ref().or(code.display_name.as_ref()).or(code.code.as_ref());
-        texts.extend(text.cloned());
-    }
-    if texts.is_empty() {
-        return None;
-    }
-    parts.push(json!({ "url": "text", "valueString": texts.join(", ") }));
-    Some(json!({ "url": url, "extension": parts }))
+fn group_extension(codes: &[Coded], group: Group) -> Option<Value> {
+    let codings: Vec<Value> = codes.iter().flat_map(|code| codings(code, groups::CODES)).collect();
+    let text = |code: &Coded| {
+        code.original_text.clone().or_else(|| code.display_name.clone()).or_else(|| code.code.clone())
+    };
+    group.extension(codings, &codes.iter().filter_map(text).collect::<Vec<String>>())
 }

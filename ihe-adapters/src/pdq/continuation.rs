@@ -6,6 +6,7 @@
 
 use ring::digest::{SHA256, digest};
 
+use crate::pix::demographics::Position;
 use crate::wire::hl7v2::location::Location;
 use crate::wire::hl7v2::problem::{Condition, Problem};
 use crate::wire::hl7v2::query::Query;
@@ -14,48 +15,43 @@ use crate::wire::hl7v2::query::Query;
 const OF_QUERY: usize = 8;
 /// The fields that say what is asked.
 const ASKED: std::ops::RangeInclusive<usize> = 3..=8;
+/// What stands between the parts of a pointer. Ids have dots: that of the record is the last.
+const BETWEEN: char = '.';
 
-/// Writes the pointer to what comes behind a record.
-pub fn pointer(query: &Query<'_>, record: &str) -> String {
-    hexadecimal(&of_query(query)) + &hexadecimal(record.as_bytes())
+/// Writes the pointer to what comes behind a position.
+pub fn pointer(query: &Query<'_>, position: &Position) -> String {
+    let Position { cursor: (name, value), record } = position;
+    format!("{}{BETWEEN}{name}{BETWEEN}{value}{BETWEEN}{record}", of_query(query))
 }
 
-/// Returns the record behind which the answer goes on; `None` at the beginning.
+/// Returns the position behind which the answer goes on; `None` at the beginning.
 ///
 /// # Errors
 /// When the pointer is not one of this query.
-pub fn record(query: &Query<'_>) -> Result<Option<String>, Problem> {
+pub fn position(query: &Query<'_>) -> Result<Option<Position>, Problem> {
     let Some(pointer) = query.pointer() else { return Ok(None) };
     let unknown = || {
         let problem = Problem::error(Condition::UnknownKey, "the pointer is not one of this query");
         problem.at(Location::field("DSC", 1))
     };
-    let bytes = bytes(&pointer).ok_or_else(unknown)?;
-    let (of, record) = bytes.split_at_checked(OF_QUERY).ok_or_else(unknown)?;
+    let mut parts = pointer.splitn(4, BETWEEN).map(str::to_owned);
+    let [Some(of), Some(name), Some(value), Some(record)] = std::array::from_fn(|_| parts.next()) else {
+        return Err(unknown());
+    };
     if of != of_query(query) || record.is_empty() {
         return Err(unknown());
     }
-    std::str::from_utf8(record).map(|record| Some(record.to_owned())).map_err(|_| unknown())
+    Ok(Some(Position { cursor: (name, value), record }))
 }
 
-fn of_query(query: &Query<'_>) -> Vec<u8> {
+fn of_query(query: &Query<'_>) -> String {
     let mut asked = Vec::new();
     for field in ASKED {
         asked.extend_from_slice(query.asked.part(field).text().as_bytes());
         asked.push(0);
     }
-    digest(&SHA256, &asked).as_ref().iter().copied().take(OF_QUERY).collect()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+    let digest = digest(&SHA256, &asked);
+    digest.as_ref().iter().take(OF_QUERY).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -74,21 +70,24 @@ mod tests {
     fn a_pointer_goes_on_with_its_query_alone() {
         let first = message("1", "@PID.5.1^ROSSI", "");
         let query = Query::of(&first).expect("a query");
-        assert_eq!(record(&query), Ok(None));
-        let pointer = pointer(&query, "0f5b-é");
-        assert!(pointer.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        let again = message("2", "@PID.5.1^ROSSI", &pointer);
-        assert_eq!(record(&Query::of(&again).expect("a query")), Ok(Some("0f5b-é".to_owned())));
-        let only_query = &pointer[..OF_QUERY * 2];
-        for (asked, pointer) in [
-            ("@PID.5.1^BIANCHI", pointer.as_str()),
-            ("@PID.5.1^ROSSI", "10"),
-            ("@PID.5.1^ROSSI", "xyz"),
-            ("@PID.5.1^ROSSI", "\u{e9}\u{e9}"),
-            ("@PID.5.1^ROSSI", only_query),
+        assert_eq!(position(&query), Ok(None));
+        let cursor = ("_cursor".to_owned(), "AQ-_x".to_owned());
+        for expected in [
+            Position { cursor, record: "0f5b-1.2".to_owned() },
+            Position { record: "7".to_owned(), ..Position::default() },
         ] {
-            let wrong = message("1", asked, pointer);
-            let problem = record(&Query::of(&wrong).expect("a query")).expect_err(pointer);
+            let pointer = pointer(&query, &expected);
+            let again = message("2", "@PID.5.1^ROSSI", &pointer);
+            assert_eq!(position(&Query::of(&again).expect("a query")), Ok(Some(expected)));
+            let wrong = message("1", "@PID.5.1^BIANCHI", &pointer);
+            assert!(position(&Query::of(&wrong).expect("a query")).is_err());
+        }
+        let of = of_query(&query);
+        for pointer in
+            [of.clone(), format!("{of}..."), format!("{of}.a.b"), "10".to_owned(), "\u{e9}".to_owned()]
+        {
+            let wrong = message("1", "@PID.5.1^ROSSI", &pointer);
+            let problem = position(&Query::of(&wrong).expect("a query")).expect_err(&pointer);
             assert_eq!(problem.condition, Condition::UnknownKey, "{pointer}");
         }
     }

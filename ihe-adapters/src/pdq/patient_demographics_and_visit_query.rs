@@ -29,10 +29,7 @@ const KIND: [&str; 3] = ["RSP", "ZV2", "RSP_ZV2"];
 /// When it is no query.
 pub async fn answer(index: &PatientIndex<'_>, message: &Message) -> Result<Response, Rejected> {
     let query = Query::of(message)?;
-    Ok(match found(index, &query).await {
-        Ok(response) => response,
-        Err(problem) => Response::in_error(KIND, vec![problem]),
-    })
+    Ok(found(index, &query).await.unwrap_or_else(|problem| Response::in_error(KIND, problem)))
 }
 
 async fn found(index: &PatientIndex<'_>, query: &Query<'_>) -> Result<Response, Problem> {
@@ -53,13 +50,13 @@ async fn found(index: &PatientIndex<'_>, query: &Query<'_>) -> Result<Response, 
     let chosen = last_visits(index, &visits, &matches.matches).await.map_err(told)?;
     let told_of: Vec<&Visit> = chosen.iter().copied().flatten().collect();
     let referred = visits::referred(index, &told_of).await.map_err(told)?;
-    let accounts = accounts_of(index, &matches.matches).await.map_err(told)?;
+    let accounts = accounts_of(&matches.others).map_err(told)?;
     let mut segments = Vec::with_capacity(matches.matches.len() * 2);
     for (at, (found, visit)) in matches.matches.iter().zip(chosen).enumerate() {
         segments.push(patient(index, query, (at + 1, found), &wanted, &accounts)?);
         segments.push(pv1(visit, &referred, index.domains, query.message.delimiters()));
     }
-    let pointer = matches.next.map(|record| continuation::pointer(query, &record));
+    let pointer = matches.next.as_ref().map(|position| continuation::pointer(query, position));
     Ok(Response::found(query, KIND, segments, pointer).with(asked.notes))
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::continuation;
 use super::pid::{Told, pid};
 use super::question::{Asked, Number};
-use crate::fhir_client::{code_token, token};
+use crate::fhir_client::{Found, code_token, token};
 use crate::pix::PatientIndex;
 use crate::pix::cx;
 use crate::pix::demographics::{Match, Matches, Page};
@@ -29,6 +29,8 @@ use crate::wire::hl7v2::segment::Segment;
 const KIND: [&str; 3] = ["RSP", "K22", "RSP_K21"];
 /// How many patients an answer tells of at the most.
 pub(super) const PATIENTS_MAX: usize = 1000;
+/// What finds the accounts of patients with them.
+const ACCOUNTS: &[(&str, &str)] = &[("_revinclude:iterate", "Account:patient")];
 /// How many accounts are looked at.
 const ACCOUNTS_MAX: usize = 10_000;
 
@@ -38,22 +40,19 @@ const ACCOUNTS_MAX: usize = 10_000;
 /// When it is no query.
 pub async fn answer(index: &PatientIndex<'_>, message: &Message) -> Result<Response, Rejected> {
     let query = Query::of(message)?;
-    Ok(match found(index, &query).await {
-        Ok(response) => response,
-        Err(problem) => Response::in_error(KIND, vec![problem]),
-    })
+    Ok(found(index, &query).await.unwrap_or_else(|problem| Response::in_error(KIND, problem)))
 }
 
 async fn found(index: &PatientIndex<'_>, query: &Query<'_>) -> Result<Response, Problem> {
     let mut asked = Asked::of(index, query, false)?;
     let wanted = Wanted::of(index, query, 8)?;
     let matches = matches(index, query, &mut asked, &wanted, None).await?;
-    let accounts = accounts_of(index, &matches.matches).await.map_err(told)?;
+    let accounts = accounts_of(&matches.others).map_err(told)?;
     let mut segments = Vec::with_capacity(matches.matches.len());
     for (at, found) in matches.matches.iter().enumerate() {
         segments.push(patient(index, query, (at + 1, found), &wanted, &accounts)?);
     }
-    let pointer = matches.next.map(|record| continuation::pointer(query, &record));
+    let pointer = matches.next.as_ref().map(|position| continuation::pointer(query, position));
     Ok(Response::found(query, KIND, segments, pointer).with(asked.notes))
 }
 
@@ -76,7 +75,8 @@ pub(super) async fn matches(
 ) -> Result<Matches, Problem> {
     let page = Page {
         count: query.quantity.unwrap_or(PATIENTS_MAX).min(PATIENTS_MAX),
-        from: continuation::record(query)?,
+        from: continuation::position(query)?,
+        with: ACCOUNTS,
     };
     let mut records = among;
     for account in &asked.accounts {
@@ -113,18 +113,11 @@ pub(super) fn patient_of(reference: &Value) -> Option<String> {
     place.split('/').next().map(str::to_owned)
 }
 
-/// Returns the accounts of patients by the records that they belong to.
-pub(super) async fn accounts_of(
-    index: &PatientIndex<'_>,
-    matches: &[Match],
-) -> Result<HashMap<String, Value>, Refusal> {
-    let ids = matches.iter().flat_map(|found| ids(&found.person)).collect::<Vec<&str>>().join(",");
+/// Returns by the records that they belong to which accounts were found with them.
+pub(super) fn accounts_of(found: &[Found]) -> Result<HashMap<String, Value>, Refusal> {
     let mut accounts = HashMap::new();
-    if ids.is_empty() {
-        return Ok(accounts);
-    }
-    for account in index.fhir.search(ty::ACCOUNT, &[("patient", &ids)], ACCOUNTS_MAX).await? {
-        let account = as_json(&account)?;
+    for account in found.iter().filter(|found| found.resource_type() == ty::ACCOUNT) {
+        let account = as_json(account)?;
         let subjects = account["subject"].as_array().map(Vec::as_slice).unwrap_or_default();
         for id in subjects.iter().filter_map(patient_of) {
             accounts.entry(id).or_insert_with(|| account["identifier"][0].clone());
@@ -153,5 +146,5 @@ pub(super) fn patient(
     let patient = as_json(&found.record).map_err(told)?;
     let record = found.record.id();
     let account = record.into_iter().chain(ids(&found.person)).find_map(|id| accounts.get(id));
-    Ok(pid(&Told { number, patient: &patient, identifiers: &identifiers, account }, index.domains, by))
+    Ok(pid(Told { number, patient, identifiers: &identifiers, account }, index.domains, by))
 }

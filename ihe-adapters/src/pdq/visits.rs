@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, HashMap};
 use fhir_model::schema::{TypeId, ty};
 use serde_json::Value;
 
-use super::pv1::{CLASSES, LEVELS, PARTICIPANTS};
 use super::question::{Asked, Number};
 use crate::fhir_client::{code_token, token};
+use crate::hl7v2::from_fhir::{LEVELS, PARTICIPANTS, class_of_visit};
 use crate::pix::PatientIndex;
 use crate::pix::records::as_json;
 use crate::pix::refusal::Refusal;
@@ -45,8 +45,8 @@ pub async fn asked_for(index: &PatientIndex<'_>, asked: &Asked) -> Result<Vec<Vi
         parameters.push(("identifier", number_token(number, index)));
     }
     for class in asked.of_visit.iter().filter(|of| of.place() == ("PV1", 2, 1)) {
-        let code = CLASSES.iter().find(|(code, _)| *code == class.value).map(|(_, code)| *code);
-        parameters.push(("class", code_token(code.unwrap_or(&class.value))));
+        let code = class_of_visit(&class.value).unwrap_or(&class.value);
+        parameters.push(("class", code_token(code)));
     }
     let mut among: Option<Vec<Value>> = None;
     if let Some(places) = places(index, asked).await? {

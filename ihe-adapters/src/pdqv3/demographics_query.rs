@@ -15,7 +15,7 @@ use crate::wire::hl7v3::acknowledgement::{
     AcknowledgementType, Detail, accept_acknowledgement, acknowledgement,
 };
 use crate::wire::hl7v3::identifier::InstanceIdentifier;
-use crate::wire::hl7v3::message::{Transmission, location};
+use crate::wire::hl7v3::message::{Problem, Transmission, location};
 use crate::wire::hl7v3::query::{Continuation, QueryAck, QueryByParameter};
 use crate::wire::hl7v3::registration::{control_act, registration};
 use crate::wire::xml::Element;
@@ -55,16 +55,9 @@ impl Supplier<'_> {
 
     async fn query(&self, message: &Element) -> Element {
         let transmission = Transmission::of(message);
-        let query = match (transmission.problem(message), QueryByParameter::of(message)) {
-            (None, Ok(query)) => query,
-            (Some(problem), _) | (None, Err(problem)) => {
-                return written(
-                    &transmission,
-                    &InstanceIdentifier::default(),
-                    None,
-                    Err(vec![problem.into()]),
-                );
-            }
+        let query = match read(&transmission, message, QueryByParameter::of(message)) {
+            Ok(query) => query,
+            Err(refusal) => return refusal,
         };
         let found = self.found(&transmission, &query).await;
         written(&transmission, &query.query_id, Some(query.to_element()), found)
@@ -111,16 +104,9 @@ impl Supplier<'_> {
 
     async fn go_on(&self, message: &Element) -> Element {
         let transmission = Transmission::of(message);
-        let continuation = match (transmission.problem(message), Continuation::of(message)) {
-            (None, Ok(continuation)) => continuation,
-            (Some(problem), _) | (None, Err(problem)) => {
-                return written(
-                    &transmission,
-                    &InstanceIdentifier::default(),
-                    None,
-                    Err(vec![problem.into()]),
-                );
-            }
+        let continuation = match read(&transmission, message, Continuation::of(message)) {
+            Ok(continuation) => continuation,
+            Err(refusal) => return refusal,
         };
         let key = self.key(&transmission, &continuation.query_id);
         if continuation.is_cancel {
@@ -179,6 +165,14 @@ impl Supplier<'_> {
         let patient = patient_element(&as_json(&of.record), &identified, Some(&provider));
         registration(with_degree(patient, 100), &InstanceIdentifier::of_root(self.ours), None)
     }
+}
+
+/// Returns what a message asks, or the answer that refuses it.
+fn read<T>(transmission: &Transmission, message: &Element, asked: Result<T, Problem>) -> Result<T, Element> {
+    let asked = transmission.problem(message).map_or(asked, Err);
+    asked.map_err(|problem| {
+        written(transmission, &InstanceIdentifier::default(), None, Err(vec![problem.into()]))
+    })
 }
 
 fn told(refusal: &Refusal, place: String) -> Vec<Detail> {

@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 
 use fhir_model::outcome::{Issue, IssueType, Reason};
-use fhir_model::schema::ty;
 use serde_json::Value;
 
 use crate::fhir_client::Found;
@@ -245,7 +244,7 @@ pub(crate) async fn find(
     let mut matches: Vec<Match> = Vec::new();
     let mut seen: HashSet<String> = HashSet::new();
     for question in &asked.alternatives {
-        let mut page = Page { count: PAGE, from: None };
+        let mut page = Page { count: PAGE, ..Page::default() };
         loop {
             let found = index.find(question, wanted, &page).await?;
             for found in found.matches {
@@ -285,9 +284,8 @@ impl Asked {
 
 /// Returns a record as JSON of FHIR.
 pub(crate) fn as_json(record: &Found) -> Value {
-    let text = fhir_model::json::to_json(&record.to_resource());
     // What was read from the store is written and read again.
-    serde_json::from_slice(&text).unwrap_or_default()
+    serde_json::from_slice(&record.to_json()).unwrap_or_default()
 }
 
 /// Returns records by their ids, in the order of the ids, each with its person.
@@ -295,11 +293,7 @@ pub(crate) fn as_json(record: &Found) -> Value {
 /// # Errors
 /// When the index cannot be asked.
 pub(crate) async fn records(index: &PatientIndex<'_>, ids: &[String]) -> Result<Vec<Match>, Refusal> {
-    let mut found = Vec::new();
-    for some in ids.chunks(PAGE) {
-        found.extend(index.fhir.search(ty::PATIENT, &[("_id", &some.join(","))], PAGE).await?);
-    }
-    let persons = index.persons(&found).await?;
+    let (found, persons) = index.records_with_persons(ids).await?;
     let of = |id: &String| {
         let record = found.iter().find(|record| record.id() == Some(id))?.clone();
         let person = persons.iter().find(|person| person.record(id).is_some())?.clone();

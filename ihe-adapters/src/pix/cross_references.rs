@@ -6,18 +6,18 @@
 use fhir_model::schema::ty;
 
 use super::domains::{DomainError, Kind};
-use super::persons::{Person, is_subsumed};
+use super::persons::{Person, TIES, is_subsumed};
 use super::refusal::Refusal;
 use super::{Identifier, PatientIndex, RECORDS_MAX, identifiers};
-use crate::fhir_client::{Found, code_token};
+use crate::fhir_client::{Found, Page, code_token};
 
 /// An identifier by which somebody is known, and the record that has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct CrossReference {
     /// The identifier.
     pub identifier: Identifier,
-    /// The id of the Patient that has it.
-    pub patient: String,
+    /// The Patient that has it.
+    pub record: Found,
 }
 
 impl PatientIndex<'_> {
@@ -40,8 +40,7 @@ impl PatientIndex<'_> {
                 let is_wanted = wanted.is_empty() || wanted.contains(&found.system);
                 let is_new = found != *identifier && all.iter().all(|other| other.identifier != found);
                 if is_wanted && is_new {
-                    let patient = record.id().unwrap_or_default().to_owned();
-                    all.push(CrossReference { identifier: found, patient });
+                    all.push(CrossReference { identifier: found, record: record.clone() });
                 }
             }
         }
@@ -53,7 +52,7 @@ impl PatientIndex<'_> {
     pub(crate) async fn person(&self, identifier: &Identifier, wanted: &[String]) -> Result<Person, Refusal> {
         // Plain FHIR may have stored identifiers of domains that are not of the index.
         self.domains.by_system(&identifier.system).ok_or(DomainError::Unknown)?;
-        let found = self.records_with(identifier).await?;
+        let (found, tied) = self.found_with(identifier).await?;
         if found.is_empty() && !self.knows(&identifier.system).await? {
             return Err(Refusal::Domain(DomainError::Unknown));
         }
@@ -65,7 +64,7 @@ impl PatientIndex<'_> {
         if found.is_empty() {
             return Err(Refusal::UnknownIdentifier);
         }
-        let persons = self.persons(&found).await?;
+        let persons = self.persons_among(&found, tied).await?;
         // Several records may have an identifier of a person; of a record only one.
         let records = persons.into_iter().flat_map(|person| person.records).collect();
         Ok(Person { records })
@@ -76,12 +75,20 @@ impl PatientIndex<'_> {
     /// # Errors
     /// When FHIR cannot be asked.
     pub async fn records_with(&self, identifier: &Identifier) -> Result<Vec<Found>, Refusal> {
+        Ok(self.found_with(identifier).await?.0)
+    }
+
+    /// As [`PatientIndex::records_with`], with all that are tied to those, or have the identifier
+    /// and do not count.
+    async fn found_with(&self, identifier: &Identifier) -> Result<(Vec<Found>, Vec<Found>), Refusal> {
         let token = identifier.token();
-        let mut found = self.fhir.search(ty::PATIENT, &[("identifier", &token)], RECORDS_MAX).await?;
-        found.retain(|record| {
+        let asked = [("identifier", token.as_str()), TIES[0], TIES[1]];
+        let Page { matches, included, .. } = self.fhir.search_with(ty::PATIENT, &asked, RECORDS_MAX).await?;
+        let counts = |record: &&Found| {
             !is_subsumed(record.root()) && identifiers(record.root()).any(|other| other == *identifier)
-        });
-        Ok(found)
+        };
+        let found = matches.iter().filter(counts).cloned().collect();
+        Ok((found, matches.into_iter().chain(included).collect()))
     }
 
     /// Tells whether a domain is known: it is configured, or, where none are, somebody has

@@ -7,15 +7,17 @@
 //!
 //! Spec: ITI TF-2 3.21.4.1.3, 3.47.4.1.3
 
+use std::collections::HashMap;
+
 use fhir_model::fold::fold;
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::schema::{name, ty};
 use fhir_model::tree::Element;
 
-use super::persons::{Person, is_subsumed};
+use super::persons::{Person, TIES, is_subsumed};
 use super::refusal::Refusal;
 use super::{Identifier, PatientIndex, identifiers};
-use crate::fhir_client::{Found, code_token};
+use crate::fhir_client::{Found, Page as FhirPage, code_token};
 
 /// How many records are looked through for one page.
 const LOOKED_THROUGH_MAX: usize = 20_000;
@@ -101,7 +103,18 @@ pub struct Page {
     /// How many persons at the most.
     pub count: usize,
     /// Where the last page ended: [`Matches::next`].
-    pub from: Option<String>,
+    pub from: Option<Position>,
+    /// What is to be found with the records, beside those that are tied to them: parameters of the search.
+    pub with: &'static [(&'static str, &'static str)],
+}
+
+/// Where a page ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Position {
+    /// The parameter by which FHIR goes on where its own page began: name, value; both empty at the first.
+    pub cursor: (String, String),
+    /// The last record that was told.
+    pub record: String,
 }
 
 /// A person who matches.
@@ -118,8 +131,10 @@ pub struct Match {
 pub struct Matches {
     /// They.
     pub matches: Vec<Match>,
+    /// What was found with them: [`Page::with`].
+    pub others: Vec<Found>,
     /// Where the next page begins; `None` after the last.
-    pub next: Option<String>,
+    pub next: Option<Position>,
 }
 
 impl PatientIndex<'_> {
@@ -147,49 +162,83 @@ impl PatientIndex<'_> {
             return Err(Refusal::EmptyQuestion);
         }
         // In the order of ids one goes on where one has ended, whatever came in between.
-        let order = [("_sort".to_owned(), "_id".to_owned()), ("_count".to_owned(), "100".to_owned())];
-        asked.extend(order);
-        let mut matches = Matches::default();
-        let (mut looked_through, mut next) = (0, Some(asked));
-        while let Some(parameters) = next.take() {
-            let (found, following) = self.fhir.page_of(ty::PATIENT, parameters).await?;
-            looked_through += found.len();
-            let fresh = found.iter().filter(|record| !is_before(record, page.from.as_deref()));
-            let fresh: Vec<Found> = fresh.filter(|record| question.holds_of(record)).cloned().collect();
-            let persons = self.persons(&fresh).await?;
-            for record in fresh {
-                let id = record.id().unwrap_or_default().to_owned();
-                let Some(person) = persons.iter().find(|person| person.record(&id).is_some()) else {
-                    continue;
-                };
-                let others = person.records.iter().filter(|other| question.holds_of(other));
-                if others.filter_map(Found::id).min() != Some(&id) {
-                    continue;
+        asked.extend([("_sort".to_owned(), "_id".to_owned()), ("_count".to_owned(), "100".to_owned())]);
+        let with =
+            TIES.iter().chain(page.with).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        asked.extend(with);
+        let from = page.from.as_ref();
+        let mut cursor = from.map(|from| from.cursor.clone()).filter(|(name, _)| !name.is_empty());
+        let (mut matches, mut looked_through) = (Matches::default(), 0);
+        loop {
+            let parameters = asked.iter().cloned().chain(cursor.clone()).collect();
+            let found = self.fhir.page_of(ty::PATIENT, parameters).await?;
+            looked_through += found.matches.len();
+            let is_full = self.look_through(question, wanted, page, &found, &mut matches).await?;
+            if is_full {
+                if let (Some(next), Some(cursor)) = (&mut matches.next, cursor) {
+                    next.cursor = cursor;
                 }
-                let has_wanted = person.identifiers().iter().any(|found| wanted.contains(&found.system));
-                if !wanted.is_empty() && !has_wanted {
-                    continue;
-                }
-                if matches.matches.len() == page.count.max(1) {
-                    let last = matches.matches.last().and_then(|last| last.record.id());
-                    matches.next = last.map(str::to_owned);
-                    return Ok(matches);
-                }
-                matches.matches.push(Match { record, person: person.clone() });
+                return Ok(matches);
             }
             if looked_through > LOOKED_THROUGH_MAX {
                 let issue = Issue::error(IssueType::TooCostly);
                 let text = format!("more than {LOOKED_THROUGH_MAX} records would have to be looked through");
                 return Err(issue.because(Reason::Unprocessable).text(text).into());
             }
-            next = following;
+            let Some(next) = found.next else { return Ok(matches) };
+            // What the next page is asked for by, beyond what is asked anyway.
+            cursor = next.into_iter().find(|(name, _)| asked.iter().all(|(known, _)| known != name));
+            if cursor.is_none() {
+                let issue = Issue::fatal(IssueType::Exception).text("a page does not say where it goes on");
+                return Err(issue.into());
+            }
         }
-        Ok(matches)
+    }
+
+    /// Adds those of a page of FHIR who match; `true` when there are more than are wanted.
+    async fn look_through(
+        &self,
+        question: &Question,
+        wanted: &[String],
+        page: &Page,
+        found: &FhirPage,
+        matches: &mut Matches,
+    ) -> Result<bool, Refusal> {
+        let fresh = found.matches.iter().filter(|record| !is_before(record, page.from.as_ref()));
+        let fresh: Vec<Found> = fresh.filter(|record| question.holds_of(record)).cloned().collect();
+        let (tied, others): (Vec<Found>, Vec<Found>) =
+            found.included.iter().cloned().partition(|included| included.resource_type() == ty::PATIENT);
+        matches.others.extend(others);
+        let tied = found.matches.iter().cloned().chain(tied).collect();
+        let persons = self.persons_among(&fresh, tied).await?;
+        let of: HashMap<&str, &Person> = persons
+            .iter()
+            .flat_map(|person| person.records.iter().filter_map(move |record| Some((record.id()?, person))))
+            .collect();
+        for record in &fresh {
+            let id = record.id().unwrap_or_default();
+            let Some(person) = of.get(id) else { continue };
+            let others = person.records.iter().filter(|other| question.holds_of(other));
+            if others.filter_map(Found::id).min() != Some(id) {
+                continue;
+            }
+            let has_wanted = person.identifiers().iter().any(|found| wanted.contains(&found.system));
+            if !wanted.is_empty() && !has_wanted {
+                continue;
+            }
+            if matches.matches.len() == page.count.max(1) {
+                let last = matches.matches.last().and_then(|last| last.record.id()).unwrap_or_default();
+                matches.next = Some(Position { record: last.to_owned(), ..Position::default() });
+                return Ok(true);
+            }
+            matches.matches.push(Match { record: record.clone(), person: (*person).clone() });
+        }
+        Ok(false)
     }
 }
 
-fn is_before(record: &Found, from: Option<&str>) -> bool {
-    from.is_some_and(|from| record.id().is_some_and(|id| id <= from))
+fn is_before(record: &Found, from: Option<&Position>) -> bool {
+    from.is_some_and(|from| record.id().is_some_and(|id| id <= from.record.as_str()))
 }
 
 impl Question {

@@ -272,6 +272,13 @@ impl Domains {
         })
     }
 
+    /// Returns the domain that an operator means, by its name, OID or URI; `None`
+    /// when it is not known.
+    pub fn called(&self, name: &str) -> Option<Arc<Domain>> {
+        let authority = Authority { namespace: name, ..Authority::default() };
+        self.by_system(name).or_else(|| self.named(authority).ok())
+    }
+
     /// Returns the domain of the identifiers that a sender gives without an
     /// assigning authority. `sender`: `application|facility`.
     pub fn of_source(&self, sender: &str) -> Option<Arc<Domain>> {

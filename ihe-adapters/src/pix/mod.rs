@@ -11,20 +11,28 @@
 //! - [`domains`]: who assigns identifiers, by namespace, OID or URI.
 //! - [`records`]: what a source tells of its records.
 //! - `told`: a record as a source tells of it by FHIR.
+//! - `links`: two records are of one person, or are not, as a source says.
 //! - [`merges`]: one record is merged into another, and that is taken back.
+//! - [`changes`]: what a message tells of several records, as a whole.
+//! - `held`: records as they become by one message, stored in one transaction.
 //! - [`persons`]: which records are one person.
 //! - [`cross_references`]: by which identifiers somebody is known elsewhere.
 //! - [`demographics`]: who is known by such a name, birth date and the like.
+//! - `groups`: races and ethnic groups, whichever wire tells them.
 //! - [`refusal`]: why something is not done, told once for all wires.
 //! - [`cx`], [`problem`]: identifiers and refusals as HL7 v2 writes them.
 //! - [`pix_query`]: ITI-9; [`update_notification`]: ITI-10.
 //!
 //! Spec: ITI TF-1 5 (PIX), 8 (PDQ), ITI TF-2 3.8, 3.9, 3.21
 
+pub mod changes;
 pub mod cross_references;
 pub mod cx;
 pub mod demographics;
 pub mod domains;
+pub(crate) mod groups;
+pub(crate) mod held;
+mod links;
 pub mod merges;
 pub mod persons;
 pub mod pix_query;

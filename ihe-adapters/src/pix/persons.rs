@@ -12,10 +12,13 @@ use fhir_model::tree::Element;
 
 use super::refusal::Refusal;
 use super::{Identifier, PatientIndex, RECORDS_MAX, identifiers};
-use crate::fhir_client::Found;
+use crate::fhir_client::{Found, Page};
 
 /// From how many records on some may be farther away than one search follows links.
 const FAR: usize = 9;
+/// What a search for records asks for so that it finds those as well that are tied to them.
+pub(super) const TIES: [(&str, &str); 2] =
+    [("_include:iterate", "Patient:link"), ("_revinclude:iterate", "Patient:link")];
 /// How many records are asked for at once.
 const AT_ONCE: usize = 100;
 
@@ -60,35 +63,56 @@ impl PatientIndex<'_> {
     /// # Errors
     /// When FHIR cannot be asked, or there are too many records.
     pub async fn persons(&self, of: &[Found]) -> Result<Vec<Person>, Issue> {
-        // Who has no links may still be linked to.
-        let mut known: HashMap<String, Found> = HashMap::new();
-        for record in of {
-            known.extend(record.id().map(|id| (id.to_owned(), record.clone())));
+        let ids: Vec<String> = of.iter().filter_map(|record| record.id().map(str::to_owned)).collect();
+        let mut tied = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            tied.extend(all(self.tied(ids).await?));
         }
-        let mut asked: HashSet<String> = HashSet::new();
+        self.persons_among(of, tied).await
+    }
+
+    /// As [`PatientIndex::persons`], of records that were found with those that are tied to them ([`TIES`]).
+    ///
+    /// # Errors
+    /// As [`PatientIndex::persons`].
+    pub(super) async fn persons_among(&self, of: &[Found], tied: Vec<Found>) -> Result<Vec<Person>, Issue> {
+        let keyed = |record: Found| Some((record.id()?.to_owned(), record));
+        let mut known: HashMap<String, Found> = of.iter().cloned().filter_map(keyed).collect();
+        let mut asked: HashSet<String> = known.keys().cloned().collect();
+        for (id, record) in tied.into_iter().filter_map(keyed) {
+            known.entry(id).or_insert(record);
+        }
         loop {
-            let fresh: Vec<String> = known.keys().filter(|id| !asked.contains(*id)).cloned().collect();
-            if fresh.is_empty() {
-                break;
-            }
-            for ids in fresh.chunks(AT_ONCE) {
-                let found = self.tied(ids).await?;
-                let is_far = found.len() >= FAR;
-                for record in found {
-                    let Some(id) = record.id() else { continue };
-                    if !is_far {
-                        asked.insert(id.to_owned());
-                    }
-                    known.entry(id.to_owned()).or_insert(record);
-                }
-            }
-            asked.extend(fresh);
             if known.len() > RECORDS_MAX {
                 let issue = Issue::error(IssueType::TooCostly).because(Reason::Unprocessable);
                 return Err(issue.text(format!("more than {RECORDS_MAX} records are tied together")));
             }
+            let (persons, farther) = grouped(of, &known, &asked);
+            if farther.is_empty() {
+                return Ok(persons);
+            }
+            for ids in farther.chunks(AT_ONCE) {
+                for (id, record) in all(self.tied(ids).await?).filter_map(keyed) {
+                    known.entry(id).or_insert(record);
+                }
+            }
+            asked.extend(farther);
         }
-        Ok(grouped(of, &known))
+    }
+
+    /// Returns records by their ids, and the persons that they are of, each once.
+    ///
+    /// # Errors
+    /// As [`PatientIndex::persons`].
+    pub async fn records_with_persons(&self, ids: &[String]) -> Result<(Vec<Found>, Vec<Person>), Issue> {
+        let (mut found, mut tied) = (Vec::new(), Vec::new());
+        for ids in ids.chunks(AT_ONCE) {
+            let page = self.tied(ids).await?;
+            found.extend(page.matches);
+            tied.extend(page.included);
+        }
+        let persons = self.persons_among(&found, tied).await?;
+        Ok((found, persons))
     }
 
     /// Returns the ids of all records that count of whoever some records are of.
@@ -96,28 +120,31 @@ impl PatientIndex<'_> {
     /// # Errors
     /// When FHIR cannot be asked, or there are too many records.
     pub async fn records_of(&self, ids: &[String]) -> Result<Vec<String>, Refusal> {
-        let mut found = Vec::new();
-        for ids in ids.chunks(AT_ONCE) {
-            found.extend(self.fhir.search(ty::PATIENT, &[("_id", &ids.join(","))], RECORDS_MAX).await?);
-        }
-        let persons = self.persons(&found).await?;
+        let (_, persons) = self.records_with_persons(ids).await?;
         let records = persons.iter().flat_map(|person| &person.records);
         Ok(records.filter_map(|record| record.id().map(str::to_owned)).collect())
     }
 
-    async fn tied(&self, ids: &[String]) -> Result<Vec<Found>, Issue> {
+    async fn tied(&self, ids: &[String]) -> Result<Page, Issue> {
         let ids = ids.join(",");
-        let parameters = [
-            ("_id", ids.as_str()),
-            ("_include:iterate", "Patient:link"),
-            ("_revinclude:iterate", "Patient:link"),
-        ];
-        self.fhir.search(ty::PATIENT, &parameters, RECORDS_MAX).await
+        let parameters: Vec<(&str, &str)> =
+            std::iter::once(("_id", ids.as_str())).chain(TIES.iter().copied()).collect();
+        self.fhir.search_with(ty::PATIENT, &parameters, RECORDS_MAX).await
     }
 }
 
-/// Puts together what is tied; persons in the order of `of`.
-fn grouped(of: &[Found], known: &HashMap<String, Found>) -> Vec<Person> {
+fn all(page: Page) -> impl Iterator<Item = Found> {
+    page.matches.into_iter().chain(page.included)
+}
+
+/// Puts together what is tied; persons in the order of `of`. Returns as well the records that
+/// were not `asked` for and may be tied to others, since their persons have so many records that some
+/// of them were too far away.
+fn grouped(
+    of: &[Found],
+    known: &HashMap<String, Found>,
+    asked: &HashSet<String>,
+) -> (Vec<Person>, Vec<String>) {
     let mut neighbours: HashMap<&str, Vec<&str>> = HashMap::new();
     for (id, record) in known {
         for other in ties(record.root()) {
@@ -126,7 +153,7 @@ fn grouped(of: &[Found], known: &HashMap<String, Found>) -> Vec<Person> {
         }
     }
     let mut seen: HashSet<&str> = HashSet::new();
-    let mut persons = Vec::new();
+    let (mut persons, mut farther) = (Vec::new(), Vec::new());
     for record in of {
         let Some(id) = record.id() else { continue };
         let (mut pending, mut records) = (vec![id], Vec::new());
@@ -140,6 +167,10 @@ fn grouped(of: &[Found], known: &HashMap<String, Found>) -> Vec<Person> {
         if records.is_empty() {
             continue;
         }
+        if records.len() >= FAR {
+            let ids = records.iter().filter_map(Found::id).filter(|id| !asked.contains(*id));
+            farther.extend(ids.map(str::to_owned));
+        }
         records.retain(|record| !is_subsumed(record.root()));
         let stored = |record: &Found| {
             let meta = record.root().child(name::META);
@@ -150,5 +181,5 @@ fn grouped(of: &[Found], known: &HashMap<String, Found>) -> Vec<Person> {
         records.sort_by_cached_key(stored);
         persons.push(Person { records });
     }
-    persons
+    (persons, farther)
 }

@@ -27,7 +27,7 @@ pub async fn answer(index: &PatientIndex<'_>, message: &Message) -> Result<Respo
     let query = Query::of(message)?;
     Ok(match found(index, &query).await {
         Ok(found) => Response::found(&query, KIND, found.into_iter().collect(), None),
-        Err(problem) => Response::in_error(KIND, vec![problem]),
+        Err(problem) => Response::in_error(KIND, problem),
     })
 }
 

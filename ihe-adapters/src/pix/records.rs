@@ -3,8 +3,7 @@
 //!
 //! Spec: ITI TF-2 3.8.4, 3.30.4, 3.44.4
 
-use fhir_model::interaction::{Body, Caller, Carried, Performed};
-use fhir_model::json;
+use fhir_model::interaction::Carried;
 use fhir_model::outcome::{Issue, IssueType, Reason};
 use fhir_model::percent;
 use fhir_model::schema::ty;
@@ -12,16 +11,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json as value};
 
 use super::domains::Kind;
+use super::held::Held;
 use super::persons::is_subsumed;
 use super::refusal::Refusal;
 use super::{Identifier, PatientIndex, RECORDS_MAX, identifiers};
-use crate::atna::Recording;
-use crate::fhir_client::{Fhir, Found};
+use crate::fhir_client::Found;
 
 /// The extension of a Patient that says when what it holds happened at its source.
 pub const EVENT_TIME: &str = "urn:lanterna:pix:event-time";
 /// How often a feed is tried anew that others came in between.
-const TRIES: usize = 4;
+pub(super) const TRIES: usize = 4;
 /// What a feed never takes from a record, whatever it says. Of `meta` it can say
 /// something else, and to `link` add.
 const KEPT: &[&str] = &["id", "meta", "link"];
@@ -47,6 +46,8 @@ pub struct Feed {
     pub replaces: Replaces,
     /// Top-level elements that the source says are not so any more (`""` of HL7 v2).
     pub deleted: Vec<String>,
+    /// Systems of which the source says that the record has no identifier any more but those that it tells.
+    pub deleted_identifiers: Vec<String>,
     /// When it happened at the source, where that is told.
     pub at: Option<Timestamp>,
     /// How `beside` refers to the patient: `urn:uuid:...`.
@@ -66,8 +67,6 @@ pub struct Fed {
     pub is_created: bool,
     /// Whether something newer was told before: then the record stays as it is.
     pub is_outdated: bool,
-    /// What the transaction led to.
-    pub performed: Option<Performed>,
 }
 
 impl PatientIndex<'_> {
@@ -78,17 +77,8 @@ impl PatientIndex<'_> {
     /// [`Refusal::NoIdentifier`], [`Refusal::Domain`], [`Refusal::Subsumed`],
     /// [`Refusal::Ambiguous`], or what FHIR refuses.
     pub async fn feed(&self, feed: &Feed) -> Result<Fed, Refusal> {
-        self.feed_or(feed, self.fhir.caller).await
-    }
-
-    /// As [`PatientIndex::feed`]. `outdated`: as whom it is stored where something newer
-    /// was told before, since that may be answered in another way ([`Caller::once`]).
-    ///
-    /// # Errors
-    /// As [`PatientIndex::feed`].
-    pub async fn feed_or(&self, feed: &Feed, outdated: &Caller) -> Result<Fed, Refusal> {
         let key = self.key_of(&feed.patient)?;
-        self.feed_record_or(&key, feed, outdated).await
+        self.feed_record(&key, feed).await
     }
 
     /// As [`PatientIndex::feed`], of the record of this key.
@@ -96,34 +86,23 @@ impl PatientIndex<'_> {
     /// # Errors
     /// As [`PatientIndex::feed`].
     pub(crate) async fn feed_record(&self, key: &Identifier, feed: &Feed) -> Result<Fed, Refusal> {
-        self.feed_record_or(key, feed, self.fhir.caller).await
-    }
-
-    async fn feed_record_or(&self, key: &Identifier, feed: &Feed, outdated: &Caller) -> Result<Fed, Refusal> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.feed_once(feed, key, outdated).await {
-                Err(Refusal::Fhir(issue)) if is_race(issue.code, issue.reason) && tries < TRIES => {}
+            match self.feed_once(key, feed).await {
+                Err(Refusal::Fhir(issue)) if is_race(&issue) && tries < TRIES => {}
                 done => return done,
             }
         }
     }
 
-    async fn feed_once(&self, feed: &Feed, key: &Identifier, outdated: &Caller) -> Result<Fed, Refusal> {
-        let stored = self.record(key).await?;
-        let (mut entries, mut fed) = planned(feed, &conditional(key), stored.as_ref())?;
-        entries.extend(self.recording.map(Recording::entry));
-        if entries.is_empty() {
-            return Ok(fed);
-        }
-        let caller = if fed.is_outdated { outdated } else { self.fhir.caller };
-        let performed = Fhir { caller, ..self.fhir }.transact(entries, feed.contents.clone()).await?;
-        self.recording.inspect(|recording| recording.stored());
-        if fed.is_created {
-            fed.patient = first_id(&performed).unwrap_or_default();
-        }
-        fed.performed = Some(performed);
+    async fn feed_once(&self, key: &Identifier, feed: &Feed) -> Result<Fed, Refusal> {
+        let mut held = Held::new(*self);
+        let mut beside = feed.beside.clone();
+        let (mut fed, at) = held.feed(key, feed, &mut beside).await?;
+        let stored = held.store(beside, feed.contents.clone(), self.fhir.caller).await;
+        let stored = stored.map_err(|(_, refusal)| refusal)?;
+        fed.patient = stored.id(at);
         Ok(fed)
     }
 
@@ -162,52 +141,10 @@ impl PatientIndex<'_> {
     }
 }
 
-/// Returns the entries of a transaction that store what a feed says of a
-/// record, and what will have become of it. `place`: where it is put when it is new.
-pub(crate) fn planned(
-    feed: &Feed,
-    place: &str,
-    stored: Option<&Found>,
-) -> Result<(Vec<Value>, Fed), Refusal> {
-    let mut fed =
-        Fed { patient: String::new(), is_created: stored.is_none(), is_outdated: false, performed: None };
-    let mut entries = Vec::with_capacity(feed.beside.len() + 2);
-    let mut beside = feed.beside.clone();
-    match stored {
-        None => {
-            let patient = with_event_time(feed.patient.clone(), feed.at);
-            // Who came in between is noticed: it has to be new.
-            entries.push(value!({
-                "fullUrl": feed.full_url,
-                "resource": patient,
-                "request": { "method": "PUT", "url": place, "ifNoneMatch": "*" },
-            }));
-        }
-        Some(found) => {
-            fed.patient = found.id().unwrap_or_default().to_owned();
-            let before = as_json(found)?;
-            let is_about_him = feed.replaces != Replaces::Nothing;
-            fed.is_outdated = is_about_him && is_outdated(&before, feed.at);
-            let place = format!("Patient/{}", fed.patient);
-            if is_about_him && !fed.is_outdated {
-                entries.push(put(&place, changed(&before, feed), &before));
-            }
-            beside.iter_mut().for_each(|entry| refer(entry, &feed.full_url, &place));
-        }
-    }
-    entries.extend(beside);
-    Ok((entries, fed))
-}
-
-/// Returns the entry of a transaction that puts a record in the place of how it was `before`.
-pub(super) fn put(place: &str, after: Value, before: &Value) -> Value {
-    let version = before["meta"]["versionId"].as_str().unwrap_or_default().to_owned();
-    let request = value!({ "method": "PUT", "url": place, "ifMatch": format!("W/\"{version}\"") });
-    value!({ "resource": after, "request": request })
-}
-
-fn is_race(code: IssueType, reason: Reason) -> bool {
-    matches!(code, IssueType::Conflict | IssueType::MultipleMatches) || reason == Reason::PreconditionFailed
+/// Tells whether a transaction was refused because others came in between.
+pub(super) fn is_race(issue: &Issue) -> bool {
+    matches!(issue.code, IssueType::Conflict | IssueType::MultipleMatches)
+        || issue.reason == Reason::PreconditionFailed
 }
 
 /// Returns the URL that means the record of a key.
@@ -222,8 +159,7 @@ pub(crate) fn conditional(key: &Identifier) -> String {
 /// # Errors
 /// When what is stored cannot be read.
 pub(crate) fn as_json(record: &Found) -> Result<Value, Refusal> {
-    let text = json::to_json(&record.to_resource());
-    serde_json::from_slice(&text).map_err(|_| {
+    serde_json::from_slice(&record.to_json()).map_err(|_| {
         let issue = Issue::fatal(IssueType::Exception);
         Refusal::Fhir(issue.text("what is stored cannot be read"))
     })
@@ -240,7 +176,10 @@ pub(super) fn changed(before: &Value, feed: &Feed) -> Value {
     };
     for (name, value) in fed.iter().filter(|(name, _)| *name != "id") {
         let value = match (feed.replaces, name.as_str()) {
-            (Replaces::WhatItSays, "identifier") => united(before.get(name), value, same_identifier),
+            (Replaces::WhatItSays, "identifier") => {
+                let known = before.get(name).map(|known| without(known, &feed.deleted_identifiers));
+                united(known.as_ref(), value, same_identifier)
+            }
             (Replaces::WhatItSays, "extension") => {
                 united(before.get(name), value, |a, b| a["url"] == b["url"])
             }
@@ -258,6 +197,15 @@ pub(super) fn changed(before: &Value, feed: &Feed) -> Value {
         after.retain(|other, _| other != name && !(is_choice && other.starts_with(name.as_str())));
     }
     Value::Object(after)
+}
+
+/// Returns identifiers without those of some systems.
+fn without(identifiers: &Value, systems: &[String]) -> Value {
+    let is_of = |identifier: &&Value| {
+        let system = identifier["system"].as_str().unwrap_or_default();
+        !systems.iter().any(|deleted| deleted == system)
+    };
+    Value::Array(identifiers.as_array().into_iter().flatten().filter(is_of).cloned().collect())
 }
 
 /// Elements of Patient that are of one type or another.
@@ -293,7 +241,7 @@ fn united(before: Option<&Value>, told: &Value, is_same: fn(&Value, &Value) -> b
     Value::Array(all)
 }
 
-fn with_event_time(mut patient: Value, at: Option<Timestamp>) -> Value {
+pub(super) fn with_event_time(mut patient: Value, at: Option<Timestamp>) -> Value {
     let (Some(at), Some(elements)) = (at, patient.as_object_mut()) else { return patient };
     let extensions = elements.entry("extension").or_insert_with(|| value!([]));
     if let Some(all) = extensions.as_array_mut() {
@@ -304,7 +252,7 @@ fn with_event_time(mut patient: Value, at: Option<Timestamp>) -> Value {
 }
 
 /// Tells whether something newer was told of a record before.
-fn is_outdated(before: &Value, at: Option<Timestamp>) -> bool {
+pub(super) fn is_outdated(before: &Value, at: Option<Timestamp>) -> bool {
     let Some(at) = at else { return false };
     let extensions = before["extension"].as_array().map(Vec::as_slice).unwrap_or_default();
     let known = extensions.iter().find(|extension| extension["url"] == EVENT_TIME);
@@ -322,22 +270,13 @@ pub(crate) fn refer(value: &mut Value, from: &str, to: &str) {
     }
 }
 
-/// Returns the id of what the first entry of a transaction led to.
-fn first_id(performed: &Performed) -> Option<String> {
-    let Body::Json(bytes) = &performed.body else { return None };
-    let bundle: Value = serde_json::from_slice(bytes).ok()?;
-    let location = bundle["entry"][0]["response"]["location"].as_str()?;
-    let (_, rest) = location.rsplit_once("Patient/")?;
-    rest.split('/').next().map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn feed(patient: Value, replaces: Replaces) -> Feed {
-        let (deleted, full_url, beside, contents) = Default::default();
-        Feed { patient, replaces, deleted, at: None, full_url, beside, contents }
+        let (deleted, deleted_identifiers, full_url, beside, contents) = Default::default();
+        Feed { patient, replaces, deleted, deleted_identifiers, at: None, full_url, beside, contents }
     }
 
     #[test]
@@ -365,6 +304,10 @@ mod tests {
         deleting.deleted = vec!["birthDate".into(), "deceased".into()];
         let deleted = changed(&before, &deleting);
         assert!(deleted.get("birthDate").is_none() && deleted.get("deceasedDateTime").is_none());
+        // What is told of a domain stays, whatever is deleted of it.
+        let mut deleting = feed(told.clone(), Replaces::WhatItSays);
+        deleting.deleted_identifiers = vec!["urn:oid:1.2".into(), "urn:oid:1.3".into()];
+        assert_eq!(changed(&before, &deleting)["identifier"], told["identifier"]);
         let whole = changed(&before, &feed(told, Replaces::All));
         assert!(whole.get("birthDate").is_none() && whole.get("active").is_none());
         assert_eq!((&whole["id"], &whole["link"], &whole["meta"]), (&value!("1"), &links, &before["meta"]));

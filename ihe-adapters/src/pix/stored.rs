@@ -1,5 +1,7 @@
 //! FHIR over a few resources, for tests: of searches it knows what adapters ask.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use fhir_model::interaction::{Body, Caller, FhirApi, Interaction, Performed, SearchRequest, Status};
 use fhir_model::outcome::{Issue, IssueType};
 use futures_util::FutureExt;
@@ -15,6 +17,7 @@ pub(crate) struct Stored {
     resources: Vec<Value>,
     domains: Domains,
     caller: Caller,
+    searches: AtomicUsize,
 }
 
 impl Stored {
@@ -31,7 +34,13 @@ impl Stored {
         let domains = Domains::new(domains.iter().map(domain).collect()).expect("domains");
         let resources = resources.as_array().into_iter().flatten().map(|resource| whole(resource.clone()));
         let resources = resources.collect();
-        Stored { resources, domains, caller: Caller::new("test", "http://localhost/fhir") }
+        let caller = Caller::new("test", "http://localhost/fhir");
+        Stored { resources, domains, caller, searches: AtomicUsize::new(0) }
+    }
+
+    /// Returns how often it was searched.
+    pub(crate) fn searches(&self) -> usize {
+        self.searches.load(Ordering::Relaxed)
     }
 
     pub(crate) fn index(&self) -> PatientIndex<'_> {
@@ -48,12 +57,17 @@ impl Stored {
             resource["resourceType"] == of && request.parameters.iter().all(|(n, v)| holds(resource, n, v))
         };
         let mut found: Vec<&Value> = self.resources.iter().filter(is_found).collect();
-        if request.parameters.iter().any(|(name, _)| name == "_include:iterate") {
-            // What is tied and what is not is told apart by who asked.
-            found = self.resources.iter().filter(|resource| resource["resourceType"] == of).collect();
-        }
         found.sort_by_key(|resource| resource["id"].as_str().unwrap_or_default().to_owned());
-        let entries: Vec<Value> = found.into_iter().map(|resource| json!({ "resource": resource })).collect();
+        let asks = |value: &str| request.parameters.iter().any(|(_, asked)| asked == value);
+        let included = self.resources.iter().filter(|resource| {
+            // What is tied and what is not is told apart by who asked.
+            let is_asked = resource["resourceType"] == of && asks("Patient:link")
+                || resource["resourceType"] == "Account" && asks("Account:patient");
+            is_asked && !is_found(resource)
+        });
+        let entry = |mode: &'static str| move |resource: &Value| json!({ "resource": resource, "search": { "mode": mode } });
+        let entries: Vec<Value> =
+            found.iter().copied().map(entry("match")).chain(included.map(entry("include"))).collect();
         whole(json!({ "resourceType": "Bundle", "type": "searchset", "entry": entries }))
     }
 }
@@ -84,7 +98,10 @@ fn is_empty(value: &Value) -> bool {
 impl FhirApi for Stored {
     fn perform<'a>(&'a self, _: &'a Caller, what: Interaction) -> BoxFuture<'a, Result<Performed, Issue>> {
         let answer = match what {
-            Interaction::Search(request) => Ok(self.search(&request)),
+            Interaction::Search(request) => {
+                self.searches.fetch_add(1, Ordering::Relaxed);
+                Ok(self.search(&request))
+            }
             _ => Err(Issue::error(IssueType::NotSupported)),
         };
         let performed = answer.map(|bundle| Performed {
@@ -94,6 +111,7 @@ impl FhirApi for Stored {
             key: None,
             version: None,
             updated: None,
+            changed: Vec::new(),
             issues: Vec::new(),
             repeated: None,
         });
@@ -110,9 +128,13 @@ fn holds(resource: &Value, name: &str, value: &str) -> bool {
     };
     let items = |of: &Value| of.as_array().cloned().unwrap_or_default();
     match name {
-        "identifier" => items(&resource["identifier"]).iter().any(|of| match value.split_once('|') {
-            Some((system, value)) => of["system"] == system && (value.is_empty() || of["value"] == value),
-            None => of["value"] == value,
+        "identifier" => any(&|token| {
+            let master = &resource["masterIdentifier"];
+            items(&resource["identifier"]).iter().chain([master]).any(|of| match token.split_once('|') {
+                Some(("", value)) => of["system"].is_null() && of["value"] == value,
+                Some((system, value)) => of["system"] == system && (value.is_empty() || of["value"] == value),
+                None => of["value"] == token,
+            })
         }),
         "_id" => any(&|id| resource["id"] == id),
         "patient" => any(&|id| {

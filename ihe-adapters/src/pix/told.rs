@@ -34,8 +34,9 @@ impl Told {
         let mut patient = as_value(patient)?;
         name_domains(domains, &mut patient);
         let replaced_by = take_merges(&mut patient);
-        let (deleted, beside, contents) = Default::default();
-        let feed = Feed { patient, replaces: Replaces::All, deleted, at: None, full_url, beside, contents };
+        let (replaces, at) = (Replaces::All, None);
+        let (deleted, deleted_identifiers, beside, contents) = Default::default();
+        let feed = Feed { patient, replaces, deleted, deleted_identifiers, at, full_url, beside, contents };
         Ok(Told { feed, replaced_by })
     }
 }

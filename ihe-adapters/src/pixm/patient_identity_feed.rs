@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::atna::entry;
 use crate::fhir_client::{Found, parse_token};
 use crate::pix::domains::{DomainError, Domains};
-use crate::pix::merges::Merging;
+use crate::pix::held::Held;
 use crate::pix::persons::is_subsumed;
 use crate::pix::refusal::Refusal;
 use crate::pix::told::{Ids, Told};
@@ -102,8 +102,8 @@ fn says_to_feed(request: &UpdateRequest) -> bool {
     profiles.any(|profile| profile.value().is_some_and(|url| url.split('|').next() == Some(PROFILE)))
 }
 
-/// What is recorded of what is done: an interaction, and where the record is.
-pub(crate) type Recorded<'r> = dyn Fn(&'static str, &str) -> Vec<Value> + Sync + 'r;
+/// What is recorded of what is done: an interaction, and where the records are.
+pub(crate) type Recorded<'r> = dyn Fn(&'static str, &[String]) -> Vec<Value> + Sync + 'r;
 
 /// What a feed is performed with.
 pub(crate) struct Manager<'m> {
@@ -157,7 +157,7 @@ impl Manager<'_> {
             return Err(issue.text("the criteria match a resource of another id than the one given"));
         }
         let interaction = if stored.is_some() { "update" } else { "create" };
-        let events = (self.recorded)(interaction, &said.feed.full_url);
+        let events = (self.recorded)(interaction, std::slice::from_ref(&said.feed.full_url));
         let is_recorded = !events.is_empty();
         said.feed.beside.extend(events.iter().map(entry));
         let fed = self.index.feed_record(key, &said.feed).await.map_err(told)?;
@@ -173,40 +173,47 @@ impl Manager<'_> {
         if is_subsumed(survivor.root()) {
             return Err(no_survivor(Refusal::Subsumed));
         }
-        let target = survivor.id().unwrap_or_default();
-        let id = match self.index.record(key).await {
-            Ok(Some(record)) => {
-                let id = record.id().unwrap_or_default().to_owned();
-                self.index.merge_records(&id, target, said.feed.at, Merging::Done).await.map_err(told)?;
-                id
+        let mut held = Held::new(self.index);
+        let target = held.hold(&survivor).map_err(told)?;
+        let source = match held.find(key).await {
+            Ok(Some(source)) => {
+                held.tell_of_subsumed(source, &said.feed, link);
+                held.merge(source, target, said.feed.at, &link["other"]);
+                source
             }
             Ok(None) => return Err(told(Refusal::UnknownIdentifier)),
             // Said again, it is so already.
-            Err(Refusal::Subsumed) => match self.merged_into(key, target).await.map_err(told)? {
-                Some(id) => id,
-                None => return Err(told(Refusal::Subsumed)),
-            },
+            Err(Refusal::Subsumed) => {
+                let merged = self.merged_into(key, held.place(target)).await.map_err(told)?;
+                let merged = merged.ok_or_else(|| told(Refusal::Subsumed))?;
+                let source = held.hold(&merged).map_err(told)?;
+                held.tell_of_subsumed(source, &said.feed, link);
+                source
+            }
             Err(refusal) => return Err(told(refusal)),
         };
-        self.index.tell_of_subsumed(&id, &said.feed, link).await.map_err(told)?;
-        let performed = self.shown(&id, Status::Ok).await?;
-        let place = Some(format!("Patient/{id}"));
-        Ok(Done { performed, interaction: "update", place, is_recorded: false })
+        let places = [source, target].map(|at| held.place(at).to_owned());
+        let events = (self.recorded)("update", &places);
+        let beside = events.iter().map(entry).collect();
+        let stored = held.store(beside, Vec::new(), self.index.fhir.caller).await;
+        let stored = stored.map_err(|(_, refusal)| told(refusal))?;
+        let performed = self.shown(&stored.id(source), Status::Ok).await?;
+        let place = places.into_iter().next();
+        Ok(Done { performed, interaction: "update", place, is_recorded: !events.is_empty() })
     }
 
-    /// Returns the id of the record of an identifier that was merged into this one.
-    async fn merged_into(&self, key: &Identifier, target: &str) -> Result<Option<String>, Refusal> {
+    /// Returns the record of an identifier that was merged into the one at this place.
+    async fn merged_into(&self, key: &Identifier, place: &str) -> Result<Option<Found>, Refusal> {
         let token = key.token();
         let found = self.index.fhir.first_page(ty::PATIENT, &[("identifier", &token)]).await?;
-        let place = format!("Patient/{target}");
         let is_merged = |record: &&Found| {
             identifiers(record.root()).any(|other| other == *key)
                 && record.root().children_named(name::LINK).any(|link| {
                     let other = link.child(name::OTHER).and_then(|other| other.text_of(name::REFERENCE));
-                    link.text_of(name::TYPE) == Some("replaced-by") && other == Some(&*place)
+                    link.text_of(name::TYPE) == Some("replaced-by") && other == Some(place)
                 })
         };
-        Ok(found.iter().find(is_merged).and_then(Found::id).map(str::to_owned))
+        Ok(found.iter().find(is_merged).cloned())
     }
 
     async fn remove(&self, key: &Identifier) -> Result<Done, Refusal> {
@@ -214,7 +221,7 @@ impl Manager<'_> {
         let place = record.as_ref().and_then(Found::id).map(|id| format!("Patient/{id}"));
         let mut is_recorded = false;
         if let Some(place) = &place {
-            let events = (self.recorded)("delete", place);
+            let events = (self.recorded)("delete", std::slice::from_ref(place));
             is_recorded = !events.is_empty();
             let mut entries = vec![json!({ "request": { "method": "DELETE", "url": place } })];
             entries.extend(events.iter().map(entry));

@@ -90,9 +90,9 @@ async fn feed(
         true => (Vec::new(), Vec::new()),
         false => kept(message, asked, &full_url, &unmapped),
     };
-    let (replaces, deleted) = (Replaces::All, Vec::new());
+    let (replaces, deleted, deleted_identifiers) = (Replaces::All, Vec::new(), Vec::new());
     let at = event_time(message);
-    let feed = Feed { patient, replaces, deleted, at, full_url, beside, contents };
+    let feed = Feed { patient, replaces, deleted, deleted_identifiers, at, full_url, beside, contents };
     let ids = format!("{place}/hl7:id");
     let fed = index.feed(&feed).await.map_err(|refusal| refused(&refusal, ids))?;
     let mut details = Vec::new();

@@ -2,7 +2,6 @@
 //!
 //! Spec: ITI TF-2 3.45
 
-use fhir_model::schema::ty;
 use serde_json::{Value, json};
 
 use super::refusal::{detail, is_ours, unknown_domain};
@@ -10,6 +9,7 @@ use crate::hl7v3::{Identified, identifier, instance_identifier, patient_element}
 use crate::pix::PatientIndex;
 use crate::pix::cross_references::CrossReference;
 use crate::pix::domains::DomainError;
+use crate::pix::records::as_json;
 use crate::pix::refusal::Refusal;
 use crate::wire::hl7v3::acknowledgement::{AcknowledgementType, Detail, acknowledgement};
 use crate::wire::hl7v3::identifier::InstanceIdentifier;
@@ -92,13 +92,8 @@ async fn find(index: &PatientIndex<'_>, asked: &Asked) -> Result<Found, Vec<Deta
         (Err(details), false) => return Err(details.into_iter().chain(unknown).collect()),
     };
     let Some(first) = found.first() else { return Ok(None) };
-    let record = index.fhir.read(ty::PATIENT, &first.patient).await;
-    let record = record.map_err(|issue| refused(issue.into()))?;
-    let patient = record.and_then(|record| {
-        let text = fhir_model::json::to_json(&record);
-        serde_json::from_slice::<Value>(&text).ok()
-    });
-    Ok(Some((found, patient.unwrap_or_else(|| json!({})))))
+    let patient = as_json(&first.record).map_err(refused)?;
+    Ok(Some((found, patient)))
 }
 
 /// Returns the system of a domain that is asked for; `None` when it is not known.

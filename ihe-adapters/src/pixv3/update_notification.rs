@@ -19,6 +19,8 @@ pub const RECORD_REVISED: &str = "PRPA_IN201302UV02";
 /// What a consumer is told.
 #[derive(Debug, Clone)]
 pub struct Update<'u> {
+    /// The id of the message: the same however often it is sent.
+    pub id: &'u str,
     /// The identifiers of the person in the domains that the consumer is interested in.
     pub identifiers: &'u [Identifier],
     /// The Patient who tells his name, as JSON of FHIR.
@@ -44,7 +46,10 @@ pub fn update_notification_v3(
         &InstanceIdentifier::of_root(ours),
         None,
     ));
-    let transmission = Transmission::new(RECORD_REVISED, Device::new(ours, None), consumer.clone());
+    let transmission = Transmission {
+        id: InstanceIdentifier::of_root(update.id),
+        ..Transmission::new(RECORD_REVISED, Device::new(ours, None), consumer.clone())
+    };
     transmission.to_message("AL").with_child(act)
 }
 
@@ -58,7 +63,7 @@ mod tests {
     fn a_consumer_is_told_the_identifiers_and_the_name() {
         let identifiers = [Identifier::new("urn:oid:1.2.3", "A"), Identifier::new("urn:oid:1.2.4", "B")];
         let patient = json!({ "name": [{ "family": "Rossi" }], "gender": "male" });
-        let update = Update { identifiers: &identifiers, patient: &patient };
+        let update = Update { id: "1.7", identifiers: &identifiers, patient: &patient };
         let consumer = Device::new("1.9", None);
         let message = update_notification_v3(&update, &consumer, "1.1", &Domains::default());
         let told = registrations(&message).find_map(patient_of).expect("a patient");
@@ -69,6 +74,7 @@ mod tests {
         let family = at(told, &["patientPerson", "name", "family"]).map(Element::text);
         assert_eq!(family.as_deref(), Some("Rossi"));
         assert!(at(told, &["patientPerson", "administrativeGenderCode"]).is_none());
-        assert_eq!(Transmission::of(&message).receiver, consumer);
+        let transmission = Transmission::of(&message);
+        assert_eq!((transmission.receiver, transmission.id), (consumer, InstanceIdentifier::of_root("1.7")));
     }
 }

@@ -1,8 +1,10 @@
 //! ITI-93: patients are created, changed, deleted and merged as a message says,
 //! all of it or nothing.
 //!
-//! A merge is an operation of its own: it is tried first, and done when the rest
-//! is stored. That a merge is taken back is refused, unless the site allows it.
+//! A merge is an operation that the same transaction calls when the rest is stored, so
+//! that a message may merge somebody into one whom it brings itself. What a message says
+//! holds at once, in whichever order it stands there. That a merge is taken back is
+//! refused, unless the site allows it.
 //!
 //! Spec: PMIR 2:3.93.4.1.3
 
@@ -13,14 +15,14 @@ use fhir_model::schema::ty;
 use fhir_model::tree::Resource;
 use serde_json::{Value, json};
 
-use super::entries::{Merge, Plan};
+use super::entries::{Merge, Plan, Replaced};
 use super::message::{Change, Message, Method};
 use super::response::response;
 use crate::atna::entry;
 use crate::fhir_client::Found;
-use crate::pix::merges::Merging;
+use crate::pix::held::Held;
 use crate::pix::persons::is_subsumed;
-use crate::pix::records::{conditional, planned};
+use crate::pix::records::conditional;
 use crate::pix::refusal::Refusal;
 use crate::pix::told::{Ids, Told, as_value, name_domains};
 use crate::pix::{Identifier, PatientIndex, identifiers};
@@ -51,44 +53,32 @@ impl Registry<'_> {
     /// # Errors
     /// What is wrong with which change; nothing of the message has become so then.
     pub(crate) async fn take(&self, message: &Message) -> Result<Done, Issue> {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(Held::new(self.index));
         for change in &message.changes {
-            self.plan(change, &mut plan).await.map_err(|issue| located(issue, change))?;
+            self.plan(change, &mut plan).await.map_err(|issue| located(issue, &change.place))?;
         }
-        for merge in plan.merges.iter().filter(|merge| !merge.is_done) {
-            let tried = self.index.merge_records(&merge.source, &merge.target, None, Merging::Tried).await;
-            tried.map_err(|refusal| told(refusal).at(merge.place.as_str()))?;
+        for replaced in std::mem::take(&mut plan.replaced) {
+            let place = replaced.place.clone();
+            self.plan_merge(replaced, &mut plan).await.map_err(|issue| located(issue, &place))?;
         }
+        let calls = plan.call();
         plan.refer();
-        let mut is_recorded = false;
-        if !plan.entries.is_empty() {
-            let event = (self.recorded)(&plan.patients);
-            is_recorded = event.is_some();
-            let mut entries = std::mem::take(&mut plan.entries);
-            entries.extend(event.as_ref().map(entry));
-            self.index.fhir.transact(entries, Vec::new()).await?;
-        }
-        for merge in &plan.merges {
-            self.merge(merge).await.map_err(|refusal| told(refusal).at(merge.place.as_str()))?;
-        }
-        for id in &plan.unmerges {
-            self.index.unmerge_record(id).await.map_err(told)?;
-        }
+        let Plan { held, entries: mut beside, mut patients, .. } = plan;
+        let event = (self.recorded)(&patients);
+        let is_recorded = event.is_some();
+        beside.extend(event.as_ref().map(entry));
+        let stored = held.store(beside, Vec::new(), self.index.fhir.caller).await;
+        stored.map_err(|(call, refusal)| match call.and_then(|call| calls.get(call)) {
+            Some(place) => told(refusal).at(place.as_str()),
+            None => told(refusal),
+        })?;
         let performed = response(message, &self.index.fhir.caller.base);
         // Those that were new have got their places elsewhere.
-        plan.patients.retain(|place| !place.starts_with("urn:"));
-        Ok(Done { performed, patients: plan.patients, is_recorded })
+        patients.retain(|place| !place.starts_with("urn:"));
+        Ok(Done { performed, patients, is_recorded })
     }
 
-    async fn merge(&self, merge: &Merge) -> Result<(), Refusal> {
-        if !merge.is_done {
-            let at = merge.told.feed.at;
-            self.index.merge_records(&merge.source, &merge.target, at, Merging::Done).await?;
-        }
-        self.index.tell_of_subsumed(&merge.source, &merge.told.feed, &merge.link).await
-    }
-
-    async fn plan(&self, change: &Change, plan: &mut Plan) -> Result<(), Issue> {
+    async fn plan(&self, change: &Change, plan: &mut Plan<'_>) -> Result<(), Issue> {
         match (change.of_type(), change.method, &change.resource) {
             ("Patient", Method::Put, Some(patient)) => self.plan_patient(change, patient, plan).await,
             ("Patient", Method::Delete, _) => self.plan_delete(change, plan).await,
@@ -106,7 +96,7 @@ impl Registry<'_> {
         }
     }
 
-    async fn plan_patient(&self, change: &Change, sent: &Resource, plan: &mut Plan) -> Result<(), Issue> {
+    async fn plan_patient(&self, change: &Change, sent: &Resource, plan: &mut Plan<'_>) -> Result<(), Issue> {
         if sent.resource_type() != ty::PATIENT {
             return Err(Issue::error(IssueType::Invalid)
                 .because(Reason::Unprocessable)
@@ -115,37 +105,44 @@ impl Registry<'_> {
         let full_url = format!("urn:uuid:{}", uuid::Uuid::new_v4());
         let mut said = Told::of(self.index.domains, sent, full_url)?;
         said.feed.at = change.at;
-        let stored = self.stored(change, &said.feed.patient).await?;
-        let names = [change.full_url.clone(), change.id().map(|id| format!("Patient/{id}"))];
-        let names = names.into_iter().flatten();
-        if let Some(link) = said.replaced_by.take() {
-            let source = stored.ok_or_else(|| told(Refusal::UnknownIdentifier))?;
-            return self.plan_merge(change, (source, said, link), plan).await;
-        }
-        let Some(stored) = stored else {
-            let id = change.id().map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
-            said.feed.patient["id"] = json!(id);
-            let key = self.index.key_of(&said.feed.patient).ok();
-            let place = key.as_ref().map_or_else(|| format!("Patient/{id}"), conditional);
-            plan.entries.extend(planned(&said.feed, &place, None)?.0);
-            plan.name(names, &said.feed.full_url);
-            plan.tell_of(said.feed.full_url);
-            return Ok(());
+        let place = change.id().map(|id| format!("Patient/{id}"));
+        let before = place.as_deref().and_then(|place| plan.named(place));
+        // Of one who is created some tell the URL that he was sent to.
+        let full_url = change.full_url.clone().filter(|url| !url.ends_with("/Patient"));
+        let names = full_url.into_iter().chain(place);
+        let stored = if before.is_none() { self.stored(change, &said.feed.patient).await? } else { None };
+        let is_new = before.is_none() && stored.is_none();
+        let at = match (before, &stored) {
+            // The message told of him before.
+            (Some(at), _) => at,
+            (None, Some(stored)) => plan.held.hold(stored).map_err(told)?,
+            (None, None) if said.replaced_by.is_some() => return Err(told(Refusal::UnknownIdentifier)),
+            (None, None) => {
+                let id = change.id().map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+                said.feed.patient["id"] = json!(id);
+                let key = self.index.key_of(&said.feed.patient).ok();
+                let place = key.as_ref().map_or_else(|| format!("Patient/{id}"), conditional);
+                plan.held.create(place, &said.feed)
+            }
         };
-        let id = stored.id().unwrap_or_default().to_owned();
-        if is_subsumed(stored.root()) {
+        plan.name_record(names, at);
+        plan.tell_of(at);
+        if let Some(link) = said.replaced_by.take() {
+            plan.replaced.push(Replaced { source: at, told: said, link, place: change.place.clone() });
+            return Ok(());
+        }
+        if stored.is_some_and(|stored| is_subsumed(stored.root())) {
             if !self.may_unmerge {
                 let text =
                     "the patient was merged into another; that this is taken back is not taken from messages";
                 let issue = Issue::error(IssueType::NotSupported).because(Reason::MethodNotAllowed);
                 return Err(issue.text(text));
             }
-            plan.unmerges.push(id.clone());
+            plan.unmerges.push((at, change.place.clone()));
         }
-        plan.entries.extend(planned(&said.feed, "", Some(&stored))?.0);
-        let place = format!("Patient/{id}");
-        plan.name(names, &place);
-        plan.tell_of(place);
+        if !is_new {
+            plan.held.change_as(at, &said.feed);
+        }
         Ok(())
     }
 
@@ -192,46 +189,59 @@ impl Registry<'_> {
         Ok(found.into_iter().find(|record| identifiers(record.root()).any(|other| other == *key)))
     }
 
-    async fn plan_merge(
-        &self,
-        change: &Change,
-        (source, said, link): (Found, Told, Value),
-        plan: &mut Plan,
-    ) -> Result<(), Issue> {
-        let survivor = self.index.referred(&link["other"], Ids::OfTheMaster).await.map_err(told)?;
-        let survivor = survivor.ok_or_else(|| told(Refusal::UnknownIdentifier).at("Patient.link.other"))?;
-        if is_subsumed(survivor.root()) {
-            return Err(told(Refusal::Subsumed).at("Patient.link.other"));
+    /// Finds who takes the place of somebody who was merged away: one of the message, or one
+    /// who is stored.
+    async fn plan_merge(&self, replaced: Replaced, plan: &mut Plan<'_>) -> Result<(), Issue> {
+        let Replaced { source, told: said, link, place } = replaced;
+        let other = &link["other"];
+        let of_message = match other["reference"].as_str().and_then(|name| plan.named(name)) {
+            None => self.key_of(&other["identifier"]).and_then(|key| plan.held.held(&key)),
+            found => found,
+        };
+        let target = match of_message {
+            Some(target) => target,
+            None => {
+                let survivor = self.index.referred(other, Ids::OfTheMaster).await.map_err(no_survivor)?;
+                let survivor = survivor.ok_or_else(|| no_survivor(Refusal::UnknownIdentifier))?;
+                plan.held.hold(&survivor).map_err(told)?
+            }
+        };
+        plan.tell_of(target);
+        let into = plan.held.replaced_by(source);
+        if into.as_deref() != Some(plan.held.place(target)) {
+            if into.is_some() {
+                return Err(told(Refusal::Subsumed));
+            }
+            if plan.held.replaced_by(target).is_some() {
+                return Err(no_survivor(Refusal::Subsumed));
+            }
+            plan.merges.push(Merge { source, target, at: said.feed.at, named: other.clone(), place });
         }
-        let [source_id, target] = [&source, &survivor].map(|of| of.id().unwrap_or_default().to_owned());
-        let is_done = as_value(&source.to_resource())?["link"].as_array().is_some_and(|links| {
-            let place = format!("Patient/{target}");
-            links.iter().any(|of| of["type"] == "replaced-by" && of["other"]["reference"] == place.as_str())
-        });
-        if is_subsumed(source.root()) && !is_done {
-            return Err(told(Refusal::Subsumed));
-        }
-        plan.tell_of(format!("Patient/{source_id}"));
-        plan.tell_of(format!("Patient/{target}"));
-        let place = change.place.clone();
-        plan.merges.push(Merge { source: source_id, target, told: said, link, place, is_done });
+        plan.held.tell_of_subsumed(source, &said.feed, &link);
         Ok(())
     }
 
-    async fn plan_delete(&self, change: &Change, plan: &mut Plan) -> Result<(), Issue> {
+    /// Returns the key that an Identifier is, where it is of a domain that is known.
+    fn key_of(&self, of: &Value) -> Option<Identifier> {
+        let domain = self.index.domains.by_system(of["system"].as_str()?)?;
+        Some(Identifier::new(domain.system(), of["value"].as_str()?))
+    }
+
+    async fn plan_delete(&self, change: &Change, plan: &mut Plan<'_>) -> Result<(), Issue> {
         let said = match &change.resource {
             Some(patient) => Told::of(self.index.domains, patient, String::new())?.feed.patient,
             None => Value::Null,
         };
         // What is not there is gone already.
         let Some(stored) = self.stored(change, &said).await? else { return Ok(()) };
-        let place = format!("Patient/{}", stored.id().unwrap_or_default());
+        let at = plan.held.hold(&stored).map_err(told)?;
+        let place = plan.held.place(at);
         plan.entries.push(json!({ "request": { "method": "DELETE", "url": place } }));
-        plan.tell_of(place);
+        plan.tell_of(at);
         Ok(())
     }
 
-    async fn plan_related(&self, change: &Change, sent: &Resource, plan: &mut Plan) -> Result<(), Issue> {
+    async fn plan_related(&self, change: &Change, sent: &Resource, plan: &mut Plan<'_>) -> Result<(), Issue> {
         let mut person = as_value(sent)?;
         name_domains(self.index.domains, &mut person);
         let patient = self.index.referred(&person["patient"], Ids::OfTheMaster).await.map_err(told)?;
@@ -267,14 +277,18 @@ fn of_another() -> Issue {
 }
 
 /// Says of an issue at which change it is.
-fn located(mut issue: Issue, change: &Change) -> Issue {
+fn located(mut issue: Issue, change: &str) -> Issue {
     let within = std::mem::take(&mut issue.expression);
-    let mut place = format!("{}.resource", change.place);
+    let mut place = format!("{change}.resource");
     for part in within {
         let part = part.split_once('.').map_or(part.as_str(), |(_, part)| part);
         place = format!("{place}.{part}");
     }
     issue.at(place)
+}
+
+fn no_survivor(refusal: Refusal) -> Issue {
+    told(refusal).at("Patient.link.other")
 }
 
 fn told(refusal: Refusal) -> Issue {

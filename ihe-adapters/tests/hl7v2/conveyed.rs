@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use crate::setting::{all_domains, as_json, domains, italy, mapped, messages, samples};
 
-/// What is the envelope, or the number of a segment: read, and nothing of what is told.
-const ENVELOPE: &[(&str, usize)] =
-    &[("MSH", 11), ("MSH", 12), ("MSH", 15), ("MSH", 16), ("MSH", 18), ("MSH", 21)];
+/// What of MSH is the envelope, and the numbers of segments: read, and nothing of what is told.
+const ENVELOPE: &[usize] = &[11, 12, 15, 16, 17, 18, 19, 20, 21];
 const NUMBERED: &[&str] = &[
     "PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "TQ1", "TXA", "RGS", "AIS", "AIG",
     "AIL", "AIP",
@@ -78,6 +77,11 @@ fn leaves(text: &str) -> Vec<Leaf> {
     leaves
 }
 
+/// Counts the components of a message that hold something.
+pub(crate) fn components(text: &str) -> usize {
+    leaves(text).iter().map(|leaf| leaf.place.as_str()).collect::<HashSet<&str>>().len()
+}
+
 /// Checks a message, and returns how many values were checked.
 fn check(name: &str, text: &str, make: &dyn Fn(&str) -> Option<Value>) -> usize {
     let Some(whole) = make(text) else { return 0 };
@@ -95,7 +99,7 @@ fn check(name: &str, text: &str, make: &dyn Fn(&str) -> Option<Value>) -> usize 
     let mut dropped = Vec::new();
     let mut checked = 0;
     for leaf in &leaves {
-        let is_envelope = ENVELOPE.contains(&(leaf.segment.as_str(), leaf.field))
+        let is_envelope = leaf.segment == "MSH" && ENVELOPE.contains(&leaf.field)
             || leaf.place == "MSH-9.3"
             // Who sends is told by the first component; the gateway has the others.
             || leaf.segment == "MSH" && (3..=6).contains(&leaf.field) && !leaf.place.ends_with(".1")

@@ -1,7 +1,9 @@
 //! What is known where the messages of the tests arrive.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use ihe_adapters::hl7v2::code_systems::{CodeSystem, CodeSystems};
 use ihe_adapters::hl7v2::context::Context;
 use ihe_adapters::hl7v2::mapped::{Deleted, Mapped};
 use ihe_adapters::hl7v2::refused::Refused;
@@ -28,10 +30,19 @@ pub(crate) fn domains() -> Domains {
     .expect("domains")
 }
 
+/// Returns the code systems that it has of its own.
+fn code_systems() -> &'static CodeSystems {
+    static ALL: LazyLock<CodeSystems> = LazyLock::new(|| {
+        let (name, uri) = ("NTR".to_owned(), "https://regione.example.it/nomenclatore".to_owned());
+        CodeSystems::new(vec![CodeSystem { name, uri, sources: Vec::new() }])
+    });
+    &ALL
+}
+
 /// What is known there.
 pub(crate) fn italy(domains: &Domains) -> Context<'_> {
     let time_zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
-    Context { domains, time_zone, code_system: &|_| None }
+    Context { domains, time_zone, code_systems: code_systems() }
 }
 
 /// Makes of a message what it tells; segments are separated by line ends.

@@ -41,14 +41,36 @@ fn references(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// Returns the resource of an entry as it is where nothing is stored of it, where that is another.
+fn alone(entry: &Value) -> Option<Value> {
+    let mut resource = entry["resource"].clone();
+    for (name, value) in entry["otherwise"].as_object()? {
+        resource[name] = value.clone();
+    }
+    Some(resource)
+}
+
 fn check(name: &str, mapped: &Mapped, validator: &Validator) -> usize {
-    let resources: Vec<&Value> =
+    let mut resources: Vec<&Value> =
         mapped.patient.iter().chain(mapped.entries.iter().map(|entry| &entry["resource"])).collect();
     let mut urls: HashSet<&str> = HashSet::from([mapped.patient_url.as_str()]);
     for entry in &mapped.entries {
         let url = entry["fullUrl"].as_str().expect("a fullUrl");
         assert!(urls.insert(url), "{name}: {url} twice");
     }
+    let otherwise: Vec<Value> = mapped.entries.iter().filter_map(alone).collect();
+    for entry in &mapped.entries {
+        if entry["otherwise"].is_object() {
+            resources.retain(|resource| **resource != entry["resource"]);
+        }
+        // What changes something that is stored is a part of it.
+        let is_change = entry["request"]["ifMatch"] == "*";
+        assert!(!is_change || entry["resource"]["status"].is_string(), "{name}: {entry:#}");
+        if is_change {
+            resources.retain(|resource| **resource != entry["resource"]);
+        }
+    }
+    resources.extend(&otherwise);
     for resource in &resources {
         let wrong = errors(validator, resource);
         assert!(wrong.is_empty(), "{name}: {resource:#}\n{wrong:#?}");

@@ -20,9 +20,10 @@ use indicatif::ProgressBar;
 use super::Folder;
 use super::error::BenchError;
 use super::fill::fill;
-use crate::identity::candidates::Found;
+use crate::identity::candidates::{Depth, Found};
+use crate::identity::compare::Agreements;
 use crate::identity::rules::{Rule, held_by};
-use crate::identity::weights::Weights;
+use crate::identity::weights::{Field, Level, Weights};
 use crate::identity::{Decision, Features, Matcher};
 use crate::storage::{Reader, Reads, RenderedSql, Store, StoreSettings, persons};
 
@@ -45,7 +46,7 @@ pub struct MatchingOptions {
 }
 
 /// Two records that may be one person.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Pair {
     /// The places of the records.
     records: (usize, usize),
@@ -53,6 +54,8 @@ struct Pair {
     sum: f64,
     decision: Decision,
     held: Option<Rule>,
+    /// What of two persons agrees who are linked.
+    wrong: Option<String>,
 }
 
 /// The records that are stored.
@@ -154,6 +157,20 @@ fn pairs(store: &Arc<Store>, matcher: &Matcher, records: &Records) -> Result<Vec
     })
 }
 
+/// Says what of two agrees, but for what says little: by this, mistakes of one kind are told together.
+fn told(why: &Agreements) -> String {
+    let telling = [Field::Fiscal, Field::Identifier, Field::Family, Field::Given, Field::Birth, Field::Sex];
+    let further = [Field::Mother, Field::Address, Field::Phone];
+    let level = |field: Field| Some(format!("{} {}", field.code(), why.level(field)?.code()));
+    let agrees = |field: &Field| why.level(*field).is_some_and(|level| level == Level::Exact);
+    let mut all: Vec<String> = telling.into_iter().filter_map(level).collect();
+    all.push(format!(
+        "{} of address, telephone, mother",
+        further.iter().filter(|field| agrees(field)).count()
+    ));
+    all.join(", ")
+}
+
 fn pairs_of(
     reader: &mut Reader,
     matcher: &Matcher,
@@ -165,12 +182,15 @@ fn pairs_of(
         let number = records.numbers.get(*place).copied().unwrap_or_default();
         let Some((_, packed)) = persons(reader, &[number])?.pop() else { continue };
         let Some(features) = Features::unpack(&packed) else { continue };
-        for Found { number: other, compared, features: of_other } in matcher.find(reader, &features)? {
+        let found = matcher.find(reader, &features, Depth::All)?.unwrap_or_default();
+        for Found { number: other, compared, features: of_other } in found {
             let Ok(before) = records.numbers.binary_search(&other) else { continue };
             if before < *place {
                 let held = held_by(&features, &of_other, &compared.why);
                 let (sum, decision) = (compared.why.sum(), compared.decision);
-                pairs.push(Pair { records: (before, *place), sum, decision, held });
+                let are_two = records.persons.get(before) != records.persons.get(*place);
+                let wrong = (are_two && decision == Decision::Link).then(|| told(&compared.why));
+                pairs.push(Pair { records: (before, *place), sum, decision, held, wrong });
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct Tally {
     pub missed: Share,
     /// Why pairs are left to people although their sum is enough: those that are one person, of all.
     pub held: BTreeMap<String, Share>,
+    /// Pairs that were linked and are two persons: how many, by what of them agrees.
+    pub wrong: BTreeMap<String, u64>,
     /// How that depends on the threshold.
     pub curve: Vec<Curve>,
     /// How long it took to ask of all records, in seconds.
@@ -82,6 +84,11 @@ impl Tally {
                 share.of += u64::from(is_one(pair));
             }
         }
+        let mut wrong: BTreeMap<String, u64> = BTreeMap::new();
+        pairs
+            .iter()
+            .filter_map(|pair| pair.wrong.clone())
+            .for_each(|why| *wrong.entry(why).or_default() += 1);
         let curve = (weights.review.ceil() as i32..=48).map(|link| {
             let link = f64::from(link);
             let linked = pairs.iter().filter(|pair| pair.sum >= link && pair.held.is_none());
@@ -98,6 +105,7 @@ impl Tally {
             reviewed_records: Share { of: touched.len() as u64, all: persons.len() as u64 },
             missed: Share { of: all_true.saturating_sub(true_in_groups + review.of), all: all_true },
             held,
+            wrong,
             curve: curve.collect(),
             seconds,
         }
@@ -119,6 +127,12 @@ impl Tally {
         let _ = writeln!(out, "\nleft to people although the sum is enough: how many are one person");
         for (rule, share) in &self.held {
             let _ = writeln!(out, "  {rule:<30} {} of {}", share.of, share.all);
+        }
+        let _ = writeln!(out, "\nlinked, and two persons: what of them agrees");
+        let mut wrong: Vec<(&String, &u64)> = self.wrong.iter().collect();
+        wrong.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (why, count) in wrong {
+            let _ = writeln!(out, "  {count:>4}  {why}");
         }
         let _ = writeln!(out, "\nthreshold  precision     recall");
         for point in &self.curve {
@@ -199,11 +213,11 @@ mod tests {
 
     #[test]
     fn what_is_counted() {
-        let pair = |records, sum, decision, held| Pair { records, sum, decision, held };
+        let pair = |records, sum, decision, held| Pair { records, sum, decision, held, wrong: None };
         let pairs = [
             pair((0, 1), 40.0, Decision::Link, None),
             pair((1, 2), 30.0, Decision::Link, None),
-            pair((3, 4), 25.0, Decision::Link, None),
+            Pair { wrong: Some("birth exact".to_owned()), ..pair((3, 4), 25.0, Decision::Link, None) },
             pair((0, 2), 15.0, Decision::Review, None),
             pair((4, 5), 28.0, Decision::Review, Some(Rule::Twins)),
         ];
@@ -220,7 +234,9 @@ mod tests {
         let at = |link: f64| tally.curve.iter().find(|point| point.link == link).expect("a point");
         assert_eq!(at(26.0).precision, share(2, 2));
         assert_eq!(at(31.0).recall, share(1, 4));
+        assert_eq!(tally.wrong, BTreeMap::from([("birth exact".to_owned(), 1)]));
         assert!(tally.text().contains("precision of what is linked"));
+        assert!(tally.text().contains("   1  birth exact"));
         assert!(tally.page(&Weights::default()).contains("<svg"));
     }
 }

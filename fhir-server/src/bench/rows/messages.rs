@@ -1,20 +1,15 @@
 //! Messages of HL7 v2, each a new patient, against creates of the same by FHIR.
 
 use std::cell::Cell;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use ihe_adapters::wire::mllp::{Deframer, Framed, frame};
+use ihe_adapters::wire::mllp::frame;
 
 use crate::bench::child::Child;
-use crate::bench::client::send;
-use crate::bench::load::{Cycle, Round, compare, run};
+use crate::bench::client::{Answer, Wire, send};
+use crate::bench::load::{Cycle, Exchange, compare, run, run_by};
 use crate::bench::{Bench, BenchError};
 
-/// The longest acknowledgement.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How many patients are created over and over by FHIR.
 const BODIES: usize = 10_000;
 /// Connections at most: each is one sender.
@@ -39,60 +34,25 @@ fn patient(number: usize) -> String {
     )
 }
 
-/// Sends messages on one connection for a time; returns how long each took, in microseconds.
-fn send_messages(
-    address: SocketAddr,
-    (run, connection): (usize, usize),
-    time: Duration,
-) -> Result<Vec<u32>, BenchError> {
-    let failed = BenchError::io;
-    let mut stream = TcpStream::connect(address).map_err(failed("connecting by MLLP"))?;
-    stream.set_nodelay(true).map_err(failed("connecting by MLLP"))?;
-    let (mut deframer, mut buffer) = (Deframer::new(ANSWER_BYTES_MAX), vec![0; ANSWER_BYTES_MAX]);
-    let (begin, mut took) = (Instant::now(), Vec::new());
-    while begin.elapsed() < time {
-        let sent = Instant::now();
-        stream.write_all(&message(run, connection, took.len())).map_err(failed("sending a message"))?;
-        let answer = loop {
-            match deframer.next_message() {
-                Framed::Message(answer) => break answer,
-                Framed::Refused(flaw) => return Err(BenchError::Wrong(flaw.to_string())),
-                Framed::Incomplete => {}
-            }
-            let count = stream.read(&mut buffer).map_err(failed("waiting for an acknowledgement"))?;
-            if count == 0 {
-                return Err(BenchError::Response("the connection ended"));
-            }
-            deframer.push(buffer.get(..count).unwrap_or_default());
-        };
-        let answer = String::from_utf8_lossy(&answer);
-        if !answer.contains("\rMSA|AA|") {
-            return Err(BenchError::Wrong(answer.replace('\r', " ")));
-        }
-        took.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
-    }
-    Ok(took)
+/// A sender, each of whose messages is a new one.
+struct Sender {
+    run: usize,
+    connection: usize,
+    number: usize,
+    message: Vec<u8>,
 }
 
-/// Sends on several connections, a thread each.
-fn run_messages(
-    address: SocketAddr,
-    run: usize,
-    connections: usize,
-    time: Duration,
-) -> Result<Round, BenchError> {
-    let begin = Instant::now();
-    let sent: Result<Vec<Vec<u32>>, BenchError> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections)
-            .map(|connection| scope.spawn(move || send_messages(address, (run, connection), time)))
-            .collect();
-        let ended = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or(Err(BenchError::Response("a connection's thread ended")))
-        };
-        threads.into_iter().map(ended).collect()
-    });
-    let micros = sent?.concat();
-    Ok(Round::of(micros.len() as u64, begin.elapsed(), micros))
+impl Exchange for Sender {
+    fn request(&mut self) -> &[u8] {
+        self.message = message(self.run, self.connection, self.number);
+        self.number += 1;
+        &self.message
+    }
+
+    fn answered(&mut self, answer: &Answer<'_>) -> Result<u64, BenchError> {
+        answer.expect(200)?;
+        Ok(1)
+    }
 }
 
 /// Measures both by turns, on one server that begins empty.
@@ -106,8 +66,11 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> Result<(), BenchError> {
     let (ours, creates) = compare(
         bench.options.time,
         |time| {
-            runs.set(runs.get() + 1);
-            run_messages(mllp, runs.get(), connections, time)
+            let run = runs.get();
+            runs.set(run + 1);
+            run_by(Wire::Mllp, mllp, connections, time, &|connection| {
+                Box::new(Sender { run, connection, number: 0, message: Vec::new() })
+            })
         },
         |time| run(server.address, connections, time, &|n| Box::new(Cycle::new(&creates, n, 201))),
     )?;

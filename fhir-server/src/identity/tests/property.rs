@@ -61,6 +61,7 @@ impl Index {
             patient: json!({ "resourceType": "Patient", "identifier": identifiers }),
             replaces: Replaces::All,
             deleted,
+            deleted_identifiers: Vec::new(),
             at: Some(moment(at)),
             full_url: "urn:uuid:5b0c2d1e-0000-4000-8000-000000000000".to_owned(),
             beside,

@@ -4,6 +4,7 @@
 
 use super::Settings;
 use super::table::{self, Row};
+use crate::source::of_sender;
 use crate::wire::hl7v2::acknowledgement::{Mode, VersionId};
 use crate::wire::hl7v2::location::Location;
 use crate::wire::hl7v2::message::Message;
@@ -19,6 +20,8 @@ const NEWEST: VersionId = VersionId(2, 9, 1);
 pub(super) struct Header {
     /// Who sent it: `application|facility`.
     pub(super) sender: String,
+    /// The same, as `meta.source` says it.
+    pub(super) source: String,
     /// MSH-10.
     pub(super) control_id: String,
     /// How it is to be acknowledged.
@@ -51,13 +54,14 @@ impl Header {
             .map_err(|field| at(field, Condition::TableValue, "it is one of AL, NE, ER and SU"))?;
         let name = |field: usize| message.header(field).component(1).value().unwrap_or_default();
         let sender = format!("{}|{}", name(3), name(4));
+        let source = of_sender(&name(3), &name(4));
         for (field, text) in [(10, &control_id), (3, &sender)] {
             if text.len() > KEY_LENGTH_MAX {
                 let text = format!("it has at most {KEY_LENGTH_MAX} bytes");
                 return Err(at(field, Condition::ValueTooLong, &text));
             }
         }
-        Ok(Header { sender, control_id, mode, row })
+        Ok(Header { sender, source, control_id, mode, row })
     }
 }
 

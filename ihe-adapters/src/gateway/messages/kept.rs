@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Keep;
+use super::groups::Group;
 use crate::documents::{Documents, carried};
-use crate::hl7v2::mapped::Mapped;
 
 /// The media type of a message.
 const MEDIA_TYPE: &str = "application/hl7-v2";
@@ -33,19 +33,21 @@ pub(super) struct Kept {
 /// When it cannot be stored.
 pub(super) async fn kept(
     keep: Keep,
-    (bytes, mapped): (Vec<u8>, &Mapped),
+    (bytes, groups): (Vec<u8>, &[Group]),
     sender: &str,
     documents: &Arc<dyn Documents>,
 ) -> Result<Kept, Issue> {
     let is_kept = match keep {
         Keep::All => true,
-        Keep::Unmapped => !mapped.unmapped.is_empty(),
+        Keep::Unmapped => groups.iter().any(|group| !group.mapped.unmapped.is_empty()),
         Keep::None => false,
     };
     let mut targets: Vec<Value> = Vec::new();
-    targets.extend(mapped.patient.is_some().then(|| json!({ "reference": mapped.patient_url })));
-    let urls = mapped.entries.iter().filter_map(|entry| entry["fullUrl"].as_str());
-    targets.extend(urls.map(|url| json!({ "reference": url })));
+    for Group { mapped, .. } in groups {
+        targets.extend(mapped.patient.is_some().then(|| json!({ "reference": mapped.patient_url })));
+        let urls = mapped.entries.iter().filter_map(|entry| entry["fullUrl"].as_str());
+        targets.extend(urls.map(|url| json!({ "reference": url })));
+    }
     if !is_kept || targets.is_empty() {
         return Ok(Kept::default());
     }
@@ -54,10 +56,12 @@ pub(super) async fn kept(
     })?;
     let binary = format!("urn:uuid:{}", uuid::Uuid::new_v4());
     let mut resource = json!({ "resourceType": "Binary", "contentType": MEDIA_TYPE });
-    if mapped.patient.is_some() {
+    let mut patients = groups.iter().map(|group| &group.mapped).filter(|mapped| mapped.patient.is_some());
+    // One patient's access is not that of others.
+    if let (Some(mapped), None) = (patients.next(), patients.next()) {
         resource["securityContext"] = json!({ "reference": mapped.patient_url });
     }
-    let places = mapped.unmapped.iter().take(PLACES_MAX);
+    let places = groups.iter().flat_map(|group| &group.mapped.unmapped).take(PLACES_MAX);
     let extensions: Vec<Value> =
         places.map(|place| json!({ "url": UNMAPPED, "valueString": place.to_string() })).collect();
     let mut provenance = json!({

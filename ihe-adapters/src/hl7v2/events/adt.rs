@@ -2,12 +2,12 @@
 //!
 //! Spec: HL7 v2.5.1 chapter 3; HL7 v2-to-FHIR, ADT messages
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::Family;
+use super::{Family, subject};
 use crate::hl7v2::map::draft::Draft;
-use crate::hl7v2::map::segments::{al1, dg1, evn, in1, mrg, nk1, obx, pd1, pid, pv1};
-use crate::hl7v2::map::source::Segment;
+use crate::hl7v2::map::segments::{al1, dg1, in1, mrg, nk1, obx, pid, pv1};
+use crate::hl7v2::map::source::{Segment, Value};
 use crate::hl7v2::map::work::Work;
 use crate::hl7v2::mapped::{Change, Mapped};
 use crate::hl7v2::refused::Refused;
@@ -15,8 +15,8 @@ use crate::hl7v2::refused::Refused;
 pub(super) const FAMILY: Family = Family { message: "ADT", events: TRIGGERS, read };
 
 const TRIGGERS: &[&str] = &[
-    "A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A10", "A11", "A12", "A13", "A28", "A31",
-    "A38", "A40", "A43", "A45", "A47",
+    "A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A10", "A11", "A12", "A13", "A24", "A28",
+    "A31", "A37", "A38", "A40", "A43", "A45", "A47",
 ];
 
 /// What an event does.
@@ -44,6 +44,19 @@ enum What {
     Move,
     MoveVisit,
     Rename,
+    /// Two records: that they are of one person, or are not.
+    Link,
+    Unlink,
+}
+
+impl What {
+    /// Who tells of the visit.
+    fn teller(self) -> pv1::Teller {
+        match self {
+            What::Visit | What::MoveVisit => pv1::Teller::Admission,
+            _ => pv1::Teller::Person,
+        }
+    }
 }
 
 const fn visit(trigger: &'static str, status: &'static str) -> Event {
@@ -74,8 +87,10 @@ const EVENTS: &[Event] = &[
         deletes: &["period.end", "hospitalization.dischargeDisposition", "hospitalization.destination"],
         what: What::Visit,
     },
+    of("A24", What::Link),
     of("A28", What::Person),
     of("A31", What::Person),
+    of("A37", What::Unlink),
     visit("A38", "cancelled"),
     of("A40", What::Merge),
     of("A43", What::Move),
@@ -93,19 +108,13 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     let source = work.source;
     let event = EVENTS.iter().find(|event| event.trigger == work.header.trigger);
     let event = event.ok_or_else(|| Refused::segment("MSH", "this event is not taken"))?;
-    let told = source.first("PID").ok_or_else(|| Refused::segment("PID", "there is no patient"))?;
-    if source.named("PID").count() > 1 {
-        return Err(Refused::segment("PID", "more than one patient in a message"));
+    if matches!(event.what, What::Link | What::Unlink) {
+        return linked(work, mapped, event.what == What::Link);
     }
-    let mut patient = pid::patient(work, told)?;
+    let subject::Subject { mut patient, visit } = subject::begun(work, event.status, event.what.teller())?;
     if matches!(event.what, What::Merge | What::Move | What::Rename) {
         prior(work, mapped, event.what)?;
     }
-    if let Some(more) = source.first("PD1") {
-        work.fill(&mut patient, more, pd1::ROWS);
-    }
-    let account = pid::account(work, told);
-    let visit = pv1::visit(work, event.status, account, pv1::Teller::Admission);
     if event.what == What::MoveVisit {
         moved_visit(work, visit.as_ref())?;
     }
@@ -113,9 +122,7 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
         work.delete("Encounter", path);
     }
     beside(work, &mut patient, visit.as_ref());
-    let mut targets: Vec<Json> = work.patient.iter().cloned().collect();
-    targets.extend(visit.map(|visit| visit.reference));
-    evn::provenance(work, &mapped.event, &targets);
+    subject::ended(work, mapped, patient, visit.as_ref());
     if matches!(event.what, What::Person | What::Both) {
         let is_told = |name: &str, field: usize| {
             source.named(name).any(|segment| source.value(segment, field).is_some())
@@ -123,7 +130,6 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
         let told = SNAPSHOTS.iter().filter(|(segment, field, _)| is_told(segment, *field));
         mapped.snapshots = told.map(|(_, _, resource_type)| *resource_type).collect();
     }
-    mapped.patient = Some(patient.finish());
     mapped.tells_of_patient = true;
     Ok(())
 }
@@ -136,14 +142,14 @@ fn beside(work: &mut Work<'_>, patient: &mut Draft, visit: Option<&pv1::Visit>) 
         match segment.name {
             "NK1" => nk1::related(work, patient, segment),
             "AL1" => al1::allergy(work, segment),
-            "DG1" => dg1::diagnosis(work, segment, visit.map(|visit| (&visit.reference, visit.key.as_str()))),
+            "DG1" => dg1::diagnosis(work, segment, visit),
             "IN1" => in1::coverage(work, segment),
             "OBX" => {
                 let mut comments: Vec<&Segment<'_>> = Vec::new();
                 while let Some(comment) = segments.next_if(|next| next.name == "NTE") {
                     comments.push(comment);
                 }
-                let encounter = visit.map(|visit| visit.reference.clone());
+                let encounter = visit.and_then(pv1::Visit::reference).cloned();
                 let setting = obx::Setting { encounter, ..obx::Setting::default() };
                 obx::observation(work, segment, &comments, &setting);
             }
@@ -157,16 +163,35 @@ fn moved_visit(work: &mut Work<'_>, visit: Option<&pv1::Visit>) -> Result<(), Re
     let source = work.source;
     let segment =
         source.first("MRG").ok_or_else(|| Refused::segment("MRG", "nobody says what it was before"))?;
+    let visit = visit.and_then(pv1::Visit::reference);
     let visit = visit.ok_or_else(|| Refused::segment("PV1", "nobody says which visit moves"))?;
     if let Some(mrg::PriorVisit { query, mut number }) = mrg::prior_visit(work, segment)? {
-        work.find_by(&visit.reference, &query);
+        work.find_by(visit, &query);
         number["use"] = json!("old");
-        work.change(&visit.reference, |encounter| {
+        work.change(visit, |encounter| {
             if let Some(identifiers) = encounter["identifier"].as_array_mut() {
                 identifiers.push(number);
             }
         });
     }
+    Ok(())
+}
+
+/// Reads of which two records it is told that they are of one person, or are not. Nothing else of them changes.
+fn linked(work: &mut Work<'_>, mapped: &mut Mapped, is_same: bool) -> Result<(), Refused> {
+    let source = work.source;
+    let both: Vec<&Segment<'_>> = source.named("PID").collect();
+    let [one, other] = both.as_slice() else {
+        return Err(Refused::segment("PID", "two patients are linked, or are not any more"));
+    };
+    let patient = pid::patient(work, one)?;
+    let one = work.patient_identifier.clone().unwrap_or_default();
+    source.values(other, 1).into_iter().for_each(Value::note_all);
+    let other = pid::key(work, other, 3)?;
+    // A PV1 that has to be there and says nothing stands beside each.
+    pv1::visit(work, None, None, pv1::Teller::Person);
+    mapped.changes.push(Change::Link { one, other, is_same });
+    subject::ended(work, mapped, patient, None);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::Family;
 use super::subject::subject;
 use crate::hl7v2::map::segments::nte;
 use crate::hl7v2::map::segments::txa::{self, Does};
-use crate::hl7v2::map::source::{Segment, Value};
+use crate::hl7v2::map::source::{Segment, Source, Value};
 use crate::hl7v2::map::types::ed;
 use crate::hl7v2::map::work::Work;
 use crate::hl7v2::mapped::Mapped;
@@ -51,9 +51,10 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     if document.draft.element("content").is_null() {
         // FHIR has no document without a content; one that is taken back needs none.
         document.draft.put("content", json!({ "attachment": { "title": "without content" } }));
+        work.assume("DocumentReference", "content");
     }
     if let Some(visit) = visit {
-        document.draft.put("context.encounter", visit.reference);
+        visit.put(&mut document.draft, "context.encounter");
     }
     let comments: Vec<&Segment<'_>> = source.named("NTE").collect();
     if document.draft.element("description").is_null() && !comments.is_empty() {
@@ -62,6 +63,27 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     work.add(document.draft, &document.key, document.known);
     Ok(())
 }
+
+/// Notes what OBX only says again: of which type the value is that was read, that it is of the type of document
+/// that TXA-2 says, and that it is final where TXA-17 says that as well.
+fn said_again(source: &Source<'_>, document: &Segment<'_>, segment: &Segment<'_>) {
+    let (kind, code, status) =
+        (source.value(segment, 2), source.value(segment, 3), source.value(segment, 11));
+    let document_type = source.value(document, 2).map(Value::raw);
+    kind.filter(|kind| kind.peek().is_some_and(|kind| KINDS.contains(&kind.as_str())))
+        .into_iter()
+        .chain(code.filter(|code| Some(code.raw()) == document_type))
+        .for_each(Value::note_all);
+    let completion = source.value(document, 17).and_then(Value::peek);
+    if matches!(completion.as_deref().map(str::trim), Some("LA" | "AU"))
+        && let Some(status) = status.filter(|status| status.peek().as_deref() == Some("F"))
+    {
+        status.note_all();
+    }
+}
+
+/// The types of values that are read.
+const KINDS: &[&str] = &["ED", "RP", "TX", "FT", "ST"];
 
 /// What a content is called.
 fn titled(code: Option<Value<'_>>) -> Option<String> {
@@ -78,8 +100,8 @@ fn contents(work: &mut Work<'_>, document: &Segment<'_>) -> Vec<Json> {
         let kind = source.value(segment, 2).and_then(Value::peek).unwrap_or_default();
         for value in source.values(segment, 5) {
             let attachment = match kind.as_str() {
-                "ED" => ed::attachment(value),
-                "RP" => ed::pointer(value),
+                "ED" => ed::attachment(work, value),
+                "RP" => ed::pointer(work, value),
                 "TX" | "FT" | "ST" => {
                     lines.extend(value.text());
                     None
@@ -97,6 +119,7 @@ fn contents(work: &mut Work<'_>, document: &Segment<'_>) -> Vec<Json> {
             title = title.or_else(|| titled(source.value(segment, 3)));
         }
         source.values(segment, 1).into_iter().for_each(Value::note_all);
+        said_again(source, document, segment);
     }
     if !lines.is_empty() {
         let data = base64::encode(lines.join("\n").as_bytes());

@@ -8,6 +8,7 @@ use super::Family;
 use super::pharmacy;
 use super::subject::{groups, subject};
 use crate::hl7v2::map::draft::Draft;
+use crate::hl7v2::map::segments::pv1::Visit;
 use crate::hl7v2::map::segments::{dg1, ipc, nte, obr, obx, orc, spm, tq1};
 use crate::hl7v2::map::source::{Segment, Value};
 use crate::hl7v2::map::types::ei;
@@ -22,7 +23,7 @@ pub(super) const ANY: Family = Family { message: "ORM", events: &["O01"], read }
 
 fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     let source = work.source;
-    let visit = subject(work, mapped)?.map(|visit| (visit.reference, visit.key));
+    let visit = subject(work, mapped)?;
     let of_group = groups(source.segments(), "ORC");
     if of_group.is_empty() {
         return Err(Refused::segment("ORC", "there is no order"));
@@ -34,7 +35,7 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
             return Err(Refused::segment("OBR", "the order does not say what is ordered"));
         }
         if is_of_medication {
-            pharmacy::request(work, group, visit.as_ref().map(|(reference, _)| reference));
+            pharmacy::request(work, group, visit.as_ref())?;
         }
         let (order, details) = group.split_at(1);
         for detail in groups(details, "OBR") {
@@ -49,7 +50,7 @@ fn service(
     work: &mut Work<'_>,
     (order, details): (&[Segment<'_>], &[Segment<'_>]),
     detail: &[Segment<'_>],
-    visit: Option<&(Json, String)>,
+    visit: Option<&Visit>,
 ) {
     let source = work.source;
     let (Some(common), Some(asked)) = (order.first(), detail.first()) else { return };
@@ -58,9 +59,9 @@ fn service(
     orc::fill(work, &mut request, common);
     work.fill(&mut request, asked, obr::REQUEST);
     // Times stand before OBR in some versions, and behind it in others.
-    let timing = details.iter().find(|segment| segment.name == "TQ1");
-    if let Some(timing) = timing {
-        tq1::of_service(work, &mut request, timing);
+    let times = tq1::Told::of(source, details, &[(common, 7), (asked, 27)]);
+    if let Some(first) = times.first() {
+        tq1::of_service(work, &mut request, *first);
     }
     for images in detail.iter().filter(|segment| segment.name == "IPC") {
         ipc::procedure(work, &mut request, images);
@@ -76,8 +77,8 @@ fn service(
         }
     }
     nte::annotations(work, &mut request, &comments);
-    if let Some((reference, _)) = visit {
-        request.put("encounter", reference.clone());
+    if let Some(visit) = visit {
+        visit.put(&mut request, "encounter");
     }
     obr::complete(work, &mut request, &[("intent", json!("order")), ("status", json!("active"))]);
     let (key, known) = known(work, &request);
@@ -91,7 +92,7 @@ fn service(
         }
     }
     for reason in detail.iter().filter(|segment| segment.name == "DG1") {
-        dg1::diagnosis(work, reason, visit.map(|(reference, key)| (reference, key.as_str())));
+        dg1::diagnosis(work, reason, visit);
     }
     work.add(request, &key, known);
 }
@@ -112,11 +113,11 @@ fn supporting(
     work: &mut Work<'_>,
     observed: Vec<(&Segment<'_>, Vec<&Segment<'_>>)>,
     setting: &str,
-    visit: Option<&(Json, String)>,
+    visit: Option<&Visit>,
 ) -> Vec<Json> {
     let mut all = Vec::new();
     for (segment, comments) in observed {
-        let encounter = visit.map(|(reference, _)| reference.clone());
+        let encounter = visit.and_then(Visit::reference).cloned();
         let setting = obx::Setting { key: setting, encounter, ..obx::Setting::default() };
         all.extend(obx::observation(work, segment, &comments, &setting));
     }

@@ -8,7 +8,8 @@ use sha1::{Digest, Sha1};
 use super::Family;
 use super::subject::subject;
 use crate::hl7v2::map::draft::Draft;
-use crate::hl7v2::map::segments::{document, nte, obr, obx, orc, spm};
+use crate::hl7v2::map::segments::pv1::Visit;
+use crate::hl7v2::map::segments::{document, nte, obr, obx, orc, spm, tq1};
 use crate::hl7v2::map::source::{Segment, Source, Value};
 use crate::hl7v2::map::types::{ed, ei};
 use crate::hl7v2::map::work::{Known, Work};
@@ -24,6 +25,7 @@ const REPORT_NOTE: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension
 struct Group<'s, 'm> {
     common: Option<&'s Segment<'m>>,
     order: &'s Segment<'m>,
+    times: Vec<&'s Segment<'m>>,
     comments: Vec<&'s Segment<'m>>,
     observations: Vec<(&'s Segment<'m>, Vec<&'s Segment<'m>>)>,
     specimens: Vec<&'s Segment<'m>>,
@@ -35,7 +37,7 @@ fn read(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
     if groups.is_empty() {
         return Err(Refused::segment("OBR", "there is no report"));
     }
-    let visit = subject(work, mapped)?.map(|visit| visit.reference);
+    let visit = subject(work, mapped)?;
     for group in &groups {
         report(work, group, visit.as_ref());
     }
@@ -52,12 +54,14 @@ fn groups<'s, 'm>(source: &'s Source<'m>) -> Vec<Group<'s, 'm>> {
             ("OBR", _) => groups.push(Group {
                 common: common.take(),
                 order: segment,
+                times: Vec::new(),
                 comments: Vec::new(),
                 observations: Vec::new(),
                 specimens: Vec::new(),
             }),
             ("OBX", Some(group)) => group.observations.push((segment, Vec::new())),
             ("SPM", Some(group)) => group.specimens.push(segment),
+            ("TQ1", Some(group)) => group.times.push(segment),
             ("NTE", Some(group)) if group.specimens.is_empty() => match group.observations.last_mut() {
                 Some((_, comments)) => comments.push(segment),
                 None => group.comments.push(segment),
@@ -69,11 +73,14 @@ fn groups<'s, 'm>(source: &'s Source<'m>) -> Vec<Group<'s, 'm>> {
 }
 
 /// Adds the DiagnosticReport of an order, with all that it refers to.
-fn report(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Json>) {
+fn report(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Visit>) {
     let source = work.source;
     source.values(group.order, 1).into_iter().for_each(Value::note_all);
     let mut report = Draft::new("DiagnosticReport");
     work.fill(&mut report, group.order, obr::REPORT);
+    if let Some(common) = group.common {
+        work.fill(&mut report, common, orc::NUMBERS);
+    }
     let numbers: Vec<Json> = report.element("identifier").as_array().cloned().unwrap_or_default();
     let request = request(work, group, visit);
     let effective = obr::effective(work, group.order);
@@ -86,7 +93,7 @@ fn report(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Json>) {
     let specimens = specimens(work, group, &setting_key, request.as_ref());
     let setting = obx::Setting {
         key: &setting_key,
-        encounter: visit.cloned(),
+        encounter: visit.and_then(Visit::reference).cloned(),
         based_on: request.clone(),
         specimen: specimens.first().cloned(),
         effective: effective.clone(),
@@ -102,10 +109,11 @@ fn report(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Json>) {
     if let Some((element, when)) = effective {
         report.put(element, when);
     }
-    for (element, told) in [("basedOn", request), ("encounter", visit.cloned())] {
-        if let Some(told) = told {
-            report.put(element, told);
-        }
+    if let Some(request) = request {
+        report.put("basedOn", request);
+    }
+    if let Some(visit) = visit {
+        visit.put(&mut report, "encounter");
     }
     comments(work, &mut report, &group.comments);
     obr::complete(work, &mut report, &[("status", json!("unknown"))]);
@@ -134,13 +142,19 @@ fn comments(work: &mut Work<'_>, report: &mut Draft, segments: &[&Segment<'_>]) 
 }
 
 /// Adds the ServiceRequest that a report answers: one that is known stays as it is.
-fn request(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Json>) -> Option<Json> {
+fn request(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Visit>) -> Option<Json> {
     let mark = work.source.mark();
     let mut request = Draft::new("ServiceRequest");
     if let Some(common) = group.common {
         orc::fill(work, &mut request, common);
     }
     work.fill(&mut request, group.order, obr::REQUEST);
+    let older: Vec<(&Segment<'_>, usize)> =
+        group.common.map(|common| (common, 7)).into_iter().chain([(group.order, 27)]).collect();
+    let times = tq1::Told::of(work.source, group.times.iter().copied(), &older);
+    if let Some(first) = times.first() {
+        tq1::of_service(work, &mut request, *first);
+    }
     let number = request.element("identifier")[0].clone();
     let Some(query) = work.by_number(&number) else {
         work.source.forget_since(mark);
@@ -148,7 +162,7 @@ fn request(work: &mut Work<'_>, group: &Group<'_, '_>, visit: Option<&Json>) -> 
     };
     obr::complete(work, &mut request, &[("intent", json!("order")), ("status", json!("unknown"))]);
     if let Some(visit) = visit {
-        request.put("encounter", visit.clone());
+        visit.put(&mut request, "encounter");
     }
     // Several tests of one order may have its number: the first is found by it.
     if !work.has("ServiceRequest", &query) {
@@ -198,7 +212,8 @@ fn results(
 fn presented(work: &Work<'_>, segment: &Segment<'_>) -> Option<(Json, Json)> {
     let source = work.source;
     let is_data = source.value(segment, 2).and_then(Value::peek).as_deref() == Some("ED");
-    let attachment = source.value(segment, 5).filter(|_| is_data).and_then(ed::attachment)?;
+    let value = source.value(segment, 5).filter(|_| is_data)?;
+    let attachment = ed::attachment(work, value)?;
     let bytes = fhir_model::primitive::base64::decode(attachment["data"].as_str()?)?;
     let hash = fhir_model::primitive::base64::encode(&Sha1::digest(&bytes));
     let told = json!({ "contentType": attachment["contentType"], "size": bytes.len(), "hash": hash });

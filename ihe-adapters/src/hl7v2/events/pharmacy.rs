@@ -7,49 +7,67 @@ use serde_json::{Value as Json, json};
 use super::Family;
 use super::subject::{groups, subject};
 use crate::hl7v2::map::draft::Draft;
-use crate::hl7v2::map::segments::{nte, obx, rxa, rxe, rxr, tq1};
+use crate::hl7v2::map::segments::pv1::Visit;
+use crate::hl7v2::map::segments::{nte, obx, orc, rxa, rxe, rxr, tq1};
 use crate::hl7v2::map::source::{Segment, Value};
 use crate::hl7v2::map::types::ei::{self, EI};
 use crate::hl7v2::map::work::{Known, Work};
 use crate::hl7v2::mapped::Mapped;
-use crate::hl7v2::refused::Refused;
+use crate::hl7v2::place::Place;
+use crate::hl7v2::refused::{Fault, Refused};
 
 pub(super) const ENCODED_ORDER: Family = Family { message: "RDE", events: &["O11", "O25"], read: ordered };
 pub(super) const ORDER: Family = Family { message: "OMP", events: &["O09"], read: ordered };
 pub(super) const ADMINISTRATION: Family = Family { message: "RAS", events: &["O17"], read: administered };
 
 fn ordered(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
-    let visit = subject(work, mapped)?.map(|visit| visit.reference);
+    let visit = subject(work, mapped)?;
     let groups = groups(work.source.segments(), "ORC");
     if groups.is_empty() {
         return Err(Refused::segment("ORC", "there is no order"));
     }
     for group in groups {
-        request(work, group, visit.as_ref());
+        request(work, group, visit.as_ref())?;
     }
     Ok(())
 }
 
 /// Adds the MedicationRequest of a group; the reference to it.
-pub(super) fn request(work: &mut Work<'_>, group: &[Segment<'_>], visit: Option<&Json>) -> Option<Json> {
-    let order = group.first().filter(|segment| segment.name == "ORC")?;
+///
+/// # Errors
+/// When the pharmacy does not say what it encoded.
+pub(super) fn request(
+    work: &mut Work<'_>,
+    group: &[Segment<'_>],
+    visit: Option<&Visit>,
+) -> Result<Option<Json>, Refused> {
+    let Some(order) = group.first().filter(|segment| segment.name == "ORC") else { return Ok(None) };
     // What the pharmacy encoded counts before what was asked for.
     let encoded = group.iter().find(|segment| segment.name == "RXE");
     let asked = group.iter().find(|segment| segment.name == "RXO");
-    encoded.or(asked)?;
+    if encoded.or(asked).is_none() {
+        return Ok(None);
+    }
+    if let Some(encoded) = encoded.filter(|encoded| work.source.value(encoded, 2).is_none()) {
+        let place = Place { occurrence: encoded.occurrence, ..Place::field("RXE", 2) };
+        return Err(Refused::new(Fault::RequiredField, place, "it is not told what is to be given"));
+    }
     let components: Vec<&Segment<'_>> = group.iter().filter(|segment| segment.name == "RXC").collect();
-    let mut request = rxe::request(work, order);
+    let intent = if encoded.is_some() { "order" } else { "original-order" };
+    let mut request = rxe::request(work, order, intent);
     for segment in encoded.into_iter().chain(asked) {
         rxe::ordered(work, &mut request, segment, &components);
     }
     let mut comments: Vec<&Segment<'_>> = Vec::new();
     for segment in group {
         match segment.name {
-            "TQ1" => tq1::of_medication(work, &mut request, segment),
             "RXR" => rxr::route(work, &mut request, segment),
             "NTE" => comments.push(segment),
             "OBX" => {
-                let setting = obx::Setting { encounter: visit.cloned(), ..obx::Setting::default() };
+                let setting = obx::Setting {
+                    encounter: visit.and_then(Visit::reference).cloned(),
+                    ..obx::Setting::default()
+                };
                 if let Some(observation) = obx::observation(work, segment, &[], &setting) {
                     request.put("supportingInformation", observation);
                 }
@@ -57,20 +75,24 @@ pub(super) fn request(work: &mut Work<'_>, group: &[Segment<'_>], visit: Option<
             _ => {}
         }
     }
+    let older: Vec<(&Segment<'_>, usize)> =
+        encoded.map(|encoded| (encoded, 1)).into_iter().chain([(order, 7)]).collect();
+    let times = tq1::Told::of(work.source, group, &older);
+    tq1::of_medication(work, &mut request, &times);
     nte::annotations(work, &mut request, &comments);
     if let Some(visit) = visit {
-        request.put("encounter", visit.clone());
+        visit.put(&mut request, "encounter");
     }
     if ["medicationCodeableConcept", "medicationReference"].iter().all(|name| request.element(name).is_null())
     {
         request.put("medicationCodeableConcept", json!({ "text": "unknown" }));
     }
     let (key, known) = known(work, &request, "RXE");
-    Some(work.add(request, &key, known))
+    Ok(Some(work.add(request, &key, known)))
 }
 
 fn administered(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused> {
-    let visit = subject(work, mapped)?.map(|visit| visit.reference);
+    let visit = subject(work, mapped)?;
     let groups = groups(work.source.segments(), "ORC");
     if groups.is_empty() {
         return Err(Refused::segment("ORC", "there is no order"));
@@ -80,8 +102,8 @@ fn administered(work: &mut Work<'_>, mapped: &mut Mapped) -> Result<(), Refused>
         // Ways and times that stand before what was given are those of the order.
         let given_at = group.iter().position(|segment| segment.name == "RXA").unwrap_or(group.len());
         let (order, given) = group.split_at(given_at);
-        let request = if encoded { request(work, order, visit.as_ref()) } else { None };
-        administrations(work, order.first(), given, (request, visit.as_ref()));
+        let request = if encoded { request(work, order, visit.as_ref())? } else { None };
+        administrations(work, order.first(), given, (request, visit.as_ref()))?;
     }
     Ok(())
 }
@@ -91,22 +113,25 @@ fn administrations(
     work: &mut Work<'_>,
     order: Option<&Segment<'_>>,
     given: &[Segment<'_>],
-    (request, visit): (Option<Json>, Option<&Json>),
-) {
+    (request, visit): (Option<Json>, Option<&Visit>),
+) -> Result<(), Refused> {
     // The way of all stands behind the last.
     let ways: Vec<&Segment<'_>> = given.iter().filter(|segment| segment.name == "RXR").collect();
     let each = groups(given, "RXA");
     let is_one_way_for_all = ways.len() == 1;
     for group in each {
         let Some(segment) = group.first() else { continue };
-        let mut administration = rxa::administration(work, segment);
+        let mut administration = rxa::administration(work, segment)?;
+        if let Some(order) = order {
+            orc::event(work, &mut administration, order);
+        }
         let own = group.iter().filter(|segment| segment.name == "RXR");
         let all: Vec<&Segment<'_>> = if is_one_way_for_all { ways.clone() } else { own.collect() };
         all.iter().for_each(|way| rxr::route(work, &mut administration, way));
         let comments: Vec<&Segment<'_>> = group.iter().filter(|segment| segment.name == "NTE").collect();
         nte::annotations(work, &mut administration, &comments);
         if let Some(visit) = visit {
-            administration.put("context", visit.clone());
+            visit.put(&mut administration, "context");
         }
         let number = order.and_then(|order| of_order(work, &mut administration, order, request.as_ref()));
         let what = number.unwrap_or_else(|| administration.element("medicationCodeableConcept").to_string());
@@ -117,12 +142,17 @@ fn administrations(
         let key = work.key_of_patient(&["RXA", &what, &when.concat(), &counters.join("|")]);
         let reference = work.add(administration, &key, Known::Own);
         for observed in group.iter().filter(|segment| segment.name == "OBX") {
-            let setting = obx::Setting { key: &key, encounter: visit.cloned(), ..obx::Setting::default() };
+            let setting = obx::Setting {
+                key: &key,
+                encounter: visit.and_then(Visit::reference).cloned(),
+                ..obx::Setting::default()
+            };
             if let Some(observation) = obx::observation(work, observed, &[], &setting) {
                 work.change(&observation, |resource| resource["partOf"] = json!([reference]));
             }
         }
     }
+    Ok(())
 }
 
 /// Says by which order something was given; returns what the order is known by.

@@ -2,35 +2,33 @@
 
 use serde_json::Value as Json;
 
-use super::segments::{msh, pd1, pid, pv1};
-use super::types::{cx, dtm, xpn};
+use super::segments::{Structure, evn, mrg, msh, pd1, pid, pv1};
 use super::write::{Segment, message};
 use super::{Envelope, Known};
 use crate::wire::hl7v2::message::{Message, MessageError};
 
+/// The version that is held to where patients and visits are told.
+///
+/// Spec: ITI TF-2 3.30.4, 3.31.4
+const VERSION: &str = "2.5";
+
 /// The structure that an event has.
 const STRUCTURES: &[(&str, &str)] = &[
     ("A01", "ADT_A01"),
+    ("A02", "ADT_A02"),
     ("A03", "ADT_A03"),
     ("A04", "ADT_A01"),
+    ("A05", "ADT_A05"),
+    ("A06", "ADT_A06"),
+    ("A07", "ADT_A06"),
     ("A08", "ADT_A01"),
     ("A11", "ADT_A09"),
+    ("A13", "ADT_A01"),
     ("A28", "ADT_A05"),
     ("A31", "ADT_A05"),
+    ("A38", "ADT_A38"),
     ("A40", "ADT_A39"),
 ];
-
-/// Returns the event that a visit is told by: by its status, and whether it was
-/// told of before.
-pub fn trigger(encounter: &Json, is_new: bool) -> &'static str {
-    match (encounter["status"].as_str(), is_new) {
-        (Some("finished"), _) => "A03",
-        (Some("cancelled" | "entered-in-error"), _) => "A11",
-        (_, true) if encounter["class"]["code"] == "AMB" => "A04",
-        (_, true) => "A01",
-        (_, false) => "A08",
-    }
-}
 
 /// Writes what happened to a patient: `event` such as `A31`; `encounter` for
 /// those of visits; `prior`, the Patient who was merged away, for `A40`.
@@ -47,22 +45,13 @@ pub fn adt(
 ) -> Result<Message, MessageError> {
     let structure =
         STRUCTURES.iter().find(|(known, _)| *known == event).map_or("", |(_, structure)| structure);
-    let mut segments = vec![msh(envelope, ["ADT", event, structure])];
-    let mut what = Segment::new("EVN");
-    what.text(1, Some(event));
-    what.text(2, dtm(&Json::from(envelope.at.as_str())).as_deref());
-    segments.push(what);
-    segments.push(pid(patient, known));
+    let structure = Structure { code: "ADT", event, structure, version: VERSION };
+    let mut segments = vec![msh(envelope, &structure), evn(event, envelope), pid(patient, known)];
+    segments.extend(pd1(patient, known));
     if let Some(prior) = prior {
-        let mut before = Segment::new("MRG");
-        for identifier in prior["identifier"].as_array().into_iter().flatten() {
-            before.add(1, cx(identifier, known.domains));
-        }
-        before.add(7, xpn(&prior["name"][0]));
-        segments.push(before);
+        segments.push(mrg(prior, known));
         return message(&segments);
     }
-    segments.extend(pd1(patient, known));
     match encounter {
         Some(encounter) => segments.push(pv1(encounter, known)),
         // PV1 has to be there; it says that there is no visit.

@@ -7,16 +7,41 @@
 
 mod adt;
 mod oru;
+mod person;
 mod segments;
+mod triggers;
 mod types;
 mod write;
 
-pub use adt::{adt, trigger};
+pub use adt::adt;
 pub use oru::oru;
+pub use segments::has_identifier;
+pub use triggers::trigger;
+
+pub(crate) use segments::{LEVELS, PARTICIPANTS, class_of_visit};
 
 use serde_json::Value as Json;
 
 use crate::pix::domains::Domains;
+use crate::wire::hl7v2::delimiters::Delimiters;
+use crate::wire::hl7v2::segment::Segment;
+
+/// Writes a PID without the identifiers of the patient.
+pub(crate) fn person(patient: &Json, by: &Delimiters) -> Segment {
+    let mut segment = write::Segment::new("PID");
+    person::demographics(&mut segment, patient);
+    segment.to_segment(by)
+}
+
+/// Writes a time of FHIR.
+pub(crate) fn moment(time: &Json) -> Option<String> {
+    types::dtm(time)
+}
+
+/// Writes a PV1.
+pub(crate) fn visit(encounter: &Json, known: &Known<'_>, by: &Delimiters) -> Segment {
+    segments::pv1(encounter, known).to_segment(by)
+}
 
 /// From whom to whom a message is, and when.
 #[derive(Debug, Clone)]

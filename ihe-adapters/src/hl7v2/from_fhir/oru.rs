@@ -2,13 +2,17 @@
 
 use serde_json::Value as Json;
 
-use super::segments::{msh, pid, pv1};
+use super::segments::{Structure, msh, pid, pv1};
 use super::types::{code, cwe, dtm, ei, extension, ndl, units, xcn};
 use super::write::{Segment, Value, message};
 use super::{Envelope, Known};
 use crate::hl7v2::map::segments::obx;
 use crate::hl7v2::map::tables;
 use crate::wire::hl7v2::message::{Message, MessageError};
+
+/// Spec: LAB TF-2 3.3.4
+const STRUCTURE: Structure<'static> =
+    Structure { code: "ORU", event: "R01", structure: "ORU_R01", version: "2.5.1" };
 
 /// Writes a report with what was observed.
 ///
@@ -22,7 +26,7 @@ pub fn oru(
     envelope: &Envelope,
     known: &Known<'_>,
 ) -> Result<Message, MessageError> {
-    let mut segments = vec![msh(envelope, ["ORU", "R01", "ORU_R01"]), pid(patient, known)];
+    let mut segments = vec![msh(envelope, &STRUCTURE), pid(patient, known)];
     segments.extend(encounter.map(|encounter| pv1(encounter, known)));
     segments.push(obr(report, known));
     let mut number = 0;
@@ -177,8 +181,6 @@ fn observed(observation: &Json, (kind, values, unit): Told, number: usize, known
         }
     }
     segment.add(17, cwe(&observation["method"], None));
-    segment.add(20, cwe(&observation["bodySite"], None));
-    segment.add(21, ei(&observation["identifier"][0], known.domains));
     segment
 }
 

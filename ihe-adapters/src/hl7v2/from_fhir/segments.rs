@@ -2,14 +2,27 @@
 
 use serde_json::Value as Json;
 
-use super::types::{code, cwe, cx, dtm, extension, xad, xcn, xpn, xtn};
+use super::person::demographics;
+use super::types::{cwe, cx, dtm, xcn, xpn};
 use super::write::{Segment, Value};
 use super::{Envelope, Known};
-use crate::hl7v2::map::segments::pid;
 use crate::hl7v2::map::tables;
+use crate::pix::domains::{Domains, Kind};
 
-/// MSH. `structure`: message code, event, structure.
-pub(super) fn msh(envelope: &Envelope, structure: [&str; 3]) -> Segment {
+/// What a message is.
+pub(super) struct Structure<'s> {
+    /// The message code.
+    pub(super) code: &'static str,
+    /// The trigger event.
+    pub(super) event: &'s str,
+    /// The structure.
+    pub(super) structure: &'static str,
+    /// The version of HL7 v2.
+    pub(super) version: &'static str,
+}
+
+/// MSH.
+pub(super) fn msh(envelope: &Envelope, structure: &Structure<'_>) -> Segment {
     let mut segment = Segment::new("MSH");
     for (field, text) in [
         (3, &envelope.sending_application),
@@ -22,17 +35,58 @@ pub(super) fn msh(envelope: &Envelope, structure: [&str; 3]) -> Segment {
     }
     segment.text(7, dtm(&Json::from(envelope.at.as_str())).as_deref());
     let mut kind = Value::default();
-    for (at, text) in structure.iter().enumerate() {
+    for (at, text) in [structure.code, structure.event, structure.structure].iter().enumerate() {
         kind.set(at + 1, Some(text));
     }
     segment.add(9, kind);
-    for (field, text) in [(11, "P"), (12, "2.5.1"), (18, "UNICODE UTF-8")] {
+    for (field, text) in [(11, "P"), (12, structure.version), (18, "UNICODE UTF-8")] {
         segment.text(field, Some(text));
     }
     segment
 }
 
-fn items<'j>(resource: &'j Json, element: &str) -> impl Iterator<Item = &'j Json> {
+/// EVN.
+pub(super) fn evn(event: &str, envelope: &Envelope) -> Segment {
+    let mut segment = Segment::new("EVN");
+    segment.text(1, Some(event));
+    segment.text(2, dtm(&Json::from(envelope.at.as_str())).as_deref());
+    segment
+}
+
+/// MRG: who was merged away. Of several identifiers the first is the one that counts: that of
+/// his source.
+pub(super) fn mrg(prior: &Json, known: &Known<'_>) -> Segment {
+    let mut segment = Segment::new("MRG");
+    let mut identifiers: Vec<&Json> = known_identifiers(prior, known.domains).collect();
+    identifiers.sort_by_key(|identifier| {
+        let system = identifier["system"].as_str().unwrap_or_default();
+        known.domains.by_system(system).is_none_or(|domain| domain.kind != Kind::Local)
+    });
+    for identifier in identifiers {
+        segment.add(1, cx(identifier, known.domains));
+    }
+    segment.add(7, xpn(&prior["name"][0]));
+    segment
+}
+
+/// Tells whether a patient has an identifier by which others may know him, of these systems;
+/// of any where there are none.
+pub fn has_identifier(patient: &Json, systems: &[String], domains: &Domains) -> bool {
+    known_identifiers(patient, domains).any(|identifier| {
+        systems.is_empty() || systems.iter().any(|system| identifier["system"] == system.as_str())
+    })
+}
+
+/// Returns the identifiers in use that are of a domain which is known.
+fn known_identifiers<'j>(patient: &'j Json, domains: &Domains) -> impl Iterator<Item = &'j Json> {
+    items(patient, "identifier").filter(move |identifier| {
+        let system = identifier["system"].as_str();
+        let is_known = system.is_some_and(|system| domains.by_system(system).is_some());
+        is_known && identifier["use"] != "old" && identifier["value"].is_string()
+    })
+}
+
+pub(super) fn items<'j>(resource: &'j Json, element: &str) -> impl Iterator<Item = &'j Json> {
     resource[element].as_array().into_iter().flatten()
 }
 
@@ -40,7 +94,8 @@ fn items<'j>(resource: &'j Json, element: &str) -> impl Iterator<Item = &'j Json
 pub(super) fn pid(patient: &Json, known: &Known<'_>) -> Segment {
     let mut segment = Segment::new("PID");
     segment.text(1, Some("1"));
-    for identifier in items(patient, "identifier") {
+    // What is not in use any more nobody is known by.
+    for identifier in items(patient, "identifier").filter(|identifier| identifier["use"] != "old") {
         let is_known =
             identifier["system"].as_str().is_some_and(|system| known.domains.by_system(system).is_some());
         match identifier["type"]["coding"][0]["code"].as_str() {
@@ -49,40 +104,7 @@ pub(super) fn pid(patient: &Json, known: &Known<'_>) -> Segment {
             _ => segment.add(if is_known { 3 } else { 4 }, cx(identifier, known.domains)),
         }
     }
-    for name in items(patient, "name") {
-        segment.add(5, xpn(name));
-    }
-    let mother = extension(patient, pid::MOTHERS_MAIDEN_NAME).and_then(Json::as_str);
-    segment.text(6, mother);
-    let birth_time = extension(&patient["_birthDate"], pid::BIRTH_TIME);
-    segment.text(7, dtm(birth_time.unwrap_or(&patient["birthDate"])).as_deref());
-    segment.text(8, code(patient, "gender", &tables::SEX));
-    for address in items(patient, "address") {
-        segment.add(11, xad(address));
-    }
-    for point in items(patient, "telecom") {
-        let field = match point["use"].as_str() {
-            Some("work") => 14,
-            Some(_) => 13,
-            None => 40,
-        };
-        segment.add(field, xtn(point));
-    }
-    segment.add(15, cwe(&patient["communication"][0]["language"], Some(&tables::same("0296"))));
-    segment.add(16, cwe(&patient["maritalStatus"], Some(&tables::MARITAL_STATUS)));
-    let place = extension(patient, pid::BIRTH_PLACE).and_then(|place| place["text"].as_str());
-    segment.text(23, place);
-    if let Some(order) = patient["multipleBirthInteger"].as_u64() {
-        segment.text(25, Some(&order.to_string()));
-    }
-    segment.text(24, flag(&patient["multipleBirthBoolean"]));
-    for (field, url) in [(26, pid::CITIZENSHIP), (28, pid::NATIONALITY)] {
-        for told in items(patient, "extension").filter(|told| told["url"] == url) {
-            segment.add(field, cwe(&told["extension"][0]["valueCodeableConcept"], None));
-        }
-    }
-    segment.text(29, dtm(&patient["deceasedDateTime"]).as_deref());
-    segment.text(30, flag(&patient["deceasedBoolean"]));
+    demographics(&mut segment, patient);
     segment
 }
 
@@ -93,10 +115,6 @@ fn dln(identifier: &Json) -> Value {
     value.set(2, identifier["assigner"]["display"].as_str());
     value.set(3, dtm(&identifier["period"]["end"]).as_deref());
     value
-}
-
-fn flag(value: &Json) -> Option<&'static str> {
-    value.as_bool().map(|is_so| if is_so { "Y" } else { "N" })
 }
 
 /// PD1, where there is something to tell.
@@ -111,6 +129,19 @@ pub(super) fn pd1(patient: &Json, known: &Known<'_>) -> Option<Segment> {
         }
     }
     is_told.then_some(segment)
+}
+
+/// Doctors of a visit: field, type of participant.
+pub(crate) const PARTICIPANTS: &[(usize, &str)] = &[(7, "ATND"), (8, "REF"), (9, "CON"), (17, "ADM")];
+/// The field of those of another type.
+const OTHER_PARTICIPANTS: usize = 52;
+/// Places from the outside to the inside: component of PL, physical type.
+pub(crate) const LEVELS: &[(usize, &str)] =
+    &[(4, "si"), (7, "bu"), (1, ""), (8, "lvl"), (2, "ro"), (3, "bd")];
+
+/// Returns the class of an Encounter by the one of a patient (table 0004).
+pub(crate) fn class_of_visit(code: &str) -> Option<&'static str> {
+    tables::PATIENT_CLASS.code(code)
 }
 
 /// PV1.
@@ -130,16 +161,19 @@ pub(super) fn pv1(encounter: &Json, known: &Known<'_>) -> Segment {
     }
     segment.add(4, cwe(&encounter["type"][0], Some(&tables::same("0007"))));
     for participant in items(encounter, "participant") {
-        let field = match participant["type"][0]["coding"][0]["code"].as_str() {
-            Some("ATND") => 7,
-            Some("REF") => 8,
-            Some("CON") => 9,
-            Some("ADM") => 17,
-            _ => 52,
+        let told = participant["type"][0]["coding"][0]["code"].as_str();
+        let field = PARTICIPANTS.iter().find(|(_, code)| Some(*code) == told);
+        let field = field.map_or(OTHER_PARTICIPANTS, |(field, _)| *field);
+        let doctor = match known.referred(encounter, &participant["individual"]) {
+            Some(practitioner) => xcn(&practitioner, known.domains),
+            // Who is only named.
+            None => {
+                let mut named = Value::default();
+                named.set(2, participant["individual"]["display"].as_str());
+                named
+            }
         };
-        if let Some(practitioner) = known.referred(encounter, &participant["individual"]) {
-            segment.add(field, xcn(&practitioner, known.domains));
-        }
+        segment.add(field, doctor);
     }
     segment.add(10, cwe(&encounter["serviceType"], Some(&tables::same("0069"))));
     let stay = &encounter["hospitalization"];
@@ -151,7 +185,11 @@ pub(super) fn pv1(encounter: &Json, known: &Known<'_>) -> Segment {
     let visit = identifiers.iter().copied().find(is_visit).or(identifiers.first().copied());
     for identifier in identifiers {
         let is_number = visit.is_some_and(|visit| std::ptr::eq(visit, identifier));
-        segment.add(if is_number { 19 } else { 50 }, cx(identifier, known.domains));
+        let mut number = cx(identifier, known.domains);
+        if is_number {
+            number.set(5, identifier["type"]["coding"][0]["code"].as_str().or(Some("VN")));
+        }
+        segment.add(if is_number { 19 } else { 50 }, number);
     }
     segment.text(44, dtm(&encounter["period"]["start"]).as_deref());
     segment.text(45, dtm(&encounter["period"]["end"]).as_deref());
@@ -163,16 +201,14 @@ fn pl(encounter: &Json, reference: &Json, known: &Known<'_>) -> Value {
     const DEPTH_MAX: usize = 8;
     let mut value = Value::default();
     let mut next = known.referred(encounter, reference);
+    if next.is_none() {
+        value.set(1, reference["display"].as_str());
+    }
     for _ in 0..DEPTH_MAX {
         let Some(location) = next else { break };
-        let component = match location["physicalType"]["coding"][0]["code"].as_str() {
-            Some("si") => 4,
-            Some("bu") => 7,
-            Some("lvl") => 8,
-            Some("ro") => 2,
-            Some("bd") => 3,
-            _ => 1,
-        };
+        let kind = location["physicalType"]["coding"][0]["code"].as_str();
+        let component =
+            LEVELS.iter().find(|(_, of)| Some(*of) == kind).map_or(1, |(component, _)| *component);
         value.set(component, location["name"].as_str());
         value.set(9, location["description"].as_str());
         next = known.referred(&location, &location["partOf"]);

@@ -33,6 +33,11 @@ pub(super) fn dtm(time: &Json) -> Option<String> {
         None => (rest, ""),
     };
     let zone = if zone == "Z" { "+0000".to_owned() } else { zone.replace(':', "") };
+    // A fraction of a second has at most four digits.
+    let clock = clock.split_once('.').map_or_else(
+        || clock.to_owned(),
+        |(whole, fraction)| format!("{whole}.{}", fraction.chars().take(4).collect::<String>()),
+    );
     Some(format!("{}{}{zone}", date.replace('-', ""), clock.replace(':', "")))
 }
 
@@ -98,9 +103,9 @@ pub(super) fn cwe(concept: &Json, table: Option<&Codes>) -> Value {
         let system = coding["system"].as_str().filter(|system| Some(*system) != own.as_deref());
         let named = system.map(|system| coded::name_of(system).unwrap_or_default());
         value.set(name, named.as_deref().filter(|name| !name.is_empty()));
-        // A system without a name in table 0396 is told by its OID.
+        // A system without a name in table 0396 is told by its OID, which has a place of its own in later versions.
         let oid = system.and_then(|system| system.strip_prefix("urn:oid:"));
-        value.set(if code == 1 { 14 } else { 17 }, oid.filter(|_| named.as_deref() == Some("")));
+        value.set(name, oid.filter(|_| named.as_deref() == Some("")));
         value.set(version, coding["version"].as_str());
     }
     let at = if codings.is_empty() { 2 } else { 9 };
@@ -111,7 +116,9 @@ pub(super) fn cwe(concept: &Json, table: Option<&Codes>) -> Value {
 /// HumanName as XPN.
 pub(super) fn xpn(name: &Json) -> Value {
     let mut value = Value::default();
-    value.set(1, name["family"].as_str());
+    let is_taken_apart = name["family"].is_string() || name["given"].is_array();
+    // A name that is not taken apart stands where the family name does.
+    value.set(1, if is_taken_apart { name["family"].as_str() } else { name["text"].as_str() });
     for (part, url) in xpn::FAMILY_PARTS {
         value.set_part(1, *part, extension(&name["_family"], url).and_then(Json::as_str));
     }
@@ -119,10 +126,12 @@ pub(super) fn xpn(name: &Json) -> Value {
     let given = name["given"].as_array().map(Vec::as_slice).unwrap_or_default();
     let further: Vec<&str> = given.iter().skip(1).filter_map(Json::as_str).collect();
     value.set(3, Some(further.join(" ").as_str()).filter(|text| !text.is_empty()));
-    for (component, element, at) in [(4, "suffix", 0), (5, "prefix", 0), (6, "suffix", 1), (14, "suffix", 2)]
-    {
-        value.set(component, name[element][at].as_str());
+    for (component, at) in [(4, 0), (6, 1), (14, 2)] {
+        value.set(component, name["suffix"][at].as_str());
     }
+    let prefixes: Vec<&str> =
+        name["prefix"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    value.set(5, Some(prefixes.join(" ").as_str()).filter(|text| !text.is_empty()));
     value.set(7, code(name, "use", &tables::NAME_USE));
     value.set(11, extension(name, xpn::ASSEMBLY_ORDER).and_then(Json::as_str));
     value.set(12, dtm(&name["period"]["start"]).as_deref());
@@ -133,21 +142,24 @@ pub(super) fn xpn(name: &Json) -> Value {
 /// Address as XAD.
 pub(super) fn xad(address: &Json) -> Value {
     let mut value = Value::default();
-    value.set(1, address["line"][0].as_str());
+    let is_taken_apart = address["line"].is_array() || address["city"].is_string();
+    value.set(1, if is_taken_apart { address["line"][0].as_str() } else { address["text"].as_str() });
     for (part, url) in xad::LINE_PARTS {
         value.set_part(1, *part, extension(&address["_line"][0], url).and_then(Json::as_str));
     }
     for (component, text) in [
-        (2, &address["line"][1]),
         (3, &address["city"]),
         (4, &address["state"]),
         (5, &address["postalCode"]),
         (6, &address["country"]),
         (9, &address["district"]),
-        (19, &address["line"][2]),
     ] {
         value.set(component, text.as_str());
     }
+    // Versions before 2.7 have two lines.
+    let lines = address["line"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let further: Vec<&str> = lines.iter().skip(1).filter_map(Json::as_str).collect();
+    value.set(2, Some(further.join(", ").as_str()).filter(|text| !text.is_empty()));
     let by_type = address["type"].as_str().and_then(|_| code(address, "type", &tables::ADDRESS_TYPE));
     value.set(7, by_type.or_else(|| code(address, "use", &tables::ADDRESS_USE)));
     value.set(10, extension(address, xad::CENSUS_TRACT).and_then(Json::as_str));
@@ -162,8 +174,11 @@ pub(super) fn xtn(point: &Json) -> Value {
     let is_mail = point["system"] == "email";
     let is_mobile = point["system"] == "phone" && point["use"] == "mobile";
     let number_at = if is_mail { 4 } else { 1 };
-    value.set(number_at, point["value"].as_str());
+    // Some write a number as a URL.
+    value.set(number_at, point["value"].as_str().map(|number| number.strip_prefix("tel:").unwrap_or(number)));
     let told = code(point, "use", &tables::TELECOM_USE);
+    // Mail is told by the use as well.
+    let told = told.or(is_mail.then_some("NET"));
     // A mobile telephone is a use of FHIR, and equipment of HL7 v2.
     value.set(2, told.filter(|told| !(is_mobile && *told == "PRS")));
     let equipment = if is_mobile { Some("CP") } else { code(point, "system", &tables::TELECOM_SYSTEM) };
@@ -173,10 +188,6 @@ pub(super) fn xtn(point: &Json) -> Value {
             value.set(*component, extension(point, url).and_then(Json::as_str));
         }
     }
-    value.set(13, dtm(&point["period"]["start"]).as_deref());
-    value.set(14, dtm(&point["period"]["end"]).as_deref());
-    let rank = point["rank"].as_u64().map(|rank| rank.to_string());
-    value.set(18, rank.as_deref());
     value
 }
 

@@ -3,6 +3,7 @@
 use crate::wire::hl7v2::delimiters::Delimiters;
 use crate::wire::hl7v2::escape;
 use crate::wire::hl7v2::message::{Message, MessageError};
+use crate::wire::hl7v2::segment::Segment as Written;
 
 /// A component: its sub-components.
 type Component = Vec<String>;
@@ -99,12 +100,25 @@ impl Segment {
         }
     }
 
-    fn write(&self, delimiters: &Delimiters) -> String {
+    /// Makes a segment of a message with these delimiters.
+    pub(super) fn to_segment(&self, delimiters: &Delimiters) -> Written {
+        let mut written = Written::new(self.name, delimiters);
+        for (at, field) in self.written(delimiters).iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+            written.set_written(at + 1, field);
+        }
+        written
+    }
+
+    fn written(&self, delimiters: &Delimiters) -> Vec<String> {
         let field = |values: &Vec<Value>| {
             let values: Vec<String> = values.iter().map(|value| value.write(delimiters)).collect();
             values.join(&delimiters.repetition.to_string())
         };
-        let fields: Vec<String> = self.fields.iter().map(field).collect();
+        self.fields.iter().map(field).collect()
+    }
+
+    fn write(&self, delimiters: &Delimiters) -> String {
+        let fields = self.written(delimiters);
         let separator = delimiters.field.to_string();
         match self.name {
             // What separates is the first field, and the signs are the second.

@@ -66,7 +66,7 @@ impl Draft {
     }
 
     /// Puts a value at a path; lists on the way have their first item entered.
-    /// Tells whether there was a place for it.
+    /// Tells whether it is there now: there is no place for it, or less is said of the same, otherwise.
     pub(in crate::hl7v2) fn put(&mut self, path: &str, value: Json) -> bool {
         if !self.takes(path) {
             return false;
@@ -79,9 +79,10 @@ impl Draft {
             if steps.peek().is_none() {
                 if !found.is_list {
                     object.insert(step.to_owned(), value);
-                } else if let Some(items) = object.entry(step).or_insert_with(|| json!([])).as_array_mut()
-                    && !items.iter().any(|item| is_same(step, item, &value))
-                {
+                } else if let Some(items) = object.entry(step).or_insert_with(|| json!([])).as_array_mut() {
+                    if let Some(same) = items.iter().find(|item| is_same(step, item, &value)) {
+                        return says(same, &value);
+                    }
                     items.push(value);
                 }
                 return true;
@@ -109,8 +110,16 @@ impl Draft {
         self.members.remove(element);
     }
 
-    /// Puts a resource inside this one and returns the reference to it.
+    /// Puts a resource inside this one and returns the reference to it. What it has inside itself
+    /// stands beside it then.
     pub(in crate::hl7v2) fn contain(&mut self, mut resource: Json) -> Json {
+        let inner = resource.as_object_mut().and_then(|members| members.remove("contained"));
+        let mut renamed: Vec<(String, Json)> = Vec::new();
+        for inside in inner.as_ref().and_then(Json::as_array).into_iter().flatten() {
+            let before = inside["id"].as_str().map(|id| format!("#{id}")).unwrap_or_default();
+            renamed.push((before, self.contain(without_id(inside))["reference"].clone()));
+        }
+        rename(&mut resource, &renamed);
         let contained = self.members.entry("contained").or_insert_with(|| json!([]));
         let Some(items) = contained.as_array_mut() else { return Json::Null };
         let known =
@@ -131,6 +140,31 @@ impl Draft {
 fn is_same(element: &str, item: &Json, other: &Json) -> bool {
     let is_identifier = element == "identifier" && item["system"].is_string();
     item == other || is_identifier && item["system"] == other["system"] && item["value"] == other["value"]
+}
+
+/// Tells whether an item of a list says all that another does.
+fn says(item: &Json, other: &Json) -> bool {
+    match (item.as_object(), other.as_object()) {
+        (Some(item), Some(other)) => other.iter().all(|(name, value)| item.get(name) == Some(value)),
+        _ => item == other,
+    }
+}
+
+/// Refers to what has another id now.
+fn rename(value: &mut Json, renamed: &[(String, Json)]) {
+    match value {
+        Json::Object(members) => {
+            for (name, inner) in members {
+                let now = renamed.iter().find(|(before, _)| name == "reference" && inner == before.as_str());
+                match now {
+                    Some((_, now)) => *inner = now.clone(),
+                    None => rename(inner, renamed),
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| rename(item, renamed)),
+        _ => {}
+    }
 }
 
 fn without_id(resource: &Json) -> Json {
@@ -208,5 +242,21 @@ mod tests {
         let other = draft.contain(json!({ "resourceType": "Practitioner", "name": [{ "family": "Verdi" }] }));
         assert_eq!((&one, &other), (&json!({ "reference": "#practitioner1" }), &one));
         assert_eq!(draft.element("contained").as_array().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn nothing_stands_inside_of_what_stands_inside() {
+        let mut visit = Draft::new("Encounter");
+        let somebody =
+            visit.contain(json!({ "resourceType": "Practitioner", "name": [{ "family": "Neri" }] }));
+        visit.put("participant.individual", somebody);
+        let mut report = Draft::new("DiagnosticReport");
+        report.contain(json!({ "resourceType": "Practitioner", "name": [{ "family": "Verdi" }] }));
+        let reference = report.contain(visit.finish());
+        assert_eq!(reference, json!({ "reference": "#encounter3" }));
+        let inside = &report.element("contained");
+        assert_eq!(inside[1]["id"], "practitioner2");
+        assert_eq!(inside[2]["participant"][0]["individual"]["reference"], "#practitioner2");
+        assert_eq!(inside[2]["contained"], Json::Null);
     }
 }

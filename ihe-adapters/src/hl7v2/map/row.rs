@@ -46,6 +46,8 @@ pub(in crate::hl7v2) enum Constant {
     Concept(&'static str, &'static str),
     /// The same, in a list.
     Concepts(&'static str, &'static str),
+    /// In which function somebody takes part, as the extension that tells it.
+    Function(&'static str),
 }
 
 impl Constant {
@@ -54,9 +56,15 @@ impl Constant {
             Constant::Text(text) => json!(text),
             Constant::Concept(system, code) => codes::concept(system, code),
             Constant::Concepts(system, code) => json!([codes::concept(system, code)]),
+            Constant::Function(code) => {
+                json!([{ "url": FUNCTION, "valueCodeableConcept": codes::concept("v3-ParticipationType", code) }])
+            }
         }
     }
 }
+
+/// The extension that tells in which function somebody takes part.
+const FUNCTION: &str = "http://hl7.org/fhir/StructureDefinition/event-performerFunction";
 
 /// Splits `PID-5` into the name of the segment and the number of the field.
 pub(in crate::hl7v2) fn field_of(name: &str) -> Option<(&str, usize)> {
@@ -70,31 +78,40 @@ impl Work<'_> {
         for (name, element, kind) in rows {
             let Some((_, field)) = field_of(name) else { continue };
             for value in self.source.values(segment, field) {
-                if value.is_null() {
-                    value.note_all();
-                    self.delete(draft.resource_type(), element);
+                if let As::Unless(other, _) = kind
+                    && !value.is_null()
+                    && self.is_told(segment, other)
+                {
+                    if value.peek().as_deref() == Some("Y") {
+                        value.note_all();
+                    }
                     continue;
                 }
-                self.put(draft, segment, value, element, kind);
+                self.tell(draft, value, element, kind);
             }
         }
     }
 
-    fn put(&mut self, draft: &mut Draft, segment: &Segment<'_>, value: Value<'_>, element: &str, kind: &As) {
-        if let As::Unless(other, _) = kind {
-            let other = field_of(other).and_then(|(_, field)| self.source.value(segment, field));
-            if other.is_some_and(|other| !other.is_null()) {
-                if value.peek().as_deref() == Some("Y") {
-                    value.note_all();
-                }
-                return;
-            }
+    fn is_told(&self, segment: &Segment<'_>, field: &str) -> bool {
+        let told = field_of(field).and_then(|(_, field)| self.source.value(segment, field));
+        told.is_some_and(|told| !told.is_null())
+    }
+
+    /// Puts a value where a row has it.
+    pub(in crate::hl7v2) fn tell(&mut self, draft: &mut Draft, value: Value<'_>, element: &str, kind: &As) {
+        if value.is_null() {
+            value.note_all();
+            self.delete(draft.resource_type(), element);
+            return;
         }
         if !draft.takes(element) {
             return;
         }
-        if let Some(converted) = self.convert(draft, value, kind) {
-            draft.put(element, converted);
+        let mark = self.source.mark();
+        if let Some(converted) = self.convert(draft, value, kind)
+            && !draft.put(element, converted)
+        {
+            self.source.forget_since(mark);
         }
         // What FHIR's own code does not tell stands beside it.
         if let As::Code(table) = kind

@@ -287,12 +287,17 @@ impl<'s> Value<'s> {
 
     /// Returns the whole as it is written, and notes that it was read.
     pub(in crate::hl7v2) fn written(self) -> String {
+        self.note_all();
+        self.raw()
+    }
+
+    /// Returns the whole as it is written, without noting that it was read.
+    pub(in crate::hl7v2) fn raw(self) -> String {
         let delimiters = &self.source.delimiters;
         let component = |leaves: &Component<'_>| {
             let leaves: Vec<&str> = leaves.iter().map(|leaf| leaf.raw).collect();
             leaves.join(&delimiters.subcomponent.to_string())
         };
-        self.note_all();
         match self.part {
             Part::Repetition(components) => {
                 let components: Vec<String> = components.iter().map(component).collect();

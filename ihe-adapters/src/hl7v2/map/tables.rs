@@ -23,6 +23,10 @@ pub(in crate::hl7v2) const SEX: Codes = Codes {
     ],
 };
 
+/// What is to be done with material, as the intent of a request.
+pub(in crate::hl7v2) const SPECIMEN_ACTION: Codes =
+    Codes { table: "0065", rows: &[("G", "", "reflex-order")] };
+
 /// Marital status.
 pub(in crate::hl7v2) const MARITAL_STATUS: Codes = Codes {
     table: "0002",
@@ -59,6 +63,13 @@ pub(in crate::hl7v2) const PATIENT_CLASS: Codes = Codes {
         ("C", "v2-0004", "C"),
         ("N", "v2-0004", "N"),
         ("U", "v2-0004", "U"),
+        ("I", V3_ACT, "ACUTE"),
+        ("I", V3_ACT, "NONAC"),
+        ("O", V3_ACT, "OBSENC"),
+        ("O", V3_ACT, "SS"),
+        ("O", V3_ACT, "HH"),
+        ("O", V3_ACT, "FLD"),
+        ("O", V3_ACT, "VR"),
     ],
 };
 
@@ -186,6 +197,9 @@ pub(in crate::hl7v2) const OBSERVATION_STATUS: Codes = Codes {
         ("U", "", "final"),
         ("V", "", "final"),
         ("W", "", "entered-in-error"),
+        // Of what nobody knows how final it is, no more is said than that.
+        ("P", "", "partial"),
+        ("P", "", "unknown"),
     ],
 };
 
@@ -230,6 +244,9 @@ pub(in crate::hl7v2) const RESULT_STATUS: Codes = Codes {
         ("N", "", "registered"),
         ("O", "", "registered"),
         ("S", "", "registered"),
+        ("C", "", "amended"),
+        ("C", "", "appended"),
+        ("X", "", "entered-in-error"),
     ],
 };
 
@@ -274,6 +291,7 @@ pub(in crate::hl7v2) const NAME_USE: Codes = Codes {
         ("L", "", "official"),
         ("D", "", "usual"),
         ("M", "", "maiden"),
+        ("B", "", "maiden"),
         ("N", "", "nickname"),
         ("TEMP", "", "temp"),
         ("MSK", "", "anonymous"),

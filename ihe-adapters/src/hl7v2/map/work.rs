@@ -38,6 +38,12 @@ pub(in crate::hl7v2) struct Work<'s> {
     deleted_identifiers: Vec<String>,
 }
 
+/// What `ifMatch` of an entry says that changes only what is stored: any version, and none is no match.
+pub(in crate::hl7v2) const ANY: &str = "*";
+
+/// The member of an entry that has what its resource is where nothing is stored; it goes before it is sent.
+pub(in crate::hl7v2) const OTHERWISE: &str = "otherwise";
+
 /// How the server finds the resource of an entry.
 pub(in crate::hl7v2) enum Known {
     /// By what only this resource has: it is put in the place of what is there.
@@ -122,6 +128,22 @@ impl<'s> Work<'s> {
         self.places.insert(full_url.clone(), self.entries.len());
         self.entries.push(json!({ "fullUrl": full_url, "resource": resource, "request": request }));
         reference
+    }
+
+    /// Says what is changed of a resource that is stored, where it is: found by a query.
+    pub(in crate::hl7v2) fn amend(&mut self, change: Draft, query: &str) {
+        let resource_type = change.resource_type();
+        let full_url = self.full_url(resource_type, &format!("amended {query}"));
+        let url = format!("{resource_type}?{query}");
+        let request = json!({ "method": "PUT", "url": url, "ifMatch": ANY });
+        self.entries.push(json!({ "fullUrl": full_url, "resource": change.finish(), "request": request }));
+    }
+
+    /// Says what the resource of an entry is otherwise, where nothing is stored that says the rest of it.
+    pub(in crate::hl7v2) fn otherwise(&mut self, reference: &Json, members: Json) {
+        if let Some(entry) = self.entry_mut(reference) {
+            entry[OTHERWISE] = members;
+        }
     }
 
     /// Changes the resource of an entry that was added.

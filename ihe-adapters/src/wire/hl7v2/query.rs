@@ -203,8 +203,8 @@ impl Response {
     }
 
     /// Makes the answer that tells what is wrong with what is asked.
-    pub fn in_error(kind: [&'static str; 3], problems: Vec<Problem>) -> Response {
-        Response { kind, status: Status::InError, problems, found: Vec::new() }
+    pub fn in_error(kind: [&'static str; 3], problem: Problem) -> Response {
+        Response { kind, status: Status::InError, problems: vec![problem], found: Vec::new() }
     }
 
     /// Tells something that is to be known, too.
@@ -324,7 +324,7 @@ mod tests {
         let none = Response::found(&query, kind, Vec::new(), None).message(&of, &acknowledging).write();
         assert_eq!(none, format!("{head}MSA|AA|7\rQAK|t\\T\\g|NF\rQPD|name|t\\T\\g|1~2\r"));
         let problem = Problem::error(Condition::UnknownKey, "who?").at(Location::component("QPD", 3, 1));
-        let wrong = Response::in_error(kind, vec![problem.clone()]).message(&of, &acknowledging).write();
+        let wrong = Response::in_error(kind, problem.clone()).message(&of, &acknowledging).write();
         let error = "ERR||QPD^1^3^1^1|204^Unknown key identifier^HL70357|E||||who?\r";
         assert_eq!(wrong, format!("{head}MSA|AE|7\r{error}QAK|t\\T\\g|AE\rQPD|name|t\\T\\g|1~2\r"));
         let rejected = Rejected(problem).acknowledge(&of, &acknowledging).write();

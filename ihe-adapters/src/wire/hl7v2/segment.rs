@@ -107,6 +107,16 @@ impl Segment {
         self.set_written(field, &changed);
     }
 
+    /// Leaves out the fields behind one.
+    pub fn truncate(&mut self, field: usize) {
+        let kept = if self.name() == "MSH" { field } else { field + 1 };
+        let mut fields: Vec<&str> = self.text.split(self.delimiters.field).take(kept).collect();
+        while fields.len() > 1 && fields.last().is_some_and(|last| last.is_empty()) {
+            fields.pop();
+        }
+        self.text = fields.join(&self.delimiters.field.to_string());
+    }
+
     /// Sets a field to what is written as it stands: the caller answers for
     /// its delimiters. Line ends are escaped all the same.
     pub fn set_written(&mut self, field: usize, written: &str) {

@@ -2,9 +2,10 @@
 //!
 //! Spec: HL7 v2-to-FHIR, DG1[Condition], DG1[Encounter]
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::note;
+use super::pv1::Visit;
 use crate::hl7v2::map::codes::{self, Codes};
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Row};
@@ -30,7 +31,7 @@ pub(super) const ROWS: &[Row] = &[
 const IN_ENCOUNTER: &[Row] = &[("DG1-6", "use", As::Concept(&ROLE)), ("DG1-15", "rank", POSITIVE)];
 
 /// Reads a segment; `visit` tells the Encounter, where there is one.
-pub(in crate::hl7v2) fn diagnosis(work: &mut Work<'_>, segment: &Segment<'_>, visit: Option<(&Json, &str)>) {
+pub(in crate::hl7v2) fn diagnosis(work: &mut Work<'_>, segment: &Segment<'_>, visit: Option<&Visit>) {
     let mark = work.source.mark();
     note(work.source, segment, &[1]);
     let mut condition = Draft::new("Condition");
@@ -45,9 +46,9 @@ pub(in crate::hl7v2) fn diagnosis(work: &mut Work<'_>, segment: &Segment<'_>, vi
     if let Some(patient) = work.patient.clone() {
         condition.put("subject", patient);
     }
-    let visit_key = visit.map(|(_, key)| key).unwrap_or_default();
-    if let Some((encounter, _)) = visit {
-        condition.put("encounter", encounter.clone());
+    let visit_key = visit.map(Visit::key).unwrap_or_default();
+    if let Some(visit) = visit {
+        visit.put(&mut condition, "encounter");
     }
     let identifier = &condition.element("identifier")[0];
     let what = match identifier["value"].as_str() {
@@ -60,7 +61,7 @@ pub(in crate::hl7v2) fn diagnosis(work: &mut Work<'_>, segment: &Segment<'_>, vi
         return;
     }
     let reference = work.add(condition, &key, Known::Own);
-    let Some((encounter, _)) = visit else { return };
+    let Some(encounter) = visit.and_then(Visit::reference) else { return };
     let mut diagnosis = Draft::part("Encounter.diagnosis");
     diagnosis.put("condition", reference);
     work.fill(&mut diagnosis, segment, IN_ENCOUNTER);

@@ -40,7 +40,8 @@ pub(in crate::hl7v2) fn is_cda(work: &Work<'_>, segment: &Segment<'_>) -> bool {
     let source = work.source;
     let is_data = source.value(segment, 2).and_then(Value::peek).as_deref() == Some("ED");
     let mark = source.mark();
-    let attachment = source.value(segment, 5).filter(|_| is_data).and_then(ed::attachment);
+    let value = source.value(segment, 5).filter(|_| is_data);
+    let attachment = value.and_then(|value| ed::attachment(work, value));
     source.forget_since(mark);
     attachment.is_some_and(|attachment| attachment["contentType"] == ed::CDA)
 }
@@ -54,7 +55,8 @@ pub(in crate::hl7v2) fn document(
 ) {
     let source = work.source;
     let mark = source.mark();
-    let Some(mut attachment) = source.value(segment, 5).and_then(ed::attachment) else {
+    let attachment = source.value(segment, 5).and_then(|value| ed::attachment(work, value));
+    let Some(mut attachment) = attachment else {
         source.forget_since(mark);
         return;
     };

@@ -5,6 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use super::note;
+use crate::hl7v2::map::codes;
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Constant, Row};
 use crate::hl7v2::map::source::{Segment, Value};
@@ -48,6 +49,7 @@ pub(in crate::hl7v2) fn coverage(work: &mut Work<'_>, segment: &Segment<'_>) {
     note(work.source, segment, &[1]);
     let mut coverage = Draft::new("Coverage");
     work.fill(&mut coverage, segment, ROWS);
+    plan(work, &mut coverage, segment);
     let payor = payor(work, segment);
     let told = [2, 3, 4, 15, 36, 49].map(|field| {
         let values = work.source.values(segment, field);
@@ -67,6 +69,17 @@ pub(in crate::hl7v2) fn coverage(work: &mut Work<'_>, segment: &Segment<'_>) {
         coverage.put("subscriber", subscriber);
     }
     work.add(coverage, &key, Known::Own);
+}
+
+/// IN1-2: what the plan is called.
+fn plan(work: &Work<'_>, coverage: &mut Draft, segment: &Segment<'_>) {
+    let Some(told) = work.source.value(segment, 2) else { return };
+    if let Some(code) = told.peek()
+        && let Some(name) = told.text_of(2)
+    {
+        let kind = codes::concept("coverage-class", "plan");
+        coverage.put("class", json!({ "type": kind, "value": code.trim(), "name": name }));
+    }
 }
 
 fn payor(work: &mut Work<'_>, segment: &Segment<'_>) -> Option<Draft> {

@@ -10,6 +10,7 @@ use crate::hl7v2::map::source::Source;
 use crate::hl7v2::map::types::dtm;
 use crate::hl7v2::place::Place;
 use crate::hl7v2::refused::{Fault, Refused};
+use crate::source::of_sender;
 
 /// What of a header matters for what a message becomes.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +31,7 @@ pub(in crate::hl7v2) struct Header {
 }
 
 /// What the envelope is, and the gateway reads: nothing of it is content.
-const ENVELOPE: &[usize] = &[3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 18, 21];
-
-/// Begins the URIs of senders.
-const SENDER: &str = "urn:lanterna:hl7v2:sender:";
+const ENVELOPE: &[usize] = &[3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 17, 18, 19, 20, 21];
 
 /// Reads the header.
 ///
@@ -59,10 +57,7 @@ pub(in crate::hl7v2) fn header(source: &Source<'_>, context: &Context<'_>) -> Re
     let zone = dtm::zone_of(&time);
     let sent = dtm::date_time(&time, zone.as_ref().unwrap_or(&context.time_zone));
     note(source, segment, ENVELOPE);
-    let mut uri = SENDER.to_owned();
-    fhir_model::percent::encode(&application, &mut uri);
-    uri.push(':');
-    fhir_model::percent::encode(&facility, &mut uri);
+    let uri = of_sender(&application, &facility);
     Ok(Header {
         message,
         trigger,

@@ -4,21 +4,21 @@
 
 use serde_json::{Value as Json, json};
 
-use super::orc::{FILLER, PLACER};
+use super::orc::{CALLBACK, FILLER, PLACER};
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Constant, Row};
 use crate::hl7v2::map::source::{Segment, Value};
-use crate::hl7v2::map::tables::{PRIORITY, RESULT_STATUS, same};
+use crate::hl7v2::map::tables::{PRIORITY, RESULT_STATUS, SPECIMEN_ACTION, same};
 use crate::hl7v2::map::types::coded::{self, CWE};
 use crate::hl7v2::map::types::cx::CX;
 use crate::hl7v2::map::types::dtm::{DTM, INSTANT};
+use crate::hl7v2::map::types::ei::{FILLED_PARENT, PLACED_PARENT};
 use crate::hl7v2::map::types::quantity::CQ;
 use crate::hl7v2::map::types::text::ANNOTATION;
 use crate::hl7v2::map::types::xcn::{NDL, XCN};
 use crate::hl7v2::map::types::xtn::XTN;
 use crate::hl7v2::map::work::{Known, Work};
 
-const CALLBACK: &str = "http://hl7.org/fhir/StructureDefinition/servicerequest-order-callback-phone-number";
 const SUPPORTING: &str =
     "http://hl7.org/fhir/5.0/StructureDefinition/extension-ServiceRequest.supportingInfo";
 
@@ -29,13 +29,18 @@ pub(in crate::hl7v2) const REQUEST: &[Row] = &[
     ("OBR-4", "code", CWE),
     ("OBR-5", "priority", As::Code(&PRIORITY)),
     ("OBR-6", "occurrenceDateTime", DTM),
+    ("OBR-11", "intent", As::Code(&SPECIMEN_ACTION)),
     ("OBR-13", "extension", As::Within("valueCodeableConcept", &CWE, &[("url", Constant::Text(SUPPORTING))])),
     ("OBR-16", "requester", XCN),
     ("OBR-17", "extension", As::Within("valueContactPoint", &XTN, &[("url", Constant::Text(CALLBACK))])),
+    ("OBR-29", "basedOn", PLACED_PARENT),
+    ("OBR-29", "basedOn", FILLED_PARENT),
     ("OBR-31", "reasonCode", CWE),
     ("OBR-46", "orderDetail", CWE),
     ("OBR-47", "orderDetail", CWE),
     ("OBR-53", "identifier", As::Or(&CX, "type", Constant::Concept("v2-0203", "PLAC"))),
+    ("OBR-54", "basedOn", PLACED_PARENT),
+    ("OBR-54", "basedOn", FILLED_PARENT),
 ];
 
 /// Of the DiagnosticReport.
@@ -48,8 +53,8 @@ pub(in crate::hl7v2) const REPORT: &[Row] = &[
     ("OBR-25", "status", As::Code(&RESULT_STATUS)),
     ("OBR-32", "resultsInterpreter", NDL),
     ("OBR-33", "resultsInterpreter", NDL),
-    ("OBR-34", "performer", NDL),
-    ("OBR-35", "performer", NDL),
+    ("OBR-34", "performer", As::Or(&NDL, "extension", Constant::Function("SPRF"))),
+    ("OBR-35", "performer", As::Or(&NDL, "extension", Constant::Function("TRANS"))),
 ];
 
 /// Of the Specimen.

@@ -189,6 +189,8 @@ fn value_of(
     let mark = source.mark();
     let mut with = |element, kind: &As| work.convert(draft, value, kind).map(|made| (element, made));
     let made = match kind {
+        // A text in units is a number to a reader, and none without them.
+        "ST" | "TX" | "FT" if units.is_some() => in_words(value, units, kind),
         "ST" | "TX" | "FT" => with("valueString", &ST),
         "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => with("valueCodeableConcept", &CWE),
         "DT" | "TS" | "DTM" => with("valueDateTime", &DTM),
@@ -198,8 +200,8 @@ fn value_of(
         "CQ" => with("valueQuantity", &quantity::CQ),
         "SN" => quantity::structured(work, value, units),
         "NR" => quantity::range(work, value, units).map(|made| ("valueRange", made)),
-        "ED" => ed::attachment(value).map(attached),
-        "RP" => ed::pointer(value).map(attached),
+        "ED" => ed::attachment(work, value).map(attached),
+        "RP" => ed::pointer(work, value).map(attached),
         _ => None,
     };
     made.or_else(|| {
@@ -217,8 +219,14 @@ fn in_words(value: Value<'_>, units: Option<Value<'_>>, kind: &str) -> Option<(&
     if matches!(kind, "ED" | "RP") {
         return None;
     }
-    let written = if kind == "SN" { structured_in_words(value) } else { value.written() };
-    value.note_all();
+    let written = match kind {
+        "SN" => structured_in_words(value),
+        "ST" | "TX" | "FT" => value.text()?,
+        _ => value.written(),
+    };
+    if !matches!(kind, "ST" | "TX" | "FT") {
+        value.note_all();
+    }
     let units = units.and_then(Value::text).map(|units| format!(" {units}")).unwrap_or_default();
     let text = format!("{written}{units}");
     (!text.trim().is_empty()).then(|| ("valueString", json!(text.trim())))

@@ -10,7 +10,7 @@ use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Constant, Row};
 use crate::hl7v2::map::source::{Segment, Value};
 use crate::hl7v2::map::tables::{MARITAL_STATUS, SEX, same};
-use crate::hl7v2::map::types::coded::CWE;
+use crate::hl7v2::map::types::coded::{self, CWE};
 use crate::hl7v2::map::types::cx::{CX, CX_OF_PATIENT};
 use crate::hl7v2::map::types::dtm::{self, DTM};
 use crate::hl7v2::map::types::hd;
@@ -22,11 +22,12 @@ use crate::hl7v2::map::types::xtn::XTN;
 use crate::hl7v2::map::work::{Known, Work};
 use crate::hl7v2::refused::{Fault, Refused};
 use crate::pix::domains::{Authority, DomainError};
+use crate::pix::groups;
 
 /// Extensions of a Patient.
 pub(in crate::hl7v2) const MOTHERS_MAIDEN_NAME: &str =
     "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName";
-const RELIGION: &str = "http://hl7.org/fhir/StructureDefinition/patient-religion";
+pub(in crate::hl7v2) const RELIGION: &str = "http://hl7.org/fhir/StructureDefinition/patient-religion";
 pub(in crate::hl7v2) const BIRTH_PLACE: &str = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace";
 pub(in crate::hl7v2) const BIRTH_TIME: &str = "http://hl7.org/fhir/StructureDefinition/patient-birthTime";
 pub(in crate::hl7v2) const CITIZENSHIP: &str = "http://hl7.org/fhir/StructureDefinition/patient-citizenship";
@@ -89,6 +90,7 @@ pub(in crate::hl7v2) fn patient(work: &mut Work<'_>, segment: &Segment<'_>) -> R
     note(work.source, segment, &[1]);
     birth(work, &mut patient, segment);
     work.fill(&mut patient, segment, ROWS);
+    races_and_ethnic_groups(work, &mut patient, segment);
     county(work, &mut patient, segment);
     animal(work, &mut patient, segment);
     mother(work, segment);
@@ -160,6 +162,26 @@ fn birth(work: &mut Work<'_>, patient: &mut Draft, segment: &Segment<'_>) {
     patient.put("birthDate", json!(day));
 }
 
+/// PID-10, PID-22: races and ethnic groups, all of a kind together. The codes of HL7 v2 for
+/// them are those of the system that FHIR has.
+fn races_and_ethnic_groups(work: &mut Work<'_>, patient: &mut Draft, segment: &Segment<'_>) {
+    for (field, table, group) in [(10, &same("0005"), groups::RACE), (22, &same("0189"), groups::ETHNICITY)] {
+        let (mut codings, mut texts) = (Vec::new(), Vec::new());
+        for value in work.source.values(segment, field).into_iter().filter(|value| !value.is_null()) {
+            let Some(mut coding) = coded::one(work, value, table) else { continue };
+            let code = coding["code"].as_str().unwrap_or_default().to_owned();
+            if coding["system"] == codes::table_system(table.table).as_str() && code.contains('-') {
+                coding["system"] = json!(groups::CODES);
+            }
+            texts.push(coding["display"].as_str().map_or(code, str::to_owned));
+            codings.push(coding);
+        }
+        if let Some(extension) = group.extension(codings, &texts) {
+            patient.put("extension", extension);
+        }
+    }
+}
+
 /// PID-12: the county of the one address, or of one of its own.
 fn county(work: &mut Work<'_>, patient: &mut Draft, segment: &Segment<'_>) {
     let Some(county) = work.source.value(segment, 12).and_then(Value::text) else { return };
@@ -217,13 +239,19 @@ fn mother(work: &mut Work<'_>, segment: &Segment<'_>) {
 }
 
 /// PID-19: the number of the national social security; in Italy the codice fiscale.
-fn social_security(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {
+fn social_security(work: &mut Work<'_>, patient: &mut Draft, value: Value<'_>) -> Option<Json> {
     const CODICE_FISCALE: &str = "2.16.840.1.113883.2.9.4.3.2";
     let number = value.text()?.trim().to_owned();
     let mut identifier = Map::new();
     identifier.insert("type".to_owned(), codes::concept("v2-0203", "SB"));
     if is_codice_fiscale(&number) {
         let system = hd::system(work, Authority::of_oid(CODICE_FISCALE));
+        // PID-3 often says it as well, and of which type it is there.
+        let mut known = patient.element("identifier").as_array().into_iter().flatten();
+        let is_same = |known: &&Json| known["system"] == json!(system) && known["value"] == number.as_str();
+        if let Some(known) = known.find(is_same) {
+            return Some(known.clone());
+        }
         identifier.insert("system".to_owned(), json!(system));
     }
     identifier.insert("value".to_owned(), json!(number));

@@ -13,12 +13,14 @@ use crate::hl7v2::map::statuses::{ADMINISTRATION_STATUS, IMMUNIZATION_STATUS};
 use crate::hl7v2::map::types::coded::CWE;
 use crate::hl7v2::map::types::dtm::{DATE, DTM, period};
 use crate::hl7v2::map::types::ei::EI;
-use crate::hl7v2::map::types::pl::PL;
+use crate::hl7v2::map::types::pl::{LA2, PL};
 use crate::hl7v2::map::types::quantity;
 use crate::hl7v2::map::types::text::ST;
 use crate::hl7v2::map::types::xcn::XCN;
 use crate::hl7v2::map::types::xon::CWE_ORGANIZATION;
 use crate::hl7v2::map::work::Work;
+use crate::hl7v2::place::Place;
+use crate::hl7v2::refused::{Fault, Refused};
 
 /// In which function somebody takes part (table 0443).
 const FUNCTIONS: &str = "v2-0443";
@@ -35,6 +37,7 @@ const IMMUNIZATION: &[Row] = &[
     ("RXA-20", "status", As::Code(&IMMUNIZATION_STATUS)),
     ("RXA-22", "recorded", DTM),
     ("RXA-27", "location", PL),
+    ("RXA-11", "location", LA2),
 ];
 
 /// What ORC says of an immunization.
@@ -56,13 +59,37 @@ const ADMINISTRATION: &[Row] = &[
 /// who gave it, all others are told of it).
 const SOURCES: &str = "NIP001";
 
+/// Says that RXA does not say what was given.
+fn unnamed(segment: &Segment<'_>) -> Refused {
+    let place = Place { occurrence: segment.occurrence, ..Place::field("RXA", 5) };
+    Refused::new(Fault::RequiredField, place, "it is not told what was given")
+}
+
+/// RXA-1, RXA-2: of vaccinations there is one of each.
+fn counted(source: &Source<'_>, segment: &Segment<'_>) {
+    const ONE: &[&str] = &["0", "1", "999"];
+    for counter in [1, 2].into_iter().filter_map(|field| source.value(segment, field)) {
+        if counter.peek().is_some_and(|text| ONE.contains(&text.trim())) {
+            counter.note_all();
+        }
+    }
+}
+
+/// What CDC calls code 00 of [`SOURCES`].
+const GIVEN_HERE: &[&str] = &["new immunization record", "new immunization administered", "new record"];
+
 /// Reads a vaccination with its order.
+///
+/// # Errors
+/// When it does not say what was given.
 pub(in crate::hl7v2) fn immunization(
     work: &mut Work<'_>,
     order: Option<&Segment<'_>>,
     segment: &Segment<'_>,
-) -> Draft {
+) -> Result<Draft, Refused> {
     let source = work.source;
+    source.value(segment, 5).ok_or_else(|| unnamed(segment))?;
+    counted(source, segment);
     let mut immunization = Draft::new("Immunization");
     taken_back(work, &mut immunization, segment);
     work.fill(&mut immunization, segment, IMMUNIZATION);
@@ -78,7 +105,13 @@ pub(in crate::hl7v2) fn immunization(
             (true, Some(code)) => {
                 [1, 3].into_iter().filter_map(|part| value.part(part)).for_each(Value::note_all);
                 immunization.put("primarySource", json!(code == "00"));
-                if code != "00" {
+                if code == "00" {
+                    // What the code is called says nothing more.
+                    let name = value.peek_of(2).unwrap_or_default().to_ascii_lowercase();
+                    if GIVEN_HERE.contains(&name.trim()) {
+                        value.text_of(2);
+                    }
+                } else {
                     let coding = json!({ "system": "urn:oid:2.16.840.1.114222.4.5.274", "code": code });
                     immunization.put("reportOrigin", json!({ "coding": [coding], "text": value.text_of(2) }));
                 }
@@ -96,7 +129,7 @@ pub(in crate::hl7v2) fn immunization(
     if let Some(patient) = work.patient.clone() {
         immunization.put("patient", patient);
     }
-    immunization
+    Ok(immunization)
 }
 
 /// Takes away the number that stands where there is none (9999, in the guide of CDC).
@@ -125,8 +158,12 @@ fn taken_back(work: &Work<'_>, draft: &mut Draft, segment: &Segment<'_>) {
 }
 
 /// Reads an administration.
-pub(in crate::hl7v2) fn administration(work: &mut Work<'_>, segment: &Segment<'_>) -> Draft {
+///
+/// # Errors
+/// When it does not say what was given.
+pub(in crate::hl7v2) fn administration(work: &mut Work<'_>, segment: &Segment<'_>) -> Result<Draft, Refused> {
     let source = work.source;
+    source.value(segment, 5).ok_or_else(|| unnamed(segment))?;
     note(source, segment, &[1, 2]);
     let mut administration = Draft::new("MedicationAdministration");
     taken_back(work, &mut administration, segment);
@@ -153,7 +190,7 @@ pub(in crate::hl7v2) fn administration(work: &mut Work<'_>, segment: &Segment<'_
     if let Some(patient) = work.patient.clone() {
         administration.put("subject", patient);
     }
-    administration
+    Ok(administration)
 }
 
 /// RXA-5, with lot and producer where they are told: a Medication of its own then.
@@ -172,19 +209,7 @@ fn medication(work: &mut Work<'_>, administration: &mut Draft, segment: &Segment
     }
     let mut medication = Draft::new("Medication");
     work.fill(&mut medication, segment, BATCH);
-    let mut medication = medication.finish();
-    // What it contains stands beside it, not inside.
-    let inner = medication.as_object_mut().and_then(|members| members.remove("contained"));
-    for resource in inner.as_ref().and_then(Json::as_array).into_iter().flatten() {
-        let before = resource["id"].as_str().map(|id| format!("#{id}")).unwrap_or_default();
-        let mut resource = resource.clone();
-        resource.as_object_mut().map(|members| members.remove("id"));
-        let reference = administration.contain(resource);
-        if medication["manufacturer"]["reference"] == before.as_str() {
-            medication["manufacturer"] = reference;
-        }
-    }
-    let reference = administration.contain(medication);
+    let reference = administration.contain(medication.finish());
     administration.put("medicationReference", reference);
 }
 
@@ -233,10 +258,19 @@ pub(in crate::hl7v2) fn of_group(
     true
 }
 
-/// Notes what was read of an observation: its code, which said what it is, and its value.
+/// Notes what was read of an observation: its code, which said what it is, its value and the type of that, and
+/// that it is final, as what is stored is.
 fn told(source: &Source<'_>, segment: &Segment<'_>, value: Value<'_>) {
     note(source, segment, &[1]);
-    source.value(segment, 3).and_then(|code| code.part(1)).into_iter().for_each(Value::note_all);
+    let code = source.value(segment, 3);
+    code.and_then(|code| code.part(1)).into_iter().for_each(Value::note_all);
+    let is = |value: Option<Value<'_>>, texts: &[&str]| {
+        let value = value.filter(|value| value.peek().is_some_and(|text| texts.contains(&text.trim())));
+        value.into_iter().for_each(Value::note_all);
+    };
+    is(code.and_then(|code| code.part(3)), &["LN"]);
+    is(source.value(segment, 2), &["NM", "CE", "CWE"]);
+    is(source.value(segment, 11), &["F"]);
     value.text();
 }
 

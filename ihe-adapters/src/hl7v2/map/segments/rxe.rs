@@ -4,13 +4,13 @@
 
 use serde_json::{Value as Json, json};
 
+use super::orc;
 use crate::hl7v2::map::codes;
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Constant, Row};
 use crate::hl7v2::map::source::{Segment, Value};
 use crate::hl7v2::map::statuses::{MEDICATION_CONTROL, MEDICATION_STATUS};
 use crate::hl7v2::map::types::coded::CWE;
-use crate::hl7v2::map::types::dtm::DTM;
 use crate::hl7v2::map::types::ei::EI;
 use crate::hl7v2::map::types::quantity;
 use crate::hl7v2::map::types::text::ST;
@@ -77,22 +77,23 @@ const ORDER: &[Row] = &[
     ("ORC-2", "identifier", As::Or(&EI, "type", Constant::Concept("v2-0203", "PLAC"))),
     ("ORC-3", "identifier", As::Or(&EI, "type", Constant::Concept("v2-0203", "FILL"))),
     ("ORC-4", "groupIdentifier", EI),
-    ("ORC-9", "authoredOn", DTM),
     ("ORC-10", "recorder", XCN),
     ("ORC-12", "requester", XCN),
     ("ORC-16", "statusReason", CWE),
 ];
 
 /// Begins the MedicationRequest of an order.
-pub(in crate::hl7v2) fn request(work: &mut Work<'_>, order: &Segment<'_>) -> Draft {
+pub(in crate::hl7v2) fn request(work: &mut Work<'_>, order: &Segment<'_>, intent: &str) -> Draft {
     let mut request = Draft::new("MedicationRequest");
     work.fill(&mut request, order, ORDER);
+    orc::event(work, &mut request, order);
+    orc::when(work, &mut request, order);
     let source = work.source;
     let status = [(5, As::Code(&MEDICATION_STATUS)), (1, As::Code(&MEDICATION_CONTROL))]
         .iter()
         .find_map(|(field, kind)| work.convert(&mut request, source.value(order, *field)?, kind));
     request.put("status", status.unwrap_or_else(|| json!("active")));
-    request.put("intent", json!("order"));
+    request.put("intent", json!(intent));
     if let Some(patient) = work.patient.clone() {
         request.put("subject", patient);
     }

@@ -15,12 +15,13 @@ use crate::hl7v2::map::types::xcn::XCN;
 use crate::hl7v2::map::work::Work;
 
 const CONTACTS: &str = "urn:lanterna:hl7v2:appointment-participant";
+const ENTERERS: &str = "provenance-participant-type";
 
 /// Somebody whom one can ask, and on whose side.
 macro_rules! contact {
-    ($code:literal) => {
+    ($system:expr, $code:literal) => {
         As::Or(
-            &As::Within("actor", &XCN, &[("type", Constant::Concepts(CONTACTS, $code))]),
+            &As::Within("actor", &XCN, &[("type", Constant::Concepts($system, $code))]),
             "status",
             Constant::Text("accepted"),
         )
@@ -32,9 +33,9 @@ const ROWS: &[Row] = &[
     ("SCH-2", "identifier", As::Or(&EI, "type", Constant::Concept("v2-0203", "FILL"))),
     ("SCH-7", "reasonCode", As::Concept(&same("0276"))),
     ("SCH-8", "appointmentType", As::Concept(&same("0277"))),
-    ("SCH-12", "participant", contact!("placer-contact")),
-    ("SCH-16", "participant", contact!("filler-contact")),
-    ("SCH-20", "participant", contact!("enterer")),
+    ("SCH-12", "participant", contact!(CONTACTS, "placer-contact")),
+    ("SCH-16", "participant", contact!(CONTACTS, "filler-contact")),
+    ("SCH-20", "participant", contact!(ENTERERS, "enterer")),
     ("SCH-26", "basedOn", As::Within("identifier", &EI, &[("type", Constant::Text("ServiceRequest"))])),
     ("SCH-27", "basedOn", As::Within("identifier", &EI, &[("type", Constant::Text("ServiceRequest"))])),
 ];
@@ -61,6 +62,11 @@ impl Times {
             end: self.end.or(other.end),
             minutes: self.minutes.or(other.minutes),
         }
+    }
+
+    /// Returns when so many minutes after the beginning are over.
+    pub(in crate::hl7v2) fn after(&self, minutes: i64) -> Option<String> {
+        Times { start: self.start.clone(), end: None, minutes: Some(minutes) }.complete().end
     }
 
     /// Works out the end of what has a beginning and a length.
@@ -90,8 +96,9 @@ pub(in crate::hl7v2) fn appointment(work: &mut Work<'_>, segment: &Segment<'_>, 
     let told = told.and_then(|value| work.convert(&mut appointment, value, &kind));
     appointment.put("status", told.unwrap_or_else(|| json!(status)));
     if let Some(reason) = source.value(segment, 6) {
-        // Why an event happened says of an appointment why it is cancelled.
-        let is_off = matches!(appointment.element("status").as_str(), Some("cancelled" | "noshow"));
+        // Why an event happened says of an appointment why it is cancelled. R4 lets no other have a reason: its
+        // rule for those to which nobody came (app-4) names a status that there is none of.
+        let is_off = appointment.element("status") == "cancelled";
         if is_off && let Some(reason) = work.convert(&mut appointment, reason, &REASON) {
             appointment.put("cancelationReason", reason);
         }
@@ -134,6 +141,12 @@ pub(in crate::hl7v2) fn minutes(value: Option<Value<'_>>, units: Option<Value<'_
     value?.text()?;
     units.into_iter().for_each(Value::note_all);
     Some(minutes)
+}
+
+/// Tells whether a participant is somebody to ask, and nobody whose time it takes.
+pub(in crate::hl7v2) fn is_contact(participant: &Json) -> bool {
+    let system = participant["type"][0]["coding"][0]["system"].as_str().unwrap_or_default();
+    system == CONTACTS || system.ends_with(ENTERERS)
 }
 
 /// Returns what an appointment is known by: the number of who fills it, or else of who

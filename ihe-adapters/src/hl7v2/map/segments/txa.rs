@@ -8,10 +8,10 @@ use super::note;
 use crate::hl7v2::map::codes;
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, Constant, Row};
-use crate::hl7v2::map::source::Segment;
+use crate::hl7v2::map::source::{Segment, Source, Value};
 use crate::hl7v2::map::statuses::{COMPLETION, CONFIDENTIALITY};
 use crate::hl7v2::map::tables::same;
-use crate::hl7v2::map::types::dtm::INSTANT;
+use crate::hl7v2::map::types::dtm::{DTM, INSTANT};
 use crate::hl7v2::map::types::ei::{self, EI};
 use crate::hl7v2::map::types::text::ST;
 use crate::hl7v2::map::types::xcn::XCN;
@@ -19,11 +19,12 @@ use crate::hl7v2::map::work::{Known, Work};
 
 const ROWS: &[Row] = &[
     ("TXA-2", "type", As::Concept(&same("0270"))),
+    ("TXA-4", "context.period.start", DTM),
     ("TXA-6", "date", INSTANT),
     ("TXA-9", "author", XCN),
-    ("TXA-5", "author", XCN),
-    ("TXA-10", "authenticator", XCN),
+    // Who has authenticated counts before who was to.
     ("TXA-22", "authenticator", XCN),
+    ("TXA-10", "authenticator", XCN),
     ("TXA-12", "masterIdentifier", EI),
     (
         "TXA-14",
@@ -66,6 +67,7 @@ pub(in crate::hl7v2) fn document(work: &mut Work<'_>, segment: &Segment<'_>, doe
     note(source, segment, &[1]);
     let mut document = Draft::new("DocumentReference");
     work.fill(&mut document, segment, ROWS);
+    same_person(source, segment);
     availability(work, &mut document, segment, does.status);
     if let Some(subject) = work.patient.clone() {
         document.put("subject", subject);
@@ -75,12 +77,28 @@ pub(in crate::hl7v2) fn document(work: &mut Work<'_>, segment: &Segment<'_>, doe
         && let Some(code) = does.relates
     {
         let target = json!({ "type": "DocumentReference", "identifier": identifier });
+        if code == "replaces"
+            && let Some(query) = work.by_number(&target["identifier"])
+        {
+            // What is replaced is out of date, where it is known here.
+            let mut replaced = Draft::new("DocumentReference");
+            replaced.put("status", json!("superseded"));
+            work.amend(replaced, &query);
+        }
         document.put("relatesTo", json!({ "code": code, "target": target }));
     }
     let number = document.element("masterIdentifier").clone();
     let key = work.key_of_patient(&["TXA", &ei::key(work, &number)]);
     let known = ei::known(work, &number);
     Document { draft: document, key, known }
+}
+
+/// TXA-5: who did what the document is about; read where he is who wrote it (TXA-9).
+fn same_person(source: &Source<'_>, segment: &Segment<'_>) {
+    let authors: Vec<String> = source.values(segment, 9).into_iter().map(Value::raw).collect();
+    for value in source.values(segment, 5).into_iter().filter(|value| authors.contains(&value.raw())) {
+        value.note_all();
+    }
 }
 
 /// TXA-19: whether the document can be had. What FHIR does not tell apart stands beside it.

@@ -5,11 +5,13 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{filled, put};
+use crate::hl7v2::code_systems;
 use crate::hl7v2::map::codes::{self, Codes, table_system};
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::{As, alternate_code};
 use crate::hl7v2::map::source::Value;
 use crate::hl7v2::map::work::Work;
+use crate::xds::values::is_oid;
 
 /// A coded value, as CodeableConcept.
 pub(in crate::hl7v2) const CWE: As = As::Of(concept);
@@ -41,25 +43,51 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("ISO3166_1", "urn:iso:std:iso:3166"),
     ("IETF", "urn:ietf:bcp:47"),
     ("EDQM", "http://standardterms.edqm.eu"),
+    ("MVX", "http://hl7.org/fhir/sid/mvx"),
+    ("NCI", "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl"),
+    ("UNII", "http://fdasis.nlm.nih.gov"),
+    ("ISO4217", "urn:iso:std:iso:4217"),
+    // Not in the table, and written by many.
+    ("LOINC", "http://loinc.org"),
+    ("SNOMED-CT", "http://snomed.info/sct"),
+    ("SNOMEDCT", "http://snomed.info/sct"),
+    ("ICD10", "http://hl7.org/fhir/sid/icd-10"),
+    ("ICD-10", "http://hl7.org/fhir/sid/icd-10"),
+    ("ICD9CM", "http://hl7.org/fhir/sid/icd-9-cm"),
+    ("ICD-9-CM", "http://hl7.org/fhir/sid/icd-9-cm"),
 ];
 
 /// The places of a coding: code, text, system, version, OID of the system.
 const CODINGS: [[usize; 5]; 3] = [[1, 2, 3, 7, 14], [4, 5, 6, 8, 17], [10, 11, 12, 13, 20]];
 
-/// Returns the URI of a code system by its name in table 0396.
+/// Returns the URI of a code system by what a message calls it: what is set up here, table 0396, what
+/// is a URI or an OID already, or else what is local to the sender.
 pub(in crate::hl7v2) fn system(work: &Work<'_>, name: &str) -> Option<String> {
-    let known = SYSTEMS.iter().find(|(known, _)| *known == name).map(|(_, uri)| (*uri).to_owned());
-    known
-        .or_else(|| table_of(name).map(|table| table_system(&table)))
-        .or_else(|| (work.context.code_system)(name))
+    known(work, name).or_else(|| local(work, name))
 }
 
-/// Returns the name in table 0396 of a code system.
+fn known(work: &Work<'_>, name: &str) -> Option<String> {
+    let set_up = work.context.code_systems.uri(name, &work.header.sender).map(str::to_owned);
+    let is_uri = name.starts_with("urn:") || name.starts_with("http://") || name.starts_with("https://");
+    let is_oid = name.matches('.').count() > 3 && is_oid(name);
+    set_up
+        .or_else(|| SYSTEMS.iter().find(|(known, _)| *known == name).map(|(_, uri)| (*uri).to_owned()))
+        .or_else(|| table_of(name).map(|table| table_system(&table)))
+        .or_else(|| (is_uri && !name.contains(char::is_whitespace)).then(|| name.to_owned()))
+        .or_else(|| is_oid.then(|| format!("urn:oid:{name}")))
+}
+
+fn local(work: &Work<'_>, name: &str) -> Option<String> {
+    (!name.is_empty()).then(|| code_systems::local(name, &work.header.sender))
+}
+
+/// Returns the name in table 0396 of a code system; one that is local to a sender has its URI, since its name
+/// would be that of a system of who sends it on.
 pub(in crate::hl7v2) fn name_of(uri: &str) -> Option<String> {
     let known = SYSTEMS.iter().find(|(_, known)| *known == uri).map(|(name, _)| (*name).to_owned());
-    known.or_else(|| {
-        uri.strip_prefix(codes::TERMINOLOGY)?.strip_prefix("v2-").map(|table| format!("HL7{table}"))
-    })
+    let of_table =
+        || uri.strip_prefix(codes::TERMINOLOGY)?.strip_prefix("v2-").map(|table| format!("HL7{table}"));
+    known.or_else(of_table).or_else(|| code_systems::is_local(uri).then(|| uri.to_owned()))
 }
 
 /// Returns the number of a table that `HL70123` names.
@@ -118,18 +146,17 @@ fn coding(work: &mut Work<'_>, value: Value<'_>, places: [usize; 5], table: Opti
     let code_text = value.text_of(code)?;
     let (told, oid) = (value.part(name), value.part(oid));
     let by_oid = oid.and_then(|oid| oid.peek()).map(|oid| format!("urn:oid:{oid}"));
-    let by_name = told.and_then(|told| told.peek()).and_then(|name| system(work, name.trim()));
-    let system = match (&by_name, told) {
-        (Some(_), Some(told)) => {
-            told.note_all();
-            by_name
-        }
-        _ => by_oid
-            .inspect(|_| {
-                oid.into_iter().for_each(Value::note_all);
-            })
-            .or_else(|| table.filter(|_| told.is_none()).map(table_system)),
-    };
+    let name = told.and_then(Value::peek).map(|name| name.trim().to_owned());
+    let by_name = name.as_deref().and_then(|name| known(work, name));
+    // An OID tells more than a name that nobody here knows.
+    let is_by_oid = by_name.is_none() && by_oid.is_some();
+    let by_name = by_name.or_else(|| local(work, name.as_deref()?).filter(|_| !is_by_oid));
+    if by_name.is_some() {
+        told.into_iter().for_each(Value::note_all);
+    } else if is_by_oid {
+        oid.into_iter().for_each(Value::note_all);
+    }
+    let system = by_name.or(by_oid).or_else(|| table.filter(|_| told.is_none()).map(table_system));
     put(&mut coding, "system", system);
     put(&mut coding, "version", value.text_of(version));
     // Spaces in a code are not allowed to stand at its ends, or two together.
@@ -148,7 +175,6 @@ fn identifier(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Js
         identifier.insert("system".to_owned(), json!(system));
     }
     put(&mut identifier, "value", value.text_of(1));
-    put(&mut identifier, "assigner", value.text_of(2).map(|text| json!({ "display": text })));
     identifier.contains_key("value").then_some(Json::Object(identifier))
 }
 

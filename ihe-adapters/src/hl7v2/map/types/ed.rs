@@ -6,6 +6,7 @@ use fhir_model::primitive::{base64, hexadecimal};
 use serde_json::{Value as Json, json};
 
 use crate::hl7v2::map::source::Value;
+use crate::hl7v2::map::work::Work;
 
 /// Types of data: type, subtype, and what they are called in MIME.
 const TYPES: &[(&str, &str, &str)] = &[
@@ -35,7 +36,7 @@ const TYPES: &[(&str, &str, &str)] = &[
 pub(in crate::hl7v2) const CDA: &str = "application/hl7-v3+xml";
 
 /// Makes an Attachment of encapsulated data.
-pub(in crate::hl7v2) fn attachment(value: Value<'_>) -> Option<Json> {
+pub(in crate::hl7v2) fn attachment(work: &Work<'_>, value: Value<'_>) -> Option<Json> {
     let (kind, subtype) = (value.peek_of(2), value.peek_of(3));
     let data = value.part(5)?;
     // Senders forget to escape `&`: of bytes nothing is a sub-component.
@@ -52,6 +53,7 @@ pub(in crate::hl7v2) fn attachment(value: Value<'_>) -> Option<Json> {
     };
     let content_type = content_type(kind.as_deref().unwrap_or(""), subtype.as_deref().unwrap_or(""), &bytes)?;
     [3, 4, 5].into_iter().filter_map(|part| value.part(part)).for_each(Value::note_all);
+    of_sender(work, value.part(1));
     // A subtype that tells the kind as well leaves nothing to the kind but to say the same.
     let lower = |text: Option<String>| text.unwrap_or_default().to_ascii_lowercase();
     let (kind, subtype) = (lower(kind), lower(subtype));
@@ -63,17 +65,26 @@ pub(in crate::hl7v2) fn attachment(value: Value<'_>) -> Option<Json> {
 }
 
 /// Makes an Attachment of a pointer to data.
-pub(in crate::hl7v2) fn pointer(value: Value<'_>) -> Option<Json> {
+pub(in crate::hl7v2) fn pointer(work: &Work<'_>, value: Value<'_>) -> Option<Json> {
     let url = value.peek_of(1).filter(|url| url.contains(':') && !url.contains(char::is_whitespace))?;
     let (kind, subtype) = (value.peek_of(3), value.peek_of(4));
     let content_type = content_type(kind.as_deref().unwrap_or(""), subtype.as_deref().unwrap_or(""), &[]);
     value.text_of(1);
+    of_sender(work, value.part(2));
     let mut attachment = json!({ "url": url });
     if let Some(content_type) = content_type.filter(|_| kind.is_some()) {
         [3, 4].into_iter().filter_map(|part| value.part(part)).for_each(Value::note_all);
         attachment["contentType"] = json!(content_type);
     }
     Some(attachment)
+}
+
+/// Notes the application that made something, where that is who sends it.
+fn of_sender(work: &Work<'_>, application: Option<Value<'_>>) {
+    let sender = work.header.sender.split('|').next().filter(|sender| !sender.is_empty());
+    if let Some(application) = application.filter(|told| sender.is_some_and(|sender| told.raw() == sender)) {
+        application.note_all();
+    }
 }
 
 /// Returns what a kind is called in MIME: older versions have abbreviations.

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::hd;
+use crate::hl7v2::map::codes;
 use crate::hl7v2::map::draft::Draft;
 use crate::hl7v2::map::row::As;
 use crate::hl7v2::map::source::Value;
@@ -12,6 +13,24 @@ use crate::hl7v2::map::work::{Known, Work};
 
 /// An identifier of a thing.
 pub(in crate::hl7v2) const EI: As = As::Of(identifier);
+
+/// The order from which another came (EIP), by the number of who placed it, or of who fills it.
+pub(in crate::hl7v2) const PLACED_PARENT: As = As::Of(placed_parent);
+pub(in crate::hl7v2) const FILLED_PARENT: As = As::Of(filled_parent);
+
+fn placed_parent(work: &mut Work<'_>, draft: &mut Draft, value: Value<'_>) -> Option<Json> {
+    parent(work, draft, value.part(1)?, "PLAC")
+}
+
+fn filled_parent(work: &mut Work<'_>, draft: &mut Draft, value: Value<'_>) -> Option<Json> {
+    parent(work, draft, value.part(2)?, "FILL")
+}
+
+fn parent(work: &mut Work<'_>, draft: &mut Draft, value: Value<'_>, code: &str) -> Option<Json> {
+    let mut number = identifier(work, draft, value)?;
+    number["type"] = codes::concept("v2-0203", code);
+    Some(json!({ "type": "ServiceRequest", "identifier": number }))
+}
 
 pub(in crate::hl7v2) fn identifier(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {
     let mut identifier = Map::new();

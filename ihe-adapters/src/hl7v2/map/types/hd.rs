@@ -25,12 +25,16 @@ pub(in crate::hl7v2) fn domain(work: &Work<'_>, authority: Option<Value<'_>>) ->
 }
 
 /// Returns the system of what an authority assigns: that of its domain, or
-/// else the OID that it has, whoever knows it.
+/// else the OID, UUID or URI that it has, whoever knows it.
 pub(in crate::hl7v2) fn system(work: &Work<'_>, authority: Authority<'_>) -> Option<String> {
-    let Authority { universal_id, universal_id_type, .. } = authority;
-    let by_oid =
-        || (universal_id_type == "ISO" && is_oid(universal_id)).then(|| format!("urn:oid:{universal_id}"));
-    work.context.domains.named(authority).ok().map(|domain| domain.system()).or_else(by_oid)
+    let Authority { universal_id: id, universal_id_type, .. } = authority;
+    let by_id = || match universal_id_type {
+        "ISO" => is_oid(id).then(|| format!("urn:oid:{id}")),
+        "UUID" | "GUID" => uuid::Uuid::try_parse(id).ok().map(|id| format!("urn:uuid:{id}")),
+        "URI" => (id.contains(':') && !id.contains(char::is_whitespace)).then(|| id.to_owned()),
+        _ => None,
+    };
+    work.context.domains.named(authority).ok().map(|domain| domain.system()).or_else(by_id)
 }
 
 /// Says in an Identifier who assigned it.
@@ -64,9 +68,16 @@ pub(in crate::hl7v2) fn assign_parts(
     let (namespace, id, id_type) = (part(0), part(1), part(2));
     let system =
         system(work, Authority { namespace: &namespace, universal_id: &id, universal_id_type: &id_type });
-    let display = parts.first().and_then(|part| value.text_of(*part));
+    let told = || parts.iter().filter_map(|part| value.part(*part));
+    let display = match system {
+        None if !id.is_empty() => {
+            let written: Vec<String> = told().map(Value::written).collect();
+            Some(written.join("^"))
+        }
+        _ => parts.first().and_then(|part| value.text_of(*part)),
+    };
     if system.is_some() {
-        parts.iter().filter_map(|part| value.part(*part)).for_each(Value::note_all);
+        told().for_each(Value::note_all);
     }
     put(identifier, "system", system);
     put(identifier, "assigner", display.map(|display| json!({ "display": display })));

@@ -13,6 +13,9 @@ use crate::hl7v2::map::work::{Known, Work, by_identifier};
 /// A reference to the innermost Location.
 pub(in crate::hl7v2) const PL: As = As::Of(location);
 
+/// The same, of a location with an address (LA2), of which the address is not read.
+pub(in crate::hl7v2) const LA2: As = As::Of(with_address);
+
 /// A reference to the Location to which somebody was discharged (DLD).
 pub(in crate::hl7v2) const DLD: As = As::Of(discharged_to);
 
@@ -23,6 +26,17 @@ const LEVELS: &[(usize, &str)] = &[(4, "si"), (7, "bu"), (1, ""), (8, "lvl"), (2
 const SYSTEM: &str = "urn:lanterna:hl7v2:location:";
 
 fn location(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {
+    innermost(work, value, value.part(DESCRIPTION))
+}
+
+fn with_address(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json> {
+    innermost(work, value, None)
+}
+
+/// The component of PL that describes a place.
+const DESCRIPTION: usize = 9;
+
+fn innermost(work: &mut Work<'_>, value: Value<'_>, description: Option<Value<'_>>) -> Option<Json> {
     let facility = value.peek_of(4).unwrap_or_else(|| work.header.facility.clone());
     let system = system_of(&facility);
     let levels: Vec<(&str, String)> =
@@ -44,7 +58,7 @@ fn location(work: &mut Work<'_>, _: &mut Draft, value: Value<'_>) -> Option<Json
         let is_known = work.has("Location", &key(&system, &path));
         if at + 1 == levels.len()
             && !is_known
-            && let Some(description) = value.text_of(9)
+            && let Some(description) = description.and_then(Value::text)
         {
             location.put("description", json!(description));
         }
